@@ -1,0 +1,103 @@
+"""What a calendar's settings mean: its hosts, its rules, and where its appointments take place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from shared.slots import Rules
+
+Provider = Literal["zoom", "teams", "gmeet"]
+
+PLACES: Mapping[str, str] = {
+    "zoom_conference": "zoom",
+    "ms_teams_conference": "ms_teams",
+    "google_conference": "google",
+    "inbound_call": "phone",
+    "outbound_call": "phone",
+    "physical": "address",
+    "custom": "custom",
+    "booker": "booker",
+}
+"""A location's kind on a calendar → the `meetingLocationType` of its appointments."""
+
+PROVIDERS: Mapping[str, Provider] = {
+    "zoom": "zoom",
+    "ms_teams": "teams",
+    "google": "gmeet",
+    "gmeet": "gmeet",
+}
+"""Which of these places are online meetings, and whose."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A calendar as stored. `settings` is what GET answers; its location's zone is `time_zone`."""
+
+    account_id: str
+    id: str
+    location_id: str
+    time_zone: str
+    hosts: tuple[str, ...]
+    settings: dict[str, Any]
+    version: int
+    sequence: int
+
+    @property
+    def rules(self) -> Rules:
+        return _rules(self.account_id, self.id, self.version, self.time_zone, _Held(self.settings))
+
+    @property
+    def auto_confirms(self) -> bool:
+        return bool(self.settings.get("autoConfirm", True))
+
+
+class _Held:
+    """Settings, held for a cache whose key is the version they stand in."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=10_000)
+def _rules(account_id: str, calendar_id: str, version: int, zone: str, held: _Held) -> Rules:
+    del account_id, version  # part of the key only
+    return Rules.from_calendar({**held.settings, "id": calendar_id}, zone)
+
+
+def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Its members; a calendar without members is its own host."""
+    members = settings.get("teamMembers") or ()
+    return tuple(member["userId"] for member in members) or (calendar_id,)
+
+
+def place_of(calendar: Calendar, host: str) -> tuple[str, str]:
+    """The default `meetingLocationType` of an appointment with this host, and its address."""
+    for member in calendar.settings.get("teamMembers") or ():
+        if member["userId"] == host:
+            return _place(member.get("locationConfigurations") or ())
+    return _place(calendar.settings.get("locationConfigurations") or ())
+
+
+def _place(configurations: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    if not configurations:
+        return "default", ""
+    first = configurations[0]
+    return PLACES[first["kind"]], first.get("location") or ""
+
+
+def conference_members(settings: Mapping[str, Any]) -> Sequence[tuple[int, str, str]]:
+    """`(index, user id, provider)` of each member whose location is a Zoom or Teams meeting."""
+    kinds = {"zoom_conference": "zoom", "ms_teams_conference": "teams"}
+    return [
+        (index, member["userId"], kinds[place["kind"]])
+        for index, member in enumerate(settings.get("teamMembers") or ())
+        for place in member.get("locationConfigurations") or ()
+        if place["kind"] in kinds
+    ]

@@ -1,0 +1,163 @@
+"""Finding a session for an appointment: who can take it, in which seat, next to whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from booking.domain.calendars import Calendar
+from hoop_events import Meeting
+from shared.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
+from shared.slots import Busy, Leaving, Seats, epoch_ms, may_book
+
+NO_MEETING = Meeting()
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open session: everybody who is booked with this host, in this calendar, at this start."""
+
+    id: str
+    calendar_id: str
+    hosts: tuple[str, ...]
+    starts: datetime
+    ends: datetime
+    shared: bool
+    revision: int
+    seats: frozenset[int]
+    meetings: Mapping[str, Meeting] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return self.hosts[0]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a decision stands on, read without locks: it holds while the versions do."""
+
+    calendar: Calendar
+    versions: Mapping[str, int]
+    """Of the calendar, of its hosts, and of what the appointment occupies now."""
+    busy: Mapping[str, Busy] = field(default_factory=dict)
+    sessions: tuple[Session, ...] = ()
+    """Open ones of the calendar at the wanted start, and the appointment's own."""
+    day_counts: Mapping[date, int] = field(default_factory=dict)
+    loads: Mapping[str, int] = field(default_factory=dict)
+    seat: int | None = None
+    """Of the appointment that is being changed."""
+
+    def session(self, session_id: str) -> Session | None:
+        return next((s for s in self.sessions if s.id == session_id), None)
+
+    def session_at(self, host: str, starts: datetime) -> Session | None:
+        """The open session of this calendar with this host at this start."""
+        wanted = (self.calendar.id, host, starts)
+        return next((s for s in self.sessions if (s.calendar_id, s.host, s.starts) == wanted), None)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an appointment will sit: an open session that it joins, or a new one."""
+
+    hosts: tuple[str, ...]
+    seat: int
+    joins: Session | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The time asked for, and how strictly the calendar's rules apply to it."""
+
+    start: datetime
+    end: datetime
+    host: str | None = None
+    prefer: str | None = None
+    """Who hosts it now: kept, if free."""
+    ignore_range: bool = False
+    ignore_rules: bool = False
+
+
+def place(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime) -> Place:
+    """A place for it, or the reason why there is none."""
+    candidates = _candidates(basis, wanted, leaving=leaving, now=now)
+    if basis.calendar.rules.all_of:
+        return _sit(basis, candidates, wanted, leaving)
+    host = wanted.prefer if wanted.prefer in candidates else candidates[0]
+    return _sit(basis, (host,), wanted, leaving)
+
+
+def _candidates(
+    basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime
+) -> tuple[str, ...]:
+    verdict = may_book(
+        basis.calendar.rules,
+        epoch_ms(wanted.start),
+        epoch_ms(wanted.end),
+        busy=basis.busy,
+        now=epoch_ms(now),
+        host=wanted.host,
+        seats=_seats(basis),
+        day_counts=basis.day_counts,
+        loads=basis.loads,
+        leave_out=leaving,
+        ignore_range=wanted.ignore_range,
+        ignore_rules=wanted.ignore_rules,
+    )
+    if verdict.reason is not None:
+        raise refusal(verdict.reason, basis.calendar)
+    return verdict.hosts
+
+
+def _seats(basis: Basis) -> dict[tuple[str, int], Seats]:
+    return {
+        (host, epoch_ms(s.starts)): Seats(epoch_ms(s.ends), len(s.seats))
+        for s in basis.sessions
+        if s.calendar_id == basis.calendar.id
+        for host in s.hosts
+    }
+
+
+def refusal(reason: str, calendar: Calendar) -> Refused:
+    """The engine's reason as the refusal that clients of this API know."""
+    if reason == "inactive":
+        return CalendarInactive()
+    if reason == "wrong_length":
+        return WrongLength()
+    if reason == "not_a_member":
+        text = "The user id not part of calendar team"
+        return invalid("assignedUserId", reason, text, calendar.hosts)
+    return SlotUnavailable(extra={"reason": reason})
+
+
+def _sit(basis: Basis, hosts: tuple[str, ...], wanted: Wanted, leaving: Leaving | None) -> Place:
+    joins = basis.session_at(hosts[0], wanted.start)
+    if joins is None or _only_leaves(joins, leaving):
+        return Place(hosts, 1, None)
+    seat = next(n for n in range(1, len(joins.seats) + 2) if n not in joins.seats)
+    return Place(joins.hosts, seat, joins)
+
+
+def _only_leaves(session: Session, leaving: Leaving | None) -> bool:
+    """The session is the one being left, and nobody else is in it: it closes, a new one opens."""
+    return (
+        leaving is not None
+        and len(session.seats) == 1
+        and (session.calendar_id, epoch_ms(session.starts)) == (leaving.calendar, leaving.start)
+        and session.host in leaving.hosts
+    )
+
+
+def meeting_for(provider: str | None, session: Session | None, *, confirmed: bool) -> Meeting:
+    """What an appointment shows of its session's meeting when it enters."""
+    if provider not in ("zoom", "teams"):
+        return NO_MEETING
+    if session is not None and provider in session.meetings:
+        return session.meetings[provider]
+    if not confirmed:
+        return Meeting(
+            provider=provider,
+            state="pending",
+            reason="awaiting_confirmation",
+            message="The link is made when the appointment is confirmed.",
+        )
+    return Meeting(provider=provider, state="pending", message="The link is being made.")

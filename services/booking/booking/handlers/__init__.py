@@ -1,0 +1,1 @@
+"""What booking does: one function for each command and each event it follows."""

@@ -1,0 +1,1 @@
+"""What booking remembers: one function per question, plain SQL, every row under its account."""

@@ -1,0 +1,154 @@
+"""Reading what a decision stands on: one statement, hence one snapshot; no locks."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from asyncpg import Range
+
+from booking.domain.calendars import Calendar
+from booking.domain.placing import Basis, Session
+from booking.store.calendars import calendar_of
+from hoop_events import Appointment, Meeting
+from shared.db import Connection, Database, Row
+from shared.slots import Busy
+
+AROUND = timedelta(days=1)
+"""No buffer is longer than this, so nothing further away can matter."""
+
+_BASIS = """
+WITH c AS (
+    SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
+), touched AS (
+    SELECT id FROM c UNION SELECT unnest(hosts) FROM c UNION SELECT unnest($5::uuid[])
+), sessions AS (
+    SELECT s.* FROM session s, c
+     WHERE s.account_id = $1 AND s.calendar_id = c.id AND s.starts = $3 AND s.closed_at IS NULL
+    UNION
+    SELECT s.* FROM session s WHERE s.account_id = $1 AND s.id = $6 AND s.closed_at IS NULL
+), busy AS (
+    SELECT resource_id, during, buffer_before, buffer_after FROM allocation
+     WHERE account_id = $1 AND resource_id IN (SELECT id FROM touched) AND during && $4::tstzrange
+    UNION ALL
+    SELECT resource_id, during, 0, 0 FROM external_busy
+     WHERE account_id = $1 AND resource_id IN (SELECT id FROM touched) AND during && $4::tstzrange
+)
+SELECT c.*,
+    ARRAY(SELECT id FROM resource WHERE account_id = $1 AND id IN (SELECT id FROM touched)
+          ORDER BY id) AS resources,
+    ARRAY(SELECT version FROM resource WHERE account_id = $1 AND id IN (SELECT id FROM touched)
+          ORDER BY id) AS versions,
+    (SELECT array_agg(resource_id) FROM busy) AS busy_who,
+    (SELECT array_agg((extract(epoch FROM lower(during)) * 1000)::bigint) FROM busy) AS busy_from,
+    (SELECT array_agg((extract(epoch FROM upper(during)) * 1000)::bigint) FROM busy) AS busy_to,
+    (SELECT array_agg(buffer_before) FROM busy) AS busy_before,
+    (SELECT array_agg(buffer_after) FROM busy) AS busy_after,
+    ARRAY(SELECT id FROM sessions ORDER BY id) AS session_ids,
+    CASE WHEN $7::date IS NULL THEN 0 ELSE (
+        SELECT count(*) FROM appointment WHERE account_id = $1 AND calendar_id = c.id
+           AND local_day = $7 AND occupies) END AS on_day,
+    (SELECT seat FROM appointment WHERE account_id = $1 AND id = $8) AS seat
+  FROM c
+"""
+
+_SESSIONS = """
+    SELECT s.*, ARRAY(SELECT seat FROM appointment a WHERE a.account_id = s.account_id
+                      AND a.session_id = s.id AND a.seat IS NOT NULL) AS seats
+      FROM session s WHERE s.account_id = $1 AND s.id = ANY ($2::uuid[])
+"""
+
+
+async def basis(
+    db: Connection | Database,
+    account_id: str,
+    calendar_id: str,
+    *,
+    start: datetime,
+    end: datetime,
+    day: date | None,
+    before: Appointment | None,
+) -> Basis | None:
+    """What is known about this calendar around [start, end); None when there is no such calendar.
+
+    `day`: the local date whose appointments are to be counted, for calendars that limit them.
+    """
+    row = await db.fetchrow(
+        _BASIS,
+        account_id,
+        calendar_id,
+        start,
+        Range(start - AROUND, end + AROUND),
+        list(before.hosts) if before else [],
+        before.session if before else None,
+        day,
+        before.id if before else None,
+    )
+    if row is None:
+        return None
+    calendar = calendar_of(row)
+    return Basis(
+        calendar=calendar,
+        versions=dict(zip(row["resources"], row["versions"], strict=True)),
+        busy=_busy(row),
+        sessions=await sessions(db, account_id, row["session_ids"]),
+        day_counts={day: row["on_day"]} if day else {},
+        loads=await _loads(db, calendar, start),
+        seat=row["seat"],
+    )
+
+
+def _busy(row: Row) -> dict[str, Busy]:
+    found: dict[str, list[tuple[int, int, int, int]]] = {}
+    columns = ("busy_who", "busy_from", "busy_to", "busy_before", "busy_after")
+    for who, start, end, before, after in zip(*(row[c] or () for c in columns), strict=True):
+        found.setdefault(who, []).append((start, end, before * 60_000, after * 60_000))
+    return {who: Busy.of(intervals) for who, intervals in found.items()}
+
+
+async def sessions(
+    db: Connection | Database, account_id: str, ids: Sequence[str]
+) -> tuple[Session, ...]:
+    """Open sessions with the seats taken in each.
+
+    Read after the snapshot of the basis: what changed in between shows in the versions.
+    """
+    if not ids:
+        return ()
+    return tuple(_session(row) for row in await db.fetch(_SESSIONS, account_id, list(ids)))
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        id=row["id"],
+        calendar_id=row["calendar_id"],
+        hosts=tuple(row["hosts"]),
+        starts=row["starts"],
+        ends=row["ends"],
+        shared=row["shared"],
+        revision=row["revision"],
+        seats=frozenset(row["seats"]),
+        meetings={
+            provider: Meeting.model_validate(said["meeting"])
+            for provider, said in row["meetings"].items()
+        },
+    )
+
+
+async def _loads(db: Connection | Database, calendar: Calendar, start: datetime) -> dict[str, int]:
+    """Appointments of each host that start in the same local month: for equal distribution."""
+    if not calendar.rules.equal_distribution:
+        return {}
+    rows = await db.fetch(
+        """
+        SELECT s.host_id, count(*) AS load
+          FROM appointment a JOIN session s ON s.account_id = a.account_id AND s.id = a.session_id
+         WHERE a.account_id = $1 AND a.calendar_id = $2 AND a.occupies
+           AND date_trunc('month', a.local_day) =
+               date_trunc('month', ($3::timestamptz AT TIME ZONE $4)::date)
+         GROUP BY s.host_id
+        """,
+        calendar.account_id,
+        calendar.id,
+        start,
+        calendar.time_zone,
+    )
+    return {row["host_id"]: row["load"] for row in rows}

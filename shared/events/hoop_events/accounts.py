@@ -1,0 +1,129 @@
+"""What the accounts service announces: who exists, and who may call."""
+
+from typing import ClassVar, Literal
+
+from hoop_events.base import Contract, Event, Gone, Id, Moment, State
+
+
+class Account(State):
+    """A tenant. Everything else belongs to exactly one."""
+
+    id: Id
+    name: str
+    plan: str = "starter"
+    status: Literal["active", "read_only"] = "active"
+
+
+class Location(State):
+    """A place of business with a time zone of its own."""
+
+    id: Id
+    name: str
+    time_zone: str
+
+
+class User(State):
+    """A member of the staff, who hosts appointments."""
+
+    id: Id
+    name: str
+    email: str
+    location_ids: tuple[Id, ...] = ()
+    time_zone: str | None = None
+
+
+class ContactDetails(Contract):
+    """How to address and reach a person; empty after erasure."""
+
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+class Contact(State):
+    """Somebody who books."""
+
+    id: Id
+    location_id: Id
+    time_zone: str | None = None
+    personal: ContactDetails = ContactDetails()
+
+
+class Limits(Contract):
+    """How much a key may ask: per second and per minute; the day is shared by the account's keys."""
+
+    per_second: int | None = 10
+    per_minute: int | None = 100
+    per_day: int | None = 10_000
+
+
+class ApiKey(State):
+    """A key, known by the digest of its secret only. `None` in `limits` means no limit."""
+
+    id: Id
+    digest: str
+    """SHA-256 of the whole key, in hex."""
+    location_ids: tuple[Id, ...] = ()
+    """Empty: every location of the account."""
+    scopes: tuple[str, ...]
+    limits: Limits = Limits()
+    active: bool = True
+    expires_at: Moment | None = None
+
+
+class AccountsEvent(Event):
+    source: ClassVar = "/accounts"
+
+
+class AccountChanged(AccountsEvent):
+    topic: ClassVar = "accounts"
+    type: ClassVar = "AccountChanged"
+    state: Account
+
+
+class LocationChanged(AccountsEvent):
+    topic: ClassVar = "locations"
+    type: ClassVar = "LocationChanged"
+    state: Location
+
+
+class LocationDeleted(AccountsEvent):
+    topic: ClassVar = "locations"
+    type: ClassVar = "LocationDeleted"
+    state: Gone
+
+
+class UserChanged(AccountsEvent):
+    topic: ClassVar = "users"
+    type: ClassVar = "UserChanged"
+    state: User
+
+
+class UserDeleted(AccountsEvent):
+    topic: ClassVar = "users"
+    type: ClassVar = "UserDeleted"
+    state: Gone
+
+
+class ContactChanged(AccountsEvent):
+    topic: ClassVar = "contacts"
+    type: ClassVar = "ContactChanged"
+    state: Contact
+
+
+class ContactDeleted(AccountsEvent):
+    topic: ClassVar = "contacts"
+    type: ClassVar = "ContactDeleted"
+    state: Gone
+
+
+class ApiKeyChanged(AccountsEvent):
+    topic: ClassVar = "api-keys"
+    type: ClassVar = "ApiKeyChanged"
+    state: ApiKey
+
+
+class ApiKeyDeleted(AccountsEvent):
+    topic: ClassVar = "api-keys"
+    type: ClassVar = "ApiKeyDeleted"
+    state: Gone

@@ -1,0 +1,125 @@
+"""What the booking service announces: appointments, and the calendars they stand in."""
+
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
+
+from hoop_events.base import Contract, Event, Gone, Id, Moment, State
+
+MeetingProvider = Literal["zoom", "teams", "gmeet"]
+MeetingState = Literal["none", "pending", "ready", "blocked", "detached", "failed"]
+Status = Literal[
+    "new", "confirmed", "active", "showed", "noshow", "completed", "cancelled", "invalid"
+]
+
+
+class Meeting(Contract):
+    """The online meeting of an appointment, or why there is none (yet)."""
+
+    provider: MeetingProvider | None = None
+    state: MeetingState = "none"
+    join_url: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    expected_at: Moment | None = None
+
+
+class Personal(Contract):
+    """Free text of people. Erasure announces the appointment again with this empty."""
+
+    title: str = ""
+    description: str = ""
+    address: str = ""
+    notes: str = ""
+
+
+class Appointment(State):
+    """An appointment: what GET answers, and what consumers need to act without asking back."""
+
+    id: Id
+    version: int
+    calendar_id: Id
+    location_id: Id
+    contact_id: Id
+    start_time: Moment
+    end_time: Moment
+    time_zone: str
+    appointment_status: Status
+    assigned_user_id: Id | None = None
+    occupies: bool
+    deleted: bool = False
+    confirmed: bool
+    """It has been confirmed once (by a person, or at once by the calendar's `autoConfirm`)."""
+    session: Id
+    """The id of `(calendar, host, start)` as long as somebody is booked there; never reused."""
+    shared: bool = False
+    """The session has several seats, or had when it was opened."""
+    time_revision: int = 1
+    """Grows with each change of start, end or host."""
+    hosts: tuple[Id, ...]
+    """Who is there; the first one's account makes the meeting. Without members, the calendar."""
+    resources: tuple[Id, ...] = ()
+    buffer_before: int = 0
+    buffer_after: int = 0
+    """Minutes that the hosts keep free around it."""
+    meeting_location_type: str = "default"
+    meeting: Meeting = Meeting()
+    versions: dict[Id, int] = {}
+    """The version of each calendar, host and resource it touched: what a read token is made of."""
+    personal: Personal = Personal()
+    date_added: Moment
+    date_updated: Moment
+
+
+class AppointmentEvent(Event):
+    topic: ClassVar = "appointments"
+    source: ClassVar = "/booking"
+    state: Appointment
+
+
+class AppointmentCreated(AppointmentEvent):
+    """The first announcement, or it begins to occupy time (again)."""
+
+    type: ClassVar = "AppointmentCreated"
+
+
+class AppointmentRescheduled(AppointmentEvent):
+    """Its start, its end or its host changed."""
+
+    type: ClassVar = "AppointmentRescheduled"
+
+
+class AppointmentUpdated(AppointmentEvent):
+    """Anything else changed: title, status `showed` or `noshow`, the join link."""
+
+    type: ClassVar = "AppointmentUpdated"
+
+
+class AppointmentDeleted(AppointmentEvent):
+    """It stopped to occupy time; `change.reason` says `cancelled` or `deleted`."""
+
+    type: ClassVar = "AppointmentDeleted"
+
+
+class Calendar(State):
+    """A calendar: `settings` is the body that GET answers, `timeZone` its location's zone."""
+
+    id: Id
+    version: int
+    location_id: Id
+    time_zone: str
+    settings: dict[str, JsonValue]
+
+
+class CalendarChanged(Event):
+    topic: ClassVar = "calendars"
+    type: ClassVar = "CalendarChanged"
+    source: ClassVar = "/booking"
+    state: Calendar
+
+
+class CalendarDeleted(Event):
+    topic: ClassVar = "calendars"
+    type: ClassVar = "CalendarDeleted"
+    source: ClassVar = "/booking"
+    state: Gone

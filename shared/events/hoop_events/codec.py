@@ -1,0 +1,112 @@
+"""Events as Kafka records: CloudEvents 1.0 in binary mode, with a JSON body, sorted keys, UTF-8."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from hoop_events.base import Event, iso
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Undecodable(Exception):
+    """The record is not an event that anybody may have sent; the text says why, without its data."""
+
+
+class UnknownType(Exception):
+    """An event of a type that this version does not know: newer than us, or not for us."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What the headers of a record say. Header values may be foreign bytes or null: read kindly."""
+
+    id: str
+    type: str
+    subject: str
+    sequence: int
+    account_id: str
+    traceparent: str | None
+
+
+def body(event: Event) -> bytes:
+    """The exact bytes of the record's value."""
+    data = event.model_dump(mode="json", by_alias=True)
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def attributes(
+    *,
+    event_id: str,
+    source: str,
+    type: str,  # noqa: A002 -- CloudEvents calls it so
+    subject: str,
+    sequence: int,
+    account_id: str,
+    dataschema: str,
+    time: datetime,
+    traceparent: str | None,
+) -> list[tuple[str, bytes]]:
+    """The headers of a record: CloudEvents' Kafka protocol binding, and the W3C trace context."""
+    said = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_source": source,
+        "ce_type": type,
+        "ce_subject": subject,
+        "ce_time": iso(time),
+        "ce_dataschema": dataschema,
+        "ce_partitionkey": subject,
+        "ce_sequence": f"{sequence:020}",
+        "ce_accountid": account_id,
+        "content-type": "application/json",
+    }
+    if traceparent:
+        said["traceparent"] = traceparent
+    return [(name, value.encode()) for name, value in said.items()]
+
+
+def envelope(headers: Headers) -> Envelope:
+    """Read the headers; the last of a name counts. Raises `Undecodable` when one we need is missing."""
+    said = {name: value for name, value in headers if value is not None}
+
+    def text(name: str) -> str:
+        try:
+            return said[name].decode()
+        except (KeyError, UnicodeDecodeError) as error:
+            raise Undecodable(f"header {name} is missing or not UTF-8") from error
+
+    sequence = text("ce_sequence")
+    if not (sequence.isascii() and sequence.isdigit()):
+        raise Undecodable("header ce_sequence is not a number")
+    try:
+        traceparent = said["traceparent"].decode("ascii")
+    except (KeyError, UnicodeDecodeError):
+        traceparent = None
+    return Envelope(
+        id=text("ce_id"),
+        type=text("ce_type"),
+        subject=text("ce_subject"),
+        sequence=int(sequence),
+        account_id=text("ce_accountid"),
+        traceparent=traceparent,
+    )
+
+
+def decode(meta: Envelope, value: bytes, types: Iterable[type[Event]]) -> Event:
+    """The event, checked against its contract and its envelope."""
+    known = {kind.type: kind for kind in types}
+    if meta.type not in known:
+        raise UnknownType(meta.type)
+    try:
+        event = known[meta.type].model_validate_json(value)
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:5])
+        raise Undecodable(f"{meta.type} breaks its schema at: {where}") from None
+    told = (meta.subject, meta.sequence, meta.account_id)
+    if told != (event.subject, event.sequence, event.account_id):
+        raise Undecodable(f"{meta.type}: headers and body name different facts")
+    return event

@@ -1,0 +1,113 @@
+"""What the services that face other providers announce: links, connections, busy times, messages."""
+
+from typing import ClassVar, Literal
+
+from hoop_events.base import Contract, Event, Id, Moment, State
+from hoop_events.booking import Meeting, MeetingProvider
+
+
+class MeetingLink(State):
+    """The meeting of one session at one provider; `id` is `<session>.<provider>`."""
+
+    session: Id
+    provider: MeetingProvider
+    meeting: Meeting
+
+
+class MeetingLinkChanged(Event):
+    """For booking alone, which shows it on every appointment of the session."""
+
+    topic: ClassVar = "meetings"
+    type: ClassVar = "MeetingLinkChanged"
+    source: ClassVar = "/meetings"
+    state: MeetingLink
+
+
+class Connection(State):
+    """An account at a provider, connected to a user (Zoom, Teams) or a calendar (Google, iCloud)."""
+
+    id: Id
+    provider: str
+    owner_kind: Literal["user", "calendar"]
+    owner_id: Id
+    status: Literal["active", "pending", "disconnected"]
+    reason: str | None = None
+    label: str | None = None
+    """The account as its owner knows it, usually an e-mail address."""
+    last_sync_at: Moment | None = None
+    connected_at: Moment | None = None
+
+
+class ConnectionChanged(Event):
+    """Announced by the service of the provider; `source` in the record names it."""
+
+    topic: ClassVar = "connections"
+    type: ClassVar = "ConnectionChanged"
+    source: ClassVar = "/connections"
+    state: Connection
+
+
+class BusyInterval(Contract):
+    """Half-open: `[start, end)`."""
+
+    start: Moment
+    end: Moment
+
+
+class BusyWeek(State):
+    """What a connection's own events block in one ISO week (UTC); `id` is `<connection>:<week>`."""
+
+    connection_id: Id
+    week: str
+    """`2027-W09`; an interval across the border stands in both weeks, cut."""
+    calendar_id: Id
+    user_id: Id | None
+    """Whom it blocks, in every calendar of the account; without a user it blocks the calendar."""
+    intervals: tuple[BusyInterval, ...]
+
+
+class ExternalBusyChanged(Event):
+    topic: ClassVar = "busy"
+    type: ClassVar = "ExternalBusyChanged"
+    source: ClassVar = "/sync"
+    state: BusyWeek
+
+
+class FailedPush(State):
+    """An appointment that could not be written to a connected calendar; `id` names the pair."""
+
+    appointment_id: Id
+    connection_id: Id
+    reason: str
+
+
+class CalendarPushFailed(Event):
+    topic: ClassVar = "sync"
+    type: ClassVar = "CalendarPushFailed"
+    source: ClassVar = "/sync"
+    state: FailedPush
+
+
+class Message(State):
+    """One message to one receiver on one occasion."""
+
+    id: Id
+    appointment_id: Id
+    occasion: str
+    receiver_id: Id
+    channel: Literal["email"] = "email"
+    reason: str | None = None
+
+
+class NotificationSent(Event):
+    topic: ClassVar = "notifications"
+    type: ClassVar = "NotificationSent"
+    source: ClassVar = "/notifications"
+    state: Message
+
+
+class NotificationFailed(Event):
+    topic: ClassVar = "notifications"
+    type: ClassVar = "NotificationFailed"
+    source: ClassVar = "/notifications"
+    state: Message

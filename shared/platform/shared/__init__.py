@@ -1,0 +1,1 @@
+"""The machinery every service stands on: HTTP in, Postgres, an outbox, Kafka, and wishes."""

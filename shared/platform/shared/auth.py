@@ -1,0 +1,105 @@
+"""Who is calling: API keys, verified from the table of keys that every service holds."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from hoop_events import ApiKey
+from shared.errors import AccountReadOnly, LocationForbidden, ScopeMissing, Unauthorized
+from shared.ids import is_id
+from shared.kafka import Tables
+
+SCOPES = (
+    "calendars.readonly",
+    "calendars.write",
+    "calendars/events.readonly",
+    "calendars/events.write",
+)
+ALIASES: Mapping[str, str] = {
+    f"calendars/{group}.{right}": f"calendars.{right}"
+    for group in ("groups", "resources", "notifications")
+    for right in ("readonly", "write")
+}
+"""Scope names of the vendor's API for what ours call `calendars.*`."""
+
+LONGEST_TOKEN = 200
+
+
+@dataclass(frozen=True)
+class Caller:
+    """An API key that may call, and for whom."""
+
+    account_id: str
+    key_id: str
+    scopes: frozenset[str]
+    location_ids: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """A write scope includes reading."""
+        return scope in self.scopes or scope.replace(".readonly", ".write") in self.scopes
+
+
+def digest(token: str) -> str:
+    """What is stored of a key: 256 random bits need no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def key_id(token: str) -> str | None:
+    """The public part of `hoop_<keyId>_<secret>`."""
+    parts = token.split("_")
+    return parts[1] if len(parts) == 3 and parts[0] == "hoop" and is_id(parts[1]) else None
+
+
+def bearer(header: str | None) -> str:
+    """The token of an `Authorization` header; exactly one, exactly as it was issued."""
+    scheme, _, token = (header or "").partition(" ")
+    if (
+        scheme.lower() != "bearer"
+        or not token
+        or len(token) > LONGEST_TOKEN
+        or token.split() != [token]
+    ):
+        raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
+    return token
+
+
+async def verify(header: str | None, tables: Tables, *, now: datetime) -> Caller:
+    """The caller, or `Unauthorized`. A key made a moment ago elsewhere is waited for."""
+    token = bearer(header)
+    public = key_id(token)
+    if public is None:
+        raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
+    found = tables.keys.get(public)
+    if found is None and await tables.catch_up():
+        found = tables.keys.get(public)
+    if found is None or not _valid(found[1], token, now):
+        raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
+    account_id, key = found
+    scopes = frozenset(ALIASES.get(scope, scope) for scope in key.scopes)
+    return Caller(account_id, key.id, scopes, frozenset(key.location_ids))
+
+
+def _valid(key: ApiKey, token: str, now: datetime) -> bool:
+    same = hmac.compare_digest(key.digest, digest(token))
+    return same and key.active and (key.expires_at is None or now < key.expires_at)
+
+
+def permit(caller: Caller, scope: str, tables: Tables, *, writes: bool) -> None:
+    """Refuse what the key's scopes or the account's state do not allow."""
+    if not caller.may(scope):
+        raise ScopeMissing(f"The API key needs the scope {scope}.")
+    account = tables.accounts.get(caller.account_id)
+    if writes and account and account[1].status == "read_only":
+        raise AccountReadOnly
+
+
+async def location_zone(caller: Caller, location_id: str, tables: Tables) -> str:
+    """The time zone of a location of the caller's account; 403 for any other id, foreign or not."""
+    location = tables.locations.of(caller.account_id, location_id)
+    if location is None and await tables.catch_up():
+        location = tables.locations.of(caller.account_id, location_id)
+    if location is None or (caller.location_ids and location_id not in caller.location_ids):
+        raise LocationForbidden
+    return location.time_zone

@@ -1,0 +1,86 @@
+"""Settings of a service: from the environment, or from files named by `<NAME>_FILE`; all problems at once."""
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsMissing(SystemExit):
+    """The settings do not allow a start; the text lists every problem. Exit status 3."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(3)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Settings(BaseSettings):
+    """What every service needs to know. Services subclass it with their own few."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    database_url: SecretStr = Field(description="DSN of the service's database")
+    kafka_bootstrap: str = Field(description="host:port of the Kafka brokers, comma-separated")
+    http_host: str = Field("127.0.0.1", description="where HTTP listens")
+    http_port: int = Field(0, ge=0, le=65535, description="0 picks a free port")
+    public_url: str = Field("http://127.0.0.1:8080", description="how browsers reach the edge")
+    data_key: SecretStr = Field(SecretStr(""), description="key(s) that seal secrets at rest")
+    clock_offset_file: Path | None = Field(None, description="seconds to add to business time")
+    otel_exporter_otlp_endpoint: str | None = Field(None, description="where spans are sent")
+    failpoints: str = Field("", description="fail points to arm; tests only")
+    pool_size: int = Field(10, ge=1, le=200, description="connections to Postgres")
+
+    @field_validator("database_url")
+    @classmethod
+    def _looks_like_a_dsn(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql://")
+        return value
+
+    @classmethod
+    def of(cls, service: str, **overrides: Any) -> Self:
+        """Read the settings of `service`, or stop with one line per problem."""
+        try:
+            return cls(**{**_given(cls, service), **overrides})
+        except ValidationError as error:
+            lines = [
+                f"  {'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+            ]
+            raise SettingsMissing(f"{service}: settings\n" + "\n".join(lines)) from None
+
+
+def _given(cls: type[Settings], service: str) -> dict[str, str]:
+    """`<SERVICE>_<NAME>` wins over `<NAME>`; either may name a file as `…_FILE`."""
+    prefix = service.replace("-", "_").upper() + "_"
+    found: dict[str, str] = {}
+    for name in cls.model_fields:
+        for variable in (prefix + name.upper(), name.upper()):
+            if (value := _read(variable)) is not None:
+                found[name] = value
+                break
+    own = _read(prefix + "DATABASE_URL")
+    if own is None and "database_url" in found:
+        found["database_url"] = with_database(found["database_url"], service.replace("-", "_"))
+    return found
+
+
+def _read(variable: str) -> str | None:
+    environment = os.environ  # noqa: TID251 -- the one place that reads it
+    if variable in environment:
+        return environment[variable]
+    if path := environment.get(variable + "_FILE"):
+        return Path(path).read_text().strip()
+    return None
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    head, mark, query = dsn.partition("?")
+    scheme, _, rest = head.partition("://")
+    host, _, _ = rest.partition("/")
+    return f"{scheme}://{host}/{name}{mark}{query}"

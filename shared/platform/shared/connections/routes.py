@@ -1,0 +1,218 @@
+"""The HTTP side of connections, the same for every provider: connect, callback, change, disconnect."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from shared.connections import credentials, store
+from shared.connections.bodies import (
+    CallbackQuery,
+    Connect,
+    ConnectionBody,
+    ConnectionReply,
+    ConnectReply,
+    ConnectUser,
+    Reconfigure,
+)
+from shared.connections.flow import Callback, Identity, Then, begin, finish
+from shared.connections.page import onward, page
+from shared.connections.provider import OAuthProvider, ProviderDown, revoke
+from shared.connections.states import disconnect, mark
+from shared.connections.store import Connection, OwnerKind
+from shared.db import Connection as Db
+from shared.errors import Conflict, ConnectFailed, NotFound, invalid
+from shared.http import Call, Reply, Route
+from shared.service import Runtime
+from shared.telemetry import log
+
+SCOPE = "calendars.write"
+
+
+async def _nothing(_: Db, __: Connection, ___: datetime) -> None:
+    """Nothing else belongs to the change."""
+
+
+@dataclass(frozen=True)
+class Integration:
+    """All that differs between two providers' routes."""
+
+    name: str
+    owner_kind: OwnerKind
+    provider: Callable[[Runtime], OAuthProvider]
+    identify: Callable[[Runtime, str], Awaitable[Identity]]
+    """Asks the provider whose access token this is; `ProviderDown` when it does not say."""
+    check_owner: Callable[[Call, str], Awaitable[None]]
+    """Refuses an owner (`userId`, `calendarId`) that the account does not have."""
+    connect: type[Connect] = ConnectUser
+    reconfigure: type[Reconfigure] = Reconfigure
+    then: Then = _nothing
+    """What else belongs to the transaction in which a connection was connected, changed or ended."""
+    revokes: bool = False
+    """Tell the provider on disconnecting, once, without insisting."""
+
+    def routes(self) -> list[Route]:
+        """The four operations of `/integrations/{name}`."""
+        base, one = f"/integrations/{self.name}", f"/integrations/{self.name}/{{connectionId}}"
+        return [
+            Route(
+                "POST",
+                f"{base}/connect",
+                self._connect,
+                scope=SCOPE,
+                body=self.connect,
+                reply=ConnectReply,
+                summary=f"Begin to connect {self.name}: send the user to `authorizeUrl`",
+            ),
+            Route(
+                "GET",
+                f"{base}/callback",
+                self._callback,
+                scope=None,
+                query=CallbackQuery,
+                summary=f"Where {self.name} sends the browser back to; answers a page",
+            ),
+            Route(
+                "PUT",
+                one,
+                self._change,
+                scope=SCOPE,
+                body=self.reconfigure,
+                reply=ConnectionReply,
+                summary=f"Change the settings of a connection to {self.name}",
+            ),
+            Route(
+                "DELETE",
+                one,
+                self._disconnect,
+                scope=SCOPE,
+                reply=ConnectionReply,
+                summary=f"Disconnect {self.name}: its tokens are dropped at once",
+            ),
+        ]
+
+    async def _connect(self, call: Call) -> ConnectReply:
+        wanted = call.body.model_dump(
+            mode="json", by_alias=True, exclude={"return_to"}, exclude_none=True
+        )
+        owner_id = wanted.pop(f"{self.owner_kind}Id")
+        _check_return(call.body.return_to, call.runtime.settings.public_url)
+        await self.check_owner(call, owner_id)
+        async with call.runtime.db.transaction() as db:
+            begun = await begin(
+                db,
+                call.runtime.cipher,
+                self.provider(call.runtime),
+                account_id=call.account_id,
+                owner_kind=self.owner_kind,
+                owner_id=owner_id,
+                settings=wanted,
+                redirect_uri=f"{call.runtime.settings.public_url}/integrations/{self.name}/callback",
+                return_to=call.body.return_to,
+                now=call.now,
+            )
+        return ConnectReply(authorize_url=begun.url, connection_id=begun.connection.id)
+
+    async def _callback(self, call: Call) -> Reply:
+        """A page for a person; the address it stands at is spent, and it sends nothing on."""
+        runtime: Runtime = call.runtime
+
+        async def identify(_: object, access_token: str) -> Identity:
+            return await self.identify(runtime, access_token)
+
+        try:
+            finished = await finish(
+                runtime.http,
+                runtime.db,
+                runtime.cipher,
+                self.provider(runtime),
+                _callback(call.query),
+                identify=identify,
+                now=call.now,
+                then=self.then,
+            )
+        except ConnectFailed as refused:
+            return page(refused.message, status=400)
+        except ProviderDown as down:
+            log.warning("connect failed", provider=self.name, error=str(down))
+            return page(f"{self.name} does not answer right now; begin again later.", status=503)
+        connection = finished.connection
+        if finished.return_to is not None:
+            return onward(finished.return_to, connection)
+        return page(f"Connected to {connection.label}. You can close this window.")
+
+    async def _change(self, call: Call) -> ConnectionReply:
+        wanted = call.body.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, exclude={"waiting_for_admin"}
+        )
+        async with call.runtime.db.transaction() as db:
+            before = await self._find(db, call)
+            if before.status == "disconnected":
+                raise Conflict("The connection was ended; connect again.")
+            after = await store.save(
+                db, before, settings={**before.settings, **wanted}, now=call.now
+            )
+            if call.body.waiting_for_admin is not None:
+                after = await _wait_for_admin(db, after, call.body.waiting_for_admin, now=call.now)
+            if after != before:
+                await self.then(db, after, call.now)
+        return _shown(after)
+
+    async def _disconnect(self, call: Call) -> ConnectionReply:
+        """Idempotent. The provider is told after the commit, if at all: the tokens are gone anyway."""
+        runtime: Runtime = call.runtime
+        provider, token = self.provider(runtime), None
+        async with runtime.db.transaction() as db:
+            before = await self._find(db, call)
+            if self.revokes and provider.revoke_url:
+                token = await credentials.last_refresh_token(db, runtime.cipher, before)
+            after = await disconnect(db, before, now=call.now)
+            if after != before:
+                await self.then(db, after, call.now)
+        if token is not None:
+            try:
+                await revoke(runtime.http, provider, token=token)
+            except ProviderDown as down:
+                log.warning("not revoked", provider=self.name, error=str(down))
+        return _shown(after)
+
+    async def _find(self, db: Db, call: Call) -> Connection:
+        connection = await store.find(db, call.account_id, call.id("connectionId"))
+        if connection is None or connection.provider != self.name:
+            raise NotFound
+        return connection
+
+
+async def _wait_for_admin(
+    db: Db, connection: Connection, waiting: bool, *, now: datetime
+) -> Connection:
+    if connection.status != "pending":
+        raise Conflict("Only a connection that is pending can wait for an administrator.")
+    reason = "waiting_for_admin" if waiting else "awaiting_authorization"
+    return await mark(db, connection, status="pending", reason=reason, now=now)
+
+
+def _callback(query: CallbackQuery) -> Callback:
+    """The parameters, each at most once (RFC 6749, section 3.1)."""
+    if any(len(values) > 1 for values in (query.state, query.code, query.error, query.iss)):
+        raise ConnectFailed("A parameter was given twice.")
+    if query.code and query.error:
+        raise ConnectFailed("The answer says both yes and no.")
+
+    def only(values: tuple[str, ...]) -> str | None:
+        return values[0] if values else None
+
+    return Callback(only(query.state), only(query.code), only(query.error), only(query.iss))
+
+
+def _check_return(return_to: str | None, public_url: str) -> None:
+    """Only back to ourselves: a link of ours must not send people to strangers."""
+    if return_to is None:
+        return
+    plain = return_to.isascii() and return_to.isprintable() and not set(return_to) & set(" \\#")
+    if not plain or urlsplit(return_to)[:2] != urlsplit(public_url)[:2]:
+        raise invalid("returnTo", "foreign_origin", "must be on the public URL's own origin")
+
+
+def _shown(connection: Connection) -> ConnectionReply:
+    return ConnectionReply(connection=ConnectionBody.model_validate(connection))

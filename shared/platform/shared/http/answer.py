@@ -1,0 +1,79 @@
+"""Answering: every object carries the trace id, every refusal has one shape, no driver text leaks."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel
+
+from shared.db import UNAVAILABLE
+from shared.errors import Invalid, MethodNotAllowed, NotFound, Refused, TooLarge, Unavailable
+from shared.http.route import Reply
+from shared.telemetry import log, trace_id
+
+
+def respond(result: object, status: int) -> web.Response:
+    """A handler's result as a response."""
+    said = result if isinstance(result, Reply) else Reply(result)
+    status = said.status or status
+    if said.content_type != "application/json":
+        text = said.body if isinstance(said.body, str) else ""
+        return web.Response(
+            text=text, status=status, headers=said.headers, content_type=said.content_type
+        )
+    return _json(said.body, status, said.headers)
+
+
+def _json(body: object, status: int, headers: Mapping[str, str]) -> web.Response:
+    content: Any = (
+        body.model_dump(mode="json", by_alias=True) if isinstance(body, BaseModel) else body
+    )
+    if isinstance(content, Mapping):
+        content = {**content, "traceId": trace_id()}
+    return web.Response(
+        body=orjson.dumps(content),
+        status=status,
+        headers={"X-Trace-Id": trace_id(), **headers},
+        content_type="application/json",
+    )
+
+
+def refuse(error: Exception) -> web.Response:
+    """Any failure as the response it deserves."""
+    refused = _as_refusal(error)
+    if refused is None:
+        log.error("request failed", exc_info=error)
+        return _json(_body(500, "internal", "Something went wrong here; it is logged."), 500, {})
+    message: object = refused.message
+    if isinstance(refused, Invalid):
+        message = [f"{d.path}: {d.message}" if d.path else d.message for d in refused.details]
+    body = _body(refused.status, refused.code, message or [refused.message])
+    body["details"] = [detail.as_json() for detail in refused.details]
+    return _json({**body, **refused.extra}, refused.status, refused.headers)
+
+
+def _as_refusal(error: Exception) -> Refused | None:
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return TooLarge()
+    if isinstance(error, web.HTTPException):
+        return NotFound()
+    if isinstance(error, UNAVAILABLE):
+        log.warning("unavailable", error=repr(error))
+        return Unavailable(headers={"Retry-After": "1"})
+    return None
+
+
+def _body(status: int, code: str, message: object) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "message": message,
+        "error": HTTPStatus(status).phrase if status != 422 else "Unprocessable Entity",
+        "code": code,
+        "details": [],
+    }

@@ -1,0 +1,162 @@
+"""Reading requests: what cannot be read is 400, what breaks a rule is 422 with the field's path."""
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, get_args, get_origin
+
+import orjson
+from aiohttp import web
+from multidict import MultiMapping
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from shared.errors import Detail, Invalid, Malformed, TooLarge, UnsupportedMedia
+
+LARGEST_BODY = 1_048_576
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+
+def _instant(value: object) -> datetime:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value) or value.endswith("-00:00"):
+        raise ValueError("must be ISO 8601 with an offset, such as 2027-03-01T09:00:00-05:00")
+    if not "1970" <= value[:4] <= "2199":
+        raise ValueError("must lie between the years 1970 and 2199")
+    return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
+        raise ValueError("must be one line without control characters")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+"""A point in time in a body: never naive, never an epoch number."""
+OneLine = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
+"""Short text that may end up in a header or a title."""
+Text = Annotated[str, StringConstraints(max_length=5000)]
+"""Free text."""
+
+
+class Body(BaseModel):
+    """A request body: strict types, no unknown fields, camelCase."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, strict=True, extra="forbid", frozen=True
+    )
+
+
+class Query(BaseModel):
+    """A query string: unknown keys are ignored, lists as `a=1&a=2` or `a[]=1&a[]=2`."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
+    )
+
+
+async def body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    """The request's JSON, as `model`."""
+    raw = await _read(request)
+    if not raw:
+        raise Malformed("The body is empty; it must be a JSON document.")
+    _check_media(request)
+    try:
+        _check_text(orjson.loads(raw))
+        return model.model_validate_json(raw)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: position {error.pos}.") from None
+    except ValidationError as error:
+        raise Invalid(details=details(error)) from None
+
+
+async def _read(request: web.Request) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia
+    try:
+        async with asyncio.timeout(10):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge from None
+    except TimeoutError:
+        raise Malformed("The body did not arrive within ten seconds.") from None
+
+
+def _check_media(request: web.Request) -> None:
+    said = request.headers.get("Content-Type", "")
+    charset = _CHARSET.search(said)
+    if said.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia
+    if charset and charset.group(1).lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMedia
+
+
+def _check_text(value: object, path: str = "") -> None:
+    """NUL and lone surrogates cannot be stored by Postgres: they are refused here, with their path."""
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise Invalid(
+                details=[Detail(path, "unstorable_text", "holds NUL or a lone surrogate")]
+            )
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_text(item, f"{path}.{index}".lstrip("."))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, path)
+            _check_text(item, f"{path}.{key}".lstrip("."))
+
+
+def query(asked: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
+    """The query string, as `model`. A scalar said twice is refused."""
+    found: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        alias = info.alias or name
+        values = [*asked.getall(alias, []), *asked.getall(alias + "[]", [])]
+        if any(_UNSTORABLE.search(value) for value in values):
+            raise Invalid(details=[Detail(alias, "unstorable_text", "holds NUL")])
+        if _is_list(info.annotation):
+            found |= {alias: values} if values else {}
+        elif len(values) > 1:
+            raise Invalid(details=[Detail(alias, "repeated", "may be given once")])
+        elif values:
+            found[alias] = values[0]
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise Invalid(details=details(error)) from None
+
+
+def _is_list(annotation: object) -> bool:
+    kinds = (annotation, *get_args(annotation))
+    return any(kind in (list, tuple) or get_origin(kind) in (list, tuple) for kind in kinds)
+
+
+def details(error: ValidationError) -> Sequence[Detail]:
+    """What pydantic found, without what was sent."""
+    return [_detail(e) for e in error.errors(include_url=False, include_input=False)[:20]]
+
+
+def _detail(e: Mapping[str, Any]) -> Detail:
+    path = ".".join(str(part) for part in e["loc"])
+    expected = e.get("ctx", {}).get("expected")
+    allowed = re.findall(r"'([^']*)'", expected) if isinstance(expected, str) else None
+    if e["type"] == "extra_forbidden":
+        return Detail(path, "unknown_field", f"property {path} should not exist")
+    return Detail(path, e["type"], e["msg"], allowed or None)

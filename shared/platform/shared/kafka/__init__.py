@@ -1,0 +1,6 @@
+"""Kafka: the only package that speaks to it, besides the outbox's relay."""
+
+from shared.kafka.batch import Handler, Subscriptions, Tombstone
+from shared.kafka.group import Group
+from shared.kafka.table import Tables
+from shared.kafka.topics import ensure_topics

@@ -1,0 +1,295 @@
+"""The outbox: an event is written where the decision is written; the relay takes it to Kafka."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+
+from hoop_events import Event, attributes, body
+from shared import telemetry
+from shared.db import UNAVAILABLE, Connection, Database, Row
+from shared.failpoints import fp
+from shared.ids import new_id
+from shared.telemetry import log, span, traceparent
+
+BATCH = 500
+LEASE_SECONDS = 5
+UNSENDABLE = (MessageSizeTooLargeError, InvalidTopicError, UnknownTopicOrPartitionError)
+
+
+async def announce(db: Connection, *events: Event, now: datetime) -> None:
+    """Write events into the outbox, in the transaction that makes them true.
+
+    The aggregate's row must be locked by this transaction: that is what keeps the order.
+    """
+    for event in events:
+        await db.execute(INSERT, *row(event, now=now).values())
+
+
+INSERT = """
+    INSERT INTO outbox (event_id, topic, type, source, subject, sequence, account_id,
+                        dataschema, time, traceparent, body)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+
+
+def row(event: Event, *, now: datetime) -> dict[str, Any]:
+    """The columns of `INSERT`, in order. The PRODUCER span that it opens is what consumers continue."""
+    attributes = {"messaging.system": "kafka", "messaging.destination.name": event.topic}
+    with span(f"{event.topic} publish", kind="producer", attributes=attributes):
+        return {
+            "event_id": new_id(),
+            "topic": event.topic,
+            "type": event.type,
+            "source": event.source,
+            "subject": event.subject,
+            "sequence": event.sequence,
+            "account_id": event.account_id,
+            "dataschema": event.dataschema(),
+            "time": now,
+            "traceparent": traceparent(),
+            "body": body(event),
+        }
+
+
+class LeaseLost(Exception):
+    """Another relay has taken over; what we sent may be sent again, which is harmless."""
+
+
+INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, LeaseLost, *UNAVAILABLE)
+
+
+class Relay:
+    """Publishes the outbox in order and deletes what Kafka has acknowledged.
+
+    Any number may run; one leads, by a lease row. The producer is disposable: after any doubt it
+    is thrown away and the rows, which are still there, are sent again.
+    """
+
+    def __init__(self, database: Database, *, bootstrap: str) -> None:
+        self._database = database
+        self._bootstrap = bootstrap
+        self._owner = new_id()
+        self._epoch = 0
+        self._renew_at = 0.0
+        self._wake = database.wakes(asyncio.Event())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Lead or stand by until told to stop."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(30):
+                    producer = await self._producer()
+                try:
+                    await self._lead(producer, stop)
+                finally:
+                    await _dispose(producer)
+            except INTERRUPTED as error:
+                log.warning("relay interrupted", error=repr(error))
+                await pause(stop, 0.5)
+        await self._resign()
+
+    async def _producer(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=262_144,
+            max_request_size=1_048_576,
+            request_timeout_ms=10_000,
+            retry_backoff_ms=50,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    async def _lead(self, producer: AIOKafkaProducer, stop: asyncio.Event) -> None:
+        patience = 0.005
+        while not stop.is_set():
+            self._wake.clear()
+            sent = await self._drain(producer) if await self._leading() else 0
+            patience = 0.005 if sent else min(patience * 2, 0.25)
+            if sent < BATCH:
+                await self._idle(stop, patience)
+
+    async def _idle(self, stop: asyncio.Event, seconds: float) -> None:
+        """Until something is committed here, or the poll is due (other processes commit, too)."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        if not stop.is_set():
+            await asyncio.sleep(0.001)  # lets commits that are on their way join this batch
+
+    async def _leading(self) -> bool:
+        """Hold the lease: renewed when a third of it has passed, taken over when it ran out."""
+        now = asyncio.get_running_loop().time()
+        if self._epoch and now < self._renew_at:
+            return True
+        epoch = await self._database.fetchval(
+            """
+            INSERT INTO relay_lease AS l (owner, until)
+            VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+            ON CONFLICT (only_one) DO UPDATE
+               SET owner = $1, until = excluded.until,
+                   epoch = l.epoch + (l.owner <> $1)::int
+             WHERE l.owner = $1 OR l.until < clock_timestamp()
+            RETURNING epoch
+            """,
+            self._owner,
+            LEASE_SECONDS,
+        )
+        self._epoch = epoch or 0
+        self._renew_at = now + LEASE_SECONDS / 3
+        await self._measure()
+        return bool(self._epoch)
+
+    async def _drain(self, producer: AIOKafkaProducer) -> int:
+        rows = await self._database.fetch(
+            """
+            SELECT * FROM outbox AS o
+             WHERE parked_at IS NULL
+               AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL
+                               AND p.topic = o.topic AND p.subject = o.subject)
+             ORDER BY id LIMIT $1
+            """,
+            BATCH,
+        )
+        if not rows:
+            return 0
+        await fp("relay_claimed")
+        parents = [r["traceparent"] for r in rows if r["traceparent"]]
+        with span("outbox relay", kind="client", links=parents[:64]):
+            acknowledged = await self._send(producer, rows)
+        await fp("relay_acknowledged")
+        await self._forget(acknowledged)
+        return len(rows)
+
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Row]:
+        pending = [(r, await self._hand_over(producer, r)) for r in rows]
+        await fp("relay_sent")
+        acknowledged = []
+        for r, future in pending:
+            if future is None:
+                continue
+            try:
+                await asyncio.wait_for(future, 15)
+            except UNSENDABLE as error:
+                await self._park(r, error)
+            else:
+                acknowledged.append(r)
+        return acknowledged
+
+    async def _hand_over(
+        self, producer: AIOKafkaProducer, r: Row
+    ) -> "asyncio.Future[object] | None":
+        try:
+            future: asyncio.Future[object] = await producer.send(
+                r["topic"],
+                key=r["subject"].encode(),
+                value=r["body"],
+                headers=_headers(r),
+                timestamp_ms=int(r["time"].timestamp() * 1000),
+            )
+        except UNSENDABLE as error:
+            await self._park(r, error)
+            return None
+        return future
+
+    async def _forget(self, rows: Sequence[Row]) -> None:
+        """Delete what was acknowledged, unless another relay leads by now."""
+        deleted = await self._database.fetch(
+            """
+            DELETE FROM outbox
+             WHERE id = ANY($1::bigint[])
+               AND EXISTS (SELECT 1 FROM relay_lease WHERE owner = $2 AND epoch = $3)
+            RETURNING extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
+            """,
+            [r["id"] for r in rows],
+            self._owner,
+            self._epoch,
+        )
+        if rows and not deleted:
+            self._epoch = 0
+            raise LeaseLost
+        for d in deleted:
+            telemetry.published.labels(telemetry.name()).observe(d["age"])
+
+    async def _park(self, r: Row, error: Exception) -> None:
+        """Set it aside with the later events of its aggregate: order matters more than progress."""
+        log.error("outbox row parked", topic=r["topic"], subject=r["subject"], error=repr(error))
+        await self._database.execute(
+            """
+            UPDATE outbox SET parked_at = clock_timestamp(), park_reason = $4
+             WHERE topic = $1 AND subject = $2 AND id >= $3
+            """,
+            r["topic"],
+            r["subject"],
+            r["id"],
+            repr(error)[:500],
+        )
+
+    async def _measure(self) -> None:
+        service = telemetry.name()
+        said = await self._database.fetchrow(
+            """
+            SELECT count(*) FILTER (WHERE parked_at IS NULL) AS depth, count(parked_at) AS parked,
+                   coalesce(extract(epoch FROM clock_timestamp()
+                            - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 AS age
+              FROM (SELECT parked_at, created_at FROM outbox ORDER BY id LIMIT 10000) AS head
+            """
+        )
+        assert said is not None
+        telemetry.outbox_depth.labels(service).set(said["depth"])
+        telemetry.outbox_parked.labels(service).set(said["parked"])
+        telemetry.outbox_age.labels(service).set(said["age"])
+
+    async def _resign(self) -> None:
+        """Let another relay begin at once. If Postgres is away, the lease runs out by itself."""
+        try:
+            await self._database.execute("DELETE FROM relay_lease WHERE owner = $1", self._owner)
+        except UNAVAILABLE as error:
+            log.warning("lease not returned", error=repr(error))
+
+
+def _headers(r: Row) -> list[tuple[str, bytes]]:
+    return attributes(
+        event_id=r["event_id"],
+        source=r["source"],
+        type=r["type"],
+        subject=r["subject"],
+        sequence=r["sequence"],
+        account_id=r["account_id"],
+        dataschema=r["dataschema"],
+        time=r["time"],
+        traceparent=r["traceparent"],
+    )
+
+
+async def _dispose(producer: AIOKafkaProducer) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), 3)
+    except (TimeoutError, KafkaError) as error:
+        log.warning("producer abandoned", error=repr(error))
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but not longer than until told to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
