@@ -57,7 +57,7 @@ async def access_token(
         lease = await credentials.claim(database, held, length=_lease(provider))
         if lease is not None:
             attempt = _Attempt(database, http, cipher, provider, held, lease, now)
-            if (token := await attempt.refresh()) is not None:
+            if (token := await _even_if_cancelled(attempt.refresh())) is not None:
                 return token
         elif asyncio.get_running_loop().time() > patience:
             raise ProviderDown(f"another process is still asking {provider.name}")

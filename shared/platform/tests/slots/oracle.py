@@ -1,0 +1,187 @@
+"""A second opinion on slots: minute by minute, with `zoneinfo` only, sharing nothing with the engine.
+
+It reads the same documents as `Rules.from_calendar` and counts time in whole minutes since 1970.
+Slow and plain on purpose: every rule is one question about one minute or one start.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+DAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
+
+
+@dataclass
+class World:
+    """A calendar, what is taken, and what time it is. Times are minutes since 1970."""
+
+    calendar: dict
+    zone: str
+    schedules: list[dict] = field(default_factory=list)
+    busy: dict[str, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    sessions: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    """(host, start): (end, seats taken); the session is also in `busy` of its host."""
+    counts: dict[date, int] = field(default_factory=dict)
+    now: int = 0
+
+
+def hosts(world: World) -> list[str]:
+    return [m["userId"] for m in world.calendar.get("teamMembers", [])] or [world.calendar["id"]]
+
+
+def wall(minute: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(minute * 60, ZoneInfo(zone))
+
+
+class Oracle:
+    """Answers for one world; remembers what it found for each minute."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        c = world.calendar
+        self.length, self.step = minutes(c, "slotDuration", 30), minutes(c, "slotInterval", 30)
+        self.before, self.after = minutes(c, "preBuffer", 0), minutes(c, "slotBuffer", 0)
+        self.capacity = c.get("appoinmentPerSlot", 1)
+        self.collective = c.get("calendarType") == "collective"
+        self.open_under = cache(self._open_under)
+        self.on_grid = cache(self._on_grid)
+
+    def offered(self, start: int, end: int) -> list[int]:
+        return [minute for minute in range(start, end) if self.who(minute)]
+
+    def who(self, start: int, asked: str | None = None) -> set[str]:
+        """Who can take a booking at that minute; on a collective calendar all or nobody."""
+        if not self.world.calendar.get("isActive", True) or not self.allowed(start):
+            return set()
+        everybody = hosts(self.world)
+        if self.collective:
+            together = self.all_of(start, everybody) and asked in {None, *everybody}
+            return set(everybody) if together else set()
+        candidates = [h for h in everybody if asked in {None, h}]
+        return {
+            h
+            for h in candidates
+            if self.on_grid(h, start)
+            and self.fits(h, start)
+            and (self.is_free(h, start) or self.has_seat(h, start))
+        }
+
+    def all_of(self, start: int, everybody: list[str]) -> bool:
+        primary = next(m["userId"] for m in self.world.calendar["teamMembers"] if m["isPrimary"])
+        if not self.on_grid(primary, start) or not all(self.fits(h, start) for h in everybody):
+            return False
+        return all(self.is_free(h, start) for h in everybody) or all(
+            self.has_seat(h, start) for h in everybody
+        )
+
+    def allowed(self, start: int) -> bool:
+        """Minimum notice, horizon and the limit of the day."""
+        c, zone = self.world.calendar, self.world.zone
+        if start < shifted(self.world.now, c, "allowBookingAfter", zone):
+            return False
+        if c.get("allowBookingFor") and start > shifted(self.world.now, c, "allowBookingFor", zone):
+            return False
+        count = self.world.counts.get(wall(start, zone).date(), 0)
+        return not c.get("appoinmentPerDay") or count < c["appoinmentPerDay"]
+
+    def is_free(self, host: str, start: int) -> bool:
+        end = start + self.length
+        return (host, start) not in self.world.sessions and not any(
+            (start - self.before < b and a < end + self.after)
+            or (start < b + after and a - before < end)
+            for a, b, before, after in self.occupied(host)
+        )
+
+    def has_seat(self, host: str, start: int) -> bool:
+        if (host, start) not in self.world.sessions:
+            return False
+        last, taken = self.world.sessions[host, start]
+        end = start + self.length
+        others = [(a, b) for a, b, *_ in self.occupied(host)]
+        if (start, last) in others:
+            others.remove((start, last))
+        meets = any(max(a, start) < min(b, end) for a, b in others)
+        return taken < self.capacity and end <= last and not meets
+
+    def occupied(self, host: str) -> Iterable[tuple[int, int, int, int]]:
+        for owner in {host, self.world.calendar["id"]}:
+            yield from self.world.busy.get(owner, [])
+
+    def fits(self, host: str, start: int) -> bool:
+        return all(self.open_under(host, m) for m in range(start, start + self.length))
+
+    def _on_grid(self, host: str, start: int) -> bool:
+        """Some opening's unbroken run began a whole number of intervals ago."""
+        for opening in self.open_under(host, start):
+            begin = start
+            while opening in self.open_under(host, begin - 1):
+                begin -= 1
+            if (start - begin) % self.step == 0:
+                return True
+        return False
+
+    def _open_under(self, host: str, minute: int) -> set[tuple]:
+        """The openings (which rule, which local date) that the minute lies in."""
+        c, local = self.world.calendar, wall(minute, self.world.zone)
+        kind = c.get("availabilityType")
+        dated = [
+            entry
+            for entry in c.get("availabilities", [])
+            if entry["date"][:10] == local.date().isoformat() and not entry.get("deleted")
+        ]
+        if dated and kind != 0:
+            return {("date", local.date())} if within(local, *dated) else set()
+        if kind == 1:
+            return set()
+        mine = [
+            s for s in self.world.schedules if len(hosts(self.world)) == 1 or s["userId"] == host
+        ]
+        if mine:
+            return {found for s in mine for found in under_schedule(s, minute)}
+        weekday = (local.weekday() + 1) % 7
+        weekly = [e for e in c.get("openHours", []) if weekday in e["daysOfTheWeek"]]
+        return {("week", local.date())} if within(local, *weekly) else set()
+
+
+def within(local: datetime, *entries: dict) -> bool:
+    at = local.hour * 60 + local.minute
+    return any(
+        h["openHour"] * 60 + h["openMinute"] <= at < h["closeHour"] * 60 + h["closeMinute"]
+        for entry in entries
+        for h in entry["hours"]
+    )
+
+
+def under_schedule(schedule: dict, minute: int) -> set[tuple]:
+    local = wall(minute, schedule["timezone"])
+    dated = [r for r in schedule["rules"] if r.get("date") == local.date().isoformat()]
+    today = DAYS[(local.weekday() + 1) % 7]
+    rules = dated or [r for r in schedule["rules"] if r.get("day") == today]
+    spans = [span for rule in rules for span in rule["intervals"]]
+    if any(span["from"] <= f"{local:%H:%M}" < span["to"] for span in spans):
+        return {(schedule["name"], local.date())}
+    return set()
+
+
+def minutes(calendar: dict, name: str, default: int) -> int:
+    scale = 60 if calendar.get(f"{name}Unit") == "hours" else 1
+    return round(calendar.get(name, default) * scale)
+
+
+def shifted(now: int, calendar: dict, name: str, zone: str) -> int:
+    """`now` plus the calendar's span: hours elapse, days and weeks and months turn the calendar."""
+    count, unit = calendar.get(name, 0), calendar.get(f"{name}Unit", "hours")
+    if unit in {"mins", "hours"} or not count:
+        return now + count * (60 if unit == "hours" else 1)
+    local = wall(now, zone)
+    if unit == "months":
+        month = local.month - 1 + count
+        first = local.replace(day=1, year=local.year + month // 12, month=month % 12 + 1)
+        following = (first.date() + timedelta(days=31)).replace(day=1)
+        last_day = (following - timedelta(days=1)).day
+        target = first.replace(day=min(local.day, last_day))
+    else:
+        target = local + timedelta(days=count * (7 if unit == "weeks" else 1))
+    return round(target.astimezone(UTC).timestamp()) // 60

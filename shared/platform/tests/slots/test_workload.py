@@ -1,0 +1,20 @@
+"""Known answers: the counts that independent programs agree on."""
+
+import pytest
+
+from shared.slots import free_slots, free_starts
+from tests.slots.workload import COUNTS, DAY, FIRST, office_hours, team
+
+
+@pytest.mark.parametrize(("size", "days", "count", "mode", "slots"), COUNTS)
+def test_the_slots_of_the_workload(size, days, count, mode, slots):
+    """Over a month and a quarter, alone and in teams, with few and with many busy times."""
+    busy = team(size, days=days, count=count)
+    rules = office_hours(list(busy), together=mode == "all")
+    window = (FIRST, FIRST + days * DAY)
+
+    starts = free_starts(rules, busy=busy, window=window, now=FIRST)
+    named = free_slots(rules, busy=busy, window=window, now=FIRST)
+
+    assert len(starts) == slots
+    assert [slot.start for slot in named] == starts
