@@ -26,6 +26,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(description="DSN of the service's database")
     kafka_bootstrap: str = Field(description="host:port of the Kafka brokers, comma-separated")
+    kafka_partitions: int = Field(3, ge=1, le=1000, description="of topics that `prepare` creates")
+    kafka_replicas: int = Field(1, ge=1, le=7, description="of topics that `prepare` creates")
     http_host: str = Field("127.0.0.1", description="where HTTP listens")
     http_port: int = Field(0, ge=0, le=65535, description="0 picks a free port")
     public_url: str = Field("http://127.0.0.1:8080", description="how browsers reach the edge")

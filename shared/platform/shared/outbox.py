@@ -43,8 +43,12 @@ INSERT = """
 
 def row(event: Event, *, now: datetime) -> dict[str, Any]:
     """The columns of `INSERT`, in order. The PRODUCER span that it opens is what consumers continue."""
-    attributes = {"messaging.system": "kafka", "messaging.destination.name": event.topic}
-    with span(f"{event.topic} publish", kind="producer", attributes=attributes):
+    about = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": event.topic,
+        "hoop.event": event.type,
+    }
+    with span(f"{event.topic} publish", kind="producer", attributes=about):
         return {
             "event_id": new_id(),
             "topic": event.topic,
@@ -202,7 +206,6 @@ class Relay:
                 key=r["subject"].encode(),
                 value=r["body"],
                 headers=_headers(r),
-                timestamp_ms=int(r["time"].timestamp() * 1000),
             )
         except UNSENDABLE as error:
             await self._park(r, error)

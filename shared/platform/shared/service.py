@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import uvloop
@@ -14,9 +16,9 @@ from hoop_events import Event
 from shared import failpoints, telemetry
 from shared.clock import Clock
 from shared.config import Settings
-from shared.db import UNAVAILABLE, Database
+from shared.db import UNAVAILABLE, Database, migrate
 from shared.http import Route, application
-from shared.kafka import Group, Handler, Subscriptions, Tables, Tombstone
+from shared.kafka import Group, Handler, Subscriptions, Tables, Tombstone, ensure_topics
 from shared.outbox import Relay
 from shared.secrets import Cipher
 from shared.telemetry import log
@@ -56,15 +58,24 @@ class Runtime:
     db: Database
     clock: Clock
     http: ClientSession
-    cipher: Cipher
     tables: Tables
     group: Group | None
+
+    @property
+    def cipher(self) -> Cipher:
+        """Seals with the service's key; a service that has none must not try."""
+        return _cipher(self.settings.data_key.get_secret_value())
 
     async def catch_up(self) -> bool:
         """Wait, at most half a second, for what others had announced before this call."""
         group = self.group
         own = group.catch_up() if group else _yes()
         return all(await asyncio.gather(self.tables.catch_up(), own))
+
+
+@lru_cache(maxsize=8)
+def _cipher(key: str) -> Cipher:
+    return Cipher.from_key(key)
 
 
 async def _yes() -> bool:
@@ -90,7 +101,6 @@ async def opened(service: Service, settings: Settings, tables: Tables) -> AsyncI
                 db=database,
                 clock=Clock(settings.clock_offset_file),
                 http=http,
-                cipher=Cipher.from_key(settings.data_key.get_secret_value()),
                 tables=tables,
                 group=group,
             )
@@ -201,22 +211,32 @@ async def _until_signal(services: Sequence[tuple[Service, Settings]]) -> None:
     log.info("stopped", of=names)
 
 
+async def _prepare(settings: Settings, package: str) -> int:
+    done = await migrate(settings.database_url.get_secret_value(), package)
+    sys.stdout.write("".join(f"applied {name}\n" for name in done) or "schema up to date\n")
+    made = await ensure_topics(
+        settings.kafka_bootstrap,
+        partitions=settings.kafka_partitions,
+        replicas=settings.kafka_replicas,
+    )
+    sys.stdout.write("".join(f"created topic {name}\n" for name in made) or "topics up to date\n")
+    return 0
+
+
 def main(service: Service) -> None:
-    """The command of a service: `python -m <package> [serve|migrate|…]`, `…` being its own commands."""
-    import sys  # noqa: PLC0415 -- only the command reads its arguments
+    """The command of a service: `python -m <package> [serve|prepare|…]`, `…` being its own commands.
 
-    from shared.db import migrate  # noqa: PLC0415 -- only the command migrates
-
+    `prepare` brings the schema up to date and creates missing topics; `serve` never does.
+    """
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    known = {"serve", "prepare", *service.commands}
+    if command not in known:
+        sys.stderr.write(f"usage: {service.name} [{'|'.join(sorted(known))}]\n")
+        sys.exit(2)
     settings = service.settings.of(service.name)
     if command == "serve":
         run([(service, settings)])
-    elif command == "migrate":
-        done = asyncio.run(migrate(settings.database_url.get_secret_value(), service.package))
-        sys.stdout.write("".join(f"applied {name}\n" for name in done) or "up to date\n")
-    elif command in service.commands:
-        sys.exit(asyncio.run(service.commands[command](settings, sys.argv[2:])))
+    elif command == "prepare":
+        sys.exit(asyncio.run(_prepare(settings, service.package)))
     else:
-        known = "|".join(("serve", "migrate", *service.commands))
-        sys.stderr.write(f"usage: {service.name} [{known}]\n")
-        sys.exit(2)
+        sys.exit(asyncio.run(service.commands[command](settings, sys.argv[2:])))

@@ -13,6 +13,7 @@ from shared import outbox
 from shared.db import Connection, Database, Row
 from shared.ids import unspell
 from shared.slots import day_of, epoch_ms
+from shared.telemetry import span
 
 
 async def appointment(
@@ -59,21 +60,23 @@ async def settle(db: Connection | Database, decision: Decision) -> Appointment |
     basis = decision.basis
     calendars = _calendars(decision)
     revisions = {s.id: s.revision for s in basis.sessions if s.id in _sessions(decision)}
+    plan = _plan(decision, event)
     try:
-        written = await db.fetchval(
-            "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            event.account_id,
-            calendars,
-            [basis.versions[c] for c in calendars],
-            _counts(basis),
-            list(decision.hosts),
-            [basis.versions.get(h, 0) for h in decision.hosts],
-            list(revisions),
-            list(revisions.values()),
-            after.id,
-            decision.before.sequence if decision.before else 0,
-            _plan(decision, event),
-        )
+        with span("settle", attributes={"hoop.appointment": after.id}):
+            written = await db.fetchval(
+                "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                event.account_id,
+                calendars,
+                [basis.versions[c] for c in calendars],
+                _counts(basis),
+                list(decision.hosts),
+                [basis.versions.get(h, 0) for h in decision.hosts],
+                list(revisions),
+                list(revisions.values()),
+                after.id,
+                decision.before.sequence if decision.before else 0,
+                plan,
+            )
     except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
         return None  # the backstop: somebody was there first
     return after if written else None

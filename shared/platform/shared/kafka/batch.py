@@ -103,7 +103,7 @@ class Batches:
             if told.event.sequence <= seen:
                 self._count(topic, "old")
                 continue
-            await self._deliver(db, told)
+            await self._deliver(db, told, record)
             newest[told.event.subject] = told.event.sequence
             self._count(topic, "handled")
         return newest
@@ -128,11 +128,14 @@ class Batches:
             await tombstone(db, record.key.decode("utf-8", "replace"))
         self._count(record.topic, "tombstone")
 
-    async def _deliver(self, db: Connection, told: Told) -> None:
+    async def _deliver(self, db: Connection, told: Told, record: Record) -> None:
         attributes = {
             "messaging.system": "kafka",
-            "messaging.destination.name": told.event.topic,
+            "messaging.destination.name": record.topic,
+            "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.offset": record.offset,
             "messaging.message.id": told.meta.id,
+            "hoop.event": told.event.type,
         }
         title = f"{told.event.topic} process"
         with span(title, kind="consumer", parent=told.meta.traceparent, attributes=attributes):

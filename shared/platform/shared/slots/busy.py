@@ -67,7 +67,7 @@ class Busy:
                 bits |= (1 << high) - (1 << low)
         return bits
 
-    def meets(self, start: int, end: int, *, besides: Span) -> bool:
+    def meets(self, start: int, end: int, *, besides: Span | None = None) -> bool:
         """Whether a core time meets [start, end), one that is exactly `besides` not counted."""
         first = bisect_right(self.starts, start - self._longest)
         last = bisect_left(self.starts, end)

@@ -6,7 +6,7 @@ slot before the answer is known.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, reduce
@@ -20,6 +20,7 @@ from shared.slots.zones import day_number, day_of, day_stretches
 
 Window = Span
 
+_FREE = Busy()
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
@@ -155,26 +156,29 @@ def _host(
     ask: Ask, taken: Taken, host: str, points: Sequence[int], sessions: Mapping[int, Seats]
 ) -> tuple[int, int]:
     """Bits of the points at which the host is free, and at which a seat of a session is."""
-    owners = {host, ask.rules.calendar}
-    busy = [taken.busy[owner] for owner in owners if owner in taken.busy]
-    blocked = reduce(or_, (b.blocked(points, ask.length, ask.buffers) for b in busy), 0)
+    own = taken.busy.get(host, _FREE)
+    calendar = ask.rules.calendar
+    shared = taken.busy.get(calendar, _FREE) if calendar != host else _FREE
+    blocked = own.blocked(points, ask.length, ask.buffers)
+    blocked |= shared.blocked(points, ask.length, ask.buffers)
     joins = 0
     for index, seats in sessions.items():
         blocked |= 1 << index
-        if _has_seat(ask, busy, points[index], seats):
+        start, end = points[index], points[index] + ask.length
+        if (
+            _has_seat(ask, seats, end)
+            and not own.meets(start, end, besides=(start, seats.end))
+            and not shared.meets(start, end)
+        ):
             joins |= 1 << index
     return ((1 << len(points)) - 1) & ~blocked, joins
 
 
-def _has_seat(ask: Ask, busy: Iterable[Busy], start: int, seats: Seats) -> bool:
-    """Who joins a session takes a seat, not time: only a foreign core time on it is in the way.
+def _has_seat(ask: Ask, seats: Seats, end: int) -> bool:
+    """Whether the session has one left, and time enough.
 
-    Buffers have been minded when the session was opened. A session shorter than the calendar's
-    present duration takes nobody any more.
+    Who joins takes a seat, not the host's time: only a foreign core time on it is in the way, for
+    buffers were minded when the session was opened. A session shorter than the calendar's present
+    duration takes nobody any more.
     """
-    end = start + ask.length
-    return (
-        seats.taken < ask.rules.capacity
-        and end <= seats.end
-        and not any(times.meets(start, end, besides=(start, seats.end)) for times in busy)
-    )
+    return seats.taken < ask.rules.capacity and end <= seats.end

@@ -45,6 +45,7 @@ class Oracle:
         self.before, self.after = minutes(c, "preBuffer", 0), minutes(c, "slotBuffer", 0)
         self.capacity = c.get("appoinmentPerSlot", 1)
         self.collective = c.get("calendarType") == "collective"
+        self.known: dict[tuple, int] = {}
         self.open_under = cache(self._open_under)
         self.on_grid = cache(self._on_grid)
 
@@ -114,13 +115,21 @@ class Oracle:
 
     def _on_grid(self, host: str, start: int) -> bool:
         """Some opening's unbroken run began a whole number of intervals ago."""
-        for opening in self.open_under(host, start):
-            begin = start
-            while opening in self.open_under(host, begin - 1):
-                begin -= 1
-            if (start - begin) % self.step == 0:
-                return True
-        return False
+        return any(
+            (start - self.began(host, start, opening)) % self.step == 0
+            for opening in self.open_under(host, start)
+        )
+
+    def began(self, host: str, minute: int, opening: tuple) -> int:
+        """The first minute of the unbroken run of that opening; walks back to one that it knows."""
+        begin = minute
+        while (host, begin, opening) not in self.known and opening in self.open_under(
+            host, begin - 1
+        ):
+            begin -= 1
+        begin = self.known.get((host, begin, opening), begin)
+        self.known[host, minute, opening] = begin
+        return begin
 
     def _open_under(self, host: str, minute: int) -> set[tuple]:
         """The openings (which rule, which local date) that the minute lies in."""

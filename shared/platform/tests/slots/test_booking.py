@@ -80,6 +80,8 @@ def test_the_gap_between_two_appointments_is_the_larger_buffer(own, theirs, gap)
     first = free_starts(rules, busy=busy, window=(MIDNIGHT, NOON), now=MIDNIGHT)[0]
 
     assert first == NINE + (30 + gap) * MINUTE
+    assert ask(rules, first, busy=busy)
+    assert ask(rules, first - MINUTE, busy=busy).reason == "busy"
 
 
 def test_the_buffers_of_what_comes_after_count_as_well():
@@ -121,9 +123,11 @@ def test_a_foreign_event_on_a_class_closes_it_even_at_the_same_time():
     seats = {("ada", TEN): Seats(ELEVEN, 1)}
 
     for foreign in [(TEN, ELEVEN), (NINE, TEN + 1), (ELEVEN - 1, NOON)]:
-        busy = {"ada": Busy.of([(TEN, ELEVEN), foreign])}
-        assert 10 not in starts(rules, busy=busy, seats=seats)
-        assert ask(rules, TEN, busy=busy, seats=seats).reason == "busy"
+        lesson = [(TEN, ELEVEN)]
+        for busy in ({"ada": [*lesson, foreign]}, {"ada": lesson, "cal": [foreign]}):
+            taken = {owner: Busy.of(rows) for owner, rows in busy.items()}
+            assert 10 not in starts(rules, busy=taken, seats=seats)
+            assert ask(rules, TEN, busy=taken, seats=seats).reason == "busy"
 
 
 def test_new_buffers_do_not_close_sessions_that_have_begun_to_fill():
@@ -305,3 +309,48 @@ def test_sessions_at_other_times_do_not_matter():
     busy = {"ada": Busy.of([(half_past, half_past + HOUR)])}
 
     assert starts(rules, busy=busy, seats=seats) == [9]
+
+
+def test_a_session_shorter_than_the_present_duration_takes_nobody():
+    """The calendar's lessons have become longer; a longer session has room."""
+    rules, busy = calendar("ada", appoinmentPerSlot=5), {"ada": Busy.of([(TEN, ELEVEN - MINUTE)])}
+
+    short = {("ada", TEN): Seats(ELEVEN - MINUTE, 1)}
+    long = {("ada", TEN): Seats(ELEVEN + MINUTE, 1)}
+
+    assert starts(rules, busy=busy, seats=short) == [9, 11]
+    assert starts(rules, busy={"ada": Busy.of([(TEN, ELEVEN + MINUTE)])}, seats=long) == [9, 10]
+
+
+def test_seats_of_a_session_follow_the_rules_of_today():
+    """A full day, or hours that have been closed since, sell no more of them."""
+    rules = calendar("ada", appoinmentPerSlot=5, appoinmentPerDay=3)
+    taken = {"busy": {"ada": Busy.of([(TEN, ELEVEN)])}, "seats": {("ada", TEN): Seats(ELEVEN, 3)}}
+    closed = calendar("bob", "ada", appoinmentPerSlot=5, openHours=[])
+
+    assert starts(rules, day_counts={TODAY: 3}, **taken) == []
+    assert starts(closed, **taken) == []
+
+
+def test_the_first_and_the_last_instant_are_bookable():
+    """Two hours' notice at seven: nine o'clock; one day ahead at nine: nine tomorrow."""
+    seven = NINE - 2 * HOUR
+    notice = calendar("ada", allowBookingAfter=2)
+    horizon = calendar("ada", allowBookingFor=1)
+
+    assert ask(notice, NINE, now=seven)
+    assert ask(notice, NINE, now=seven + 1).reason == "notice"
+    assert ask(horizon, NINE + DAY, now=NINE)
+    assert ask(horizon, NINE + DAY, now=NINE - 1).reason == "horizon"
+
+
+def test_the_last_to_leave_a_session_frees_its_whole_time():
+    """Even if the session has become longer than the one who leaves."""
+    rules = calendar("ada", appoinmentPerSlot=5)
+    taken = {
+        "busy": {"ada": Busy.of([(TEN, ELEVEN + MINUTE)])},
+        "seats": {("ada", TEN): Seats(ELEVEN + MINUTE, 1)},
+    }
+
+    assert starts(rules, **taken) == [9, 10]
+    assert starts(rules, leave_out=Leaving("cal", ["ada"], TEN, ELEVEN), **taken) == [9, 10, 11]

@@ -134,3 +134,21 @@ def test_what_is_open_for_a_whole_length():
     bits = fits(plan, [ten - 1, ten, ten + 20 * MINUTE, ten + 31 * MINUTE], HALF_HOUR)
 
     assert bits == 0b0110
+
+
+def test_the_grid_goes_on_where_what_is_kept_begins_anew():
+    """Grids are kept for 32 days each; an opening over such a seam keeps its own."""
+    seam = 655 * 32 * DAY
+    plan = daily(NEW_YORK, (0, 1440))
+    opens = max(start for start, _ in plan.openings(seam, seam + 1) if start < seam)
+
+    found = starts(
+        plan, length=HALF_HOUR, step=50 * MINUTE, window=(seam - 3 * HALF_HOUR, seam + DAY // 12)
+    )
+
+    assert found == [
+        start
+        for start in range(opens, seam + DAY // 12, 50 * MINUTE)
+        if start >= seam - 3 * HALF_HOUR
+    ]
+    assert found[0] < seam < found[-1]

@@ -19,7 +19,7 @@ from tests.slots.oracle import Oracle, World, hosts, wall
 from tests.slots.worlds import DAY, HOSTS, worlds
 
 MINUTE = 60_000
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def rules_of(world: World) -> Rules:

@@ -99,11 +99,13 @@ def test_sunday_is_day_zero():
 
 def test_openings_that_touch_or_overlap_are_one():
     """In whatever order they are sent; one that closes before it opens counts for nothing."""
-    spans = [NINE_TO_FIVE, MORNING, NINE_TO_FIVE | {"openHour": 19}, MORNING | {"closeHour": 9}]
+    evening = {"openHour": 17, "openMinute": 0, "closeHour": 19, "closeMinute": 0}
+    never = {"openHour": 21, "openMinute": 0, "closeHour": 20, "closeMinute": 0}
+    spans = [evening, NINE_TO_FIVE, never, MORNING]
 
     found = rules(openHours=[{"daysOfTheWeek": [1], "hours": spans}])
 
-    assert opened(found.hosts[0]) == ["08:30-17:00"]
+    assert opened(found.hosts[0]) == ["08:30-19:00"]
 
 
 @pytest.mark.parametrize(

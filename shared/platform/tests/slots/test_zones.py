@@ -132,10 +132,16 @@ def test_a_month_after_the_last_day_of_a_month():
     assert moment(later(now, 1, "months", "UTC")).date() == date(2028, 2, 29)
 
 
-def test_a_change_between_two_of_the_kept_stretches_is_found():
-    """The offsets are kept for 512 days each; their seams are like any other instant."""
-    info = ZoneInfo("America/New_York")
-    for seam in range(38 * 512, 50 * 512, 512):
-        for instant in (seam * DAY - 1, seam * DAY):
-            local = datetime.fromtimestamp(instant / 1000, info)
-            assert day_of(instant, "America/New_York") == local.date()
+def test_a_change_at_the_seam_of_what_is_kept_is_found():
+    """Offsets are kept for 512 days each; one of those ends with a change in Nuuk, in 1995."""
+    seam = 18 * 512 * DAY
+    for zone in ("America/Nuuk", "America/New_York"):
+        for instant in range(seam - 2 * DAY, seam + 2 * DAY, QUARTER):
+            local = datetime.fromtimestamp(instant / 1000, ZoneInfo(zone))
+            (offset,) = (
+                offset
+                for start, end, offset in day_stretches(zone, day_number(local.date()))
+                if start <= instant < end
+            )
+            assert timedelta(milliseconds=offset) == local.utcoffset()
+            assert day_of(instant, zone) == local.date()

@@ -1,0 +1,157 @@
+"""A server process of ours: started away from the terminal, known by a pid file, ended for sure.
+
+A folder has one owner, the Python process that started the server in it. The owner may be killed
+without a chance to clean up; the next one finds the server that was left behind and ends it first.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+_TICK = 0.02
+_owned: dict[Path, int] = {}
+
+
+class CannotStart(Exception):
+    """A part could not be started; the text says why and how to mend it."""
+
+
+def own(folder: Path) -> Path:
+    """Make this process the owner of the folder, created if need be; give its full path.
+
+    The lock goes with the process, however it ends. Owning twice is fine. Raises `CannotStart`
+    when another process is the owner.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder in _owned:
+        return folder
+    lock = os.open(folder / "owner", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(lock, 20).decode()
+        os.close(lock)
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        raise CannotStart(
+            f"{folder} is in use by the process {owner}. End it, or use another folder."
+        ) from error
+    os.truncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    _owned[folder] = lock
+    return folder
+
+
+def disown(folder: Path) -> None:
+    """Let others own the folder."""
+    if folder in _owned:
+        os.close(_owned.pop(folder))
+
+
+def command_of(pid: int) -> str:
+    """Give the command line of a living process; empty when it is gone or a zombie."""
+    if Path("/proc/self").exists():
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return ""
+    asked = subprocess.run(
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, check=False, timeout=5
+    )
+    return asked.stdout.decode(errors="replace").strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server process and where it writes."""
+
+    name: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The operating system's id of the process."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; a dead one is reaped by asking."""
+        return self.process.poll() is None
+
+    def last_words(self, lines: int = 15) -> str:
+        """Give the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    async def stop(self, how: signal.Signals, *, grace: float = 15) -> None:
+        """Ask it to end with the signal `how`; kill it when `grace` seconds did not suffice."""
+        if self.alive:
+            self.process.send_signal(how)
+        deadline = time.monotonic() + grace
+        while self.alive:
+            if time.monotonic() > deadline:
+                self.process.kill()
+            await asyncio.sleep(_TICK)
+
+
+def spawn(
+    name: str,
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    log: Path,
+    identity: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
+    """Start a server whose command names `folder`; its output is appended to `log`.
+
+    It gets a session of its own: Ctrl-C at the terminal reaches us alone, and we end things in
+    the right order.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env={**ENVIRONMENT, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **(identity or {}),
+        )
+    _pid_file(name, folder).write_text(str(process.pid))
+    return Server(name=name, log=log, process=process)
+
+
+async def end_leftover(name: str, folder: Path, how: signal.Signals, *, grace: float = 15) -> bool:
+    """End the server that a former owner of the folder left running; say whether there was one."""
+    found = pid = _leftover(name, folder)
+    deadline = time.monotonic() + grace
+    while pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how if time.monotonic() < deadline else signal.SIGKILL)
+        await asyncio.sleep(_TICK * 10)
+        pid = _leftover(name, folder)
+    return found is not None
+
+
+def _leftover(name: str, folder: Path) -> int | None:
+    """Give the pid in the pid file if that process is the server, not a later one of that number."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = int(_pid_file(name, folder).read_text())
+        return pid if str(folder) in command_of(pid) else None
+    return None
+
+
+def _pid_file(name: str, folder: Path) -> Path:
+    return folder / f"{name}.pid"

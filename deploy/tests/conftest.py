@@ -1,0 +1,102 @@
+"""What the launcher's tests need: a small tree on which installing is quick."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.options import ROOT
+
+PROGRAM = """
+import json, os, signal, sys
+print(json.dumps({"arguments": sys.argv[1:], "pid": os.getpid()}), flush=True)
+if "wait" in sys.argv:
+    signal.pause()
+sys.exit(int(sys.argv[-1]) if sys.argv[-1].isdigit() else 0)
+"""
+
+
+class Tree:
+    """A small tree with the real launcher, one pinned package and a program that tells."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.site = root, root / ".venv/lib"
+        self.started: list[subprocess.Popen[str]] = []
+        ours = os.environ  # noqa: TID251 - the installers need what they are given here
+        kept = {name: ours[name] for name in ours if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        self.settings: dict[str, str] = {**kept, "PATH": os.defpath}
+        self.write("deploy/local/__main__.py", PROGRAM)
+        shutil.copy2(ROOT / "hoop", root / "hoop")
+        self.pin("iniconfig")
+        uv = shutil.which("uv")
+        self.uv = f'exec "{uv}" "$@"' if uv else "exit 1"
+        self.tool("uv", self.uv)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def pin(self, *names: str) -> None:
+        entries = re.split(r"^(?=\w)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
+        chosen = [entry for entry in entries if entry.partition("==")[0] in names]
+        self.write("requirements.lock", "".join(chosen))
+
+    def tool(self, name: str, script: str) -> None:
+        """Put a program of this name first on the PATH."""
+        self.write(f"tools/{name}", f"#!/bin/sh\n{script}\n").chmod(0o755)
+        self.settings["PATH"] = f"{self.root / 'tools'}:{os.defpath}"
+
+    def pretend(self, code: str) -> None:
+        """Let every Python of this tree begin with the code."""
+        self.write("pretend/sitecustomize.py", f"import sys\n{code}\n")
+        self.settings["PYTHONPATH"] = str(self.root / "pretend")
+
+    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, self.root / "hoop", *arguments],
+            cwd=cwd,
+            env=self.settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.started:
+            with process, contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def hoop(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return self.finish(self.start(*arguments, cwd=cwd))
+
+    def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+        said, noted = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, said, noted)
+
+    def packages(self) -> set[str]:
+        return {path.name.partition("-")[0] for path in self.site.rglob("*.dist-info")} - {
+            "pip",
+            "setuptools",
+        }
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    root = tmp_path / "a tree, with späces"
+    root.mkdir()
+    tree = Tree(root)
+    yield tree
+    tree.end()

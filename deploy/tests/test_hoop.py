@@ -1,0 +1,253 @@
+"""The launcher: it makes the environment once, in every situation a machine can be in."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.options import ROOT
+from local.rules import our_files
+
+HANGS = "if [ $1 = {when} ]; then echo $$ > '{tree}/busy'; exec sleep 3600; fi\n"
+NO_UV = "exit 1"
+pytestmark = pytest.mark.timeout(600)  # seconds: a first install may have to download
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_first_call_installs_and_the_second_says_nothing(tree):
+    """What is told goes to stderr, so that the program's own output stays clean."""
+    first, second = tree.hoop("up"), tree.hoop("up")
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "the environment is ready" in first.stderr
+    assert second.stderr == ""
+    assert json.loads(first.stdout)["arguments"] == ["up"]
+    assert tree.packages() == {"iniconfig"}
+
+
+@pytest.mark.parametrize("without", [NO_UV, "[ $1 = --version ]"])
+def test_pip_does_what_uv_cannot(tree, without):
+    """uv may be broken, or unable to reach what pip is configured to reach."""
+    tree.tool("uv", without)
+
+    done = tree.hoop("up", "7")
+
+    assert done.returncode == 7, done.stderr
+    assert "packages with pip" in done.stderr
+    assert tree.packages() == {"iniconfig"}
+
+
+def test_arguments_exit_code_and_folder_are_the_callers(tree, tmp_path):
+    """Neither a space nor `--` is lost, and nothing in the caller's folder is imported."""
+    tree.write("elsewhere/local/__main__.py", "raise SystemExit('the wrong one')")
+    tree.write("elsewhere/json.py", "raise SystemExit('the wrong one')")
+
+    done = tree.hoop("test", "--", "-k", "a or b", "5", cwd=tree.root / "elsewhere")
+
+    assert done.returncode == 5, done.stderr
+    assert json.loads(done.stdout)["arguments"] == ["test", "--", "-k", "a or b", "5"]
+
+
+def test_it_works_through_a_link(tree, tmp_path):
+    """`ln -s …/hoop ~/bin/hoop` finds the tree it belongs to."""
+    link = tmp_path / "linked"
+    link.symlink_to(tree.root / "hoop")
+    done = subprocess.run([link, "6"], env=tree.settings, capture_output=True, check=False)
+
+    assert done.returncode == 6, done.stderr
+
+
+def test_it_becomes_the_program(tree):
+    """The same process, so that every signal reaches the program itself."""
+    process = tree.start("wait")
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["pid"] == process.pid
+    process.terminate()
+
+    assert tree.finish(process).returncode == -signal.SIGTERM
+
+
+def test_it_costs_little_once_the_environment_stands(tree):
+    """Less than 0.3 s before the program itself begins."""
+    tree.hoop("up")
+
+    def best(*command: Path | str) -> float:
+        return min(_seconds(command, tree.settings) for _ in range(5))
+
+    python = tree.root / ".venv/bin/python"
+    overhead = best(sys.executable, tree.root / "hoop", "up") - best(python, "-m", "local", "up")
+
+    assert overhead < 0.3
+
+
+def _seconds(command: tuple[Path | str, ...], settings: dict[str, str]) -> float:
+    begin = time.monotonic()
+    subprocess.run(command, env=settings, capture_output=True, check=True)
+    return time.monotonic() - begin
+
+
+def test_a_changed_lock_is_followed(tree):
+    """What is no longer pinned goes, what is pinned now comes."""
+    tree.hoop("up")
+    tree.pin("pluggy")
+    done = tree.hoop("4")
+
+    assert done.returncode == 4, done.stderr
+    assert tree.packages() == {"pluggy"}
+
+
+def test_a_wrong_hash_is_refused(tree):
+    """Nothing else than what was pinned gets in, and the program does not start without it."""
+    lock = tree.root / "requirements.lock"
+    lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
+    done = tree.hoop("up")
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "hash" in done.stderr.lower()
+    assert tree.packages() == set()
+
+
+def test_a_moved_tree_gets_an_environment_of_its_own(tree, tmp_path):
+    """The scripts in a copied environment would still start the Python of the original."""
+    tree.hoop("up")
+    copy = tmp_path / "copy"
+    shutil.copytree(tree.root, copy, symlinks=True)
+    subprocess.run([sys.executable, copy / "hoop", "up"], env=tree.settings, check=True)
+
+    scripts = (copy / ".venv/bin").glob("activate*")
+    assert not [path for path in scripts if str(tree.root) in path.read_text()]
+
+
+def test_two_first_calls_at_once(tree):
+    """One installs, the other waits for it and goes on."""
+    both = [tree.start("up"), tree.start("up")]
+    done = [tree.finish(process) for process in both]
+
+    assert [one.returncode for one in done] == [0, 0]
+    assert sum("the environment is ready" in one.stderr for one in done) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_install_is_begun_anew(tree, how):
+    """Even if killed: half an environment is never taken for a whole one."""
+    tree.tool("uv", HANGS.format(when="pip", tree=tree.root) + tree.uv)
+    process = tree.start("up")
+    wait_until((tree.root / "busy").exists)
+    os.killpg(process.pid, how)
+    killed = tree.finish(process)
+    tree.tool("uv", tree.uv)
+
+    assert killed.returncode == {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}[how.name]
+    assert tree.hoop("9").returncode == 9
+    assert tree.packages() == {"iniconfig"}
+
+
+def test_nobody_begins_while_an_orphan_still_writes(tree):
+    """The launcher is killed, its installer is not: the next call waits for its end."""
+    tree.tool("uv", HANGS.format(when="venv", tree=tree.root))
+    process = tree.start("up")
+    wait_until((tree.root / "busy").exists)
+    process.kill()
+    tree.tool("uv", tree.uv)
+    waiting = tree.start("up")
+    assert waiting.stderr
+    assert "waiting" in waiting.stderr.readline()
+    os.kill(int((tree.root / "busy").read_text()), signal.SIGKILL)
+
+    assert tree.finish(waiting).returncode == 0
+
+
+def test_a_service_is_importable_without_an_install(tree):
+    """A new service needs its folder only; the environment stays as it is."""
+    tree.hoop("up")
+    tree.write("services/new-one/pyproject.toml", "")
+    tree.write("services/new-one/new_one.py", "print('hello')")
+    tree.hoop("up")
+    python = tree.root / ".venv/bin/python"
+
+    assert subprocess.check_output([python, "-m", "new_one"], cwd="/") == b"hello\n"
+
+
+def test_an_old_python_can_read_it():
+    """Python 3.6 must come as far as saying that it is too old."""
+    ast.parse((ROOT / "hoop").read_text(), feature_version=(3, 6))
+
+
+def test_an_old_python_says_what_to_install(tree):
+    tree.pretend("sys.version_info = (3, 9, 2)")
+    for name in ("python3.11", "python3.12", "python3.13", "python3.14"):
+        tree.tool(name, "exit 1")
+    done = tree.hoop("up")
+
+    assert done.returncode == 3
+    assert "needs Python 3.11 or newer; this one is 3.9" in done.stderr
+    assert "apt install" in done.stderr
+
+
+def test_an_old_python_hands_over_to_a_newer_one(tree):
+    """Debian's `python3` may be old while a newer one is installed beside it."""
+    tree.pretend("sys.version_info = (3, 9, 2)")
+    tree.tool("python3.13", f'unset PYTHONPATH; exec "{sys.executable}" "$@"')
+    done = tree.hoop("up", "8")
+
+    assert done.returncode == 8, done.stderr
+
+
+def test_a_python_without_venv_says_what_mends_it(tree):
+    """As on a Debian without python3-venv and python3-pip."""
+    tree.tool("uv", NO_UV)
+    tree.pretend("sys.modules['ensurepip'] = sys.modules['pip'] = None")
+    done = tree.hoop("up")
+
+    assert done.returncode == 3
+    assert re.search(r"sudo apt install python3\.\d+-venv", done.stderr)
+
+
+def test_a_home_that_cannot_be_written(tree):
+    """Services often have none; the installers' caches then lie in our own."""
+    tree.settings["HOME"] = "/dev/null"
+    tree.settings.pop("XDG_CACHE_HOME", None)
+    done = tree.hoop("up")
+
+    assert done.returncode == 0, done.stderr
+    assert (tree.root / ".cache").is_dir()
+
+
+def test_help_is_free(tree):
+    """Nobody waits for an install to learn what there is."""
+    done = tree.hoop("--help")
+
+    assert "./hoop up" in done.stdout
+    assert not (tree.root / ".venv").exists()
+
+
+def test_the_real_tree_from_nothing(tmp_path):
+    """A copy of this very tree, its lock installed: every command is there, and `clean` ends it."""
+    copy = tmp_path / "copy"
+    for path in our_files(ROOT):
+        target = copy / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    doctor = subprocess.run([copy / "hoop", "doctor", "--json"], capture_output=True, check=False)
+    packages = next(
+        one for one in json.loads(doctor.stdout)["findings"] if one["name"] == "packages"
+    )
+
+    assert packages["state"] == "ok", packages
+    subprocess.run([copy / "hoop", "clean", "--all"], check=True, capture_output=True)
+    assert not (copy / ".venv").exists()

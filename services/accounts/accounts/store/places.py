@@ -1,0 +1,37 @@
+"""Who belongs to which location: what no foreign key can say of an array."""
+
+from collections.abc import Collection
+
+from shared.db import Connection
+
+
+async def known_locations(
+    db: Connection, account_id: str, location_ids: Collection[str]
+) -> frozenset[str]:
+    """Which of these are locations of the account; they stay so until the transaction ends."""
+    rows = await db.fetch(
+        """
+        SELECT id FROM location WHERE account_id = $1 AND id = ANY($2::uuid[])
+         ORDER BY id FOR SHARE
+        """,
+        account_id,
+        list(location_ids),
+    )
+    return frozenset(row["id"] for row in rows)
+
+
+async def location_in_use(db: Connection, account_id: str, location_id: str) -> bool:
+    """Whether a user, a contact or an active key belongs to it; the location must be locked."""
+    return bool(
+        await db.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM contact WHERE account_id = $1 AND location_id = $2)
+                OR EXISTS (SELECT FROM app_user
+                            WHERE account_id = $1 AND location_ids @> ARRAY[$2::uuid])
+                OR EXISTS (SELECT FROM api_key
+                            WHERE account_id = $1 AND location_ids @> ARRAY[$2::uuid] AND active)
+            """,
+            account_id,
+            location_id,
+        )
+    )

@@ -1,0 +1,44 @@
+"""The accounts service with the demonstration's accounts, in a database of its own."""
+
+import pytest
+
+from accounts.__main__ import service
+from accounts.handlers import bootstrap
+from local.testing import Client, eventually, running
+from shared.clock import Clock
+
+
+@pytest.fixture
+def now():
+    """The present: Kafka takes no records from the future."""
+    return Clock().now()
+
+
+@pytest.fixture
+async def database(new_database):
+    return await new_database("accounts")
+
+
+@pytest.fixture
+async def demo(database, tmp_path, now):
+    """The demonstration's accounts, not yet announced to anybody."""
+    return await bootstrap(database, keep=tmp_path / "keys.json", now=now)
+
+
+@pytest.fixture
+async def base_url(database, demo, kafka_bootstrap):
+    """The service, running, once it knows the keys of the demonstration."""
+    async with running(service, database=database, kafka_bootstrap=kafka_bootstrap) as (url, rt):
+        await eventually(lambda: _announced(rt.db))
+        yield url
+
+
+async def _announced(db):
+    return not await db.fetchval("SELECT count(*) FROM outbox")
+
+
+@pytest.fixture
+async def ask(base_url, demo):
+    """Asks with the demonstration's key."""
+    async with Client(base_url, demo.api_key) as client:
+        yield client

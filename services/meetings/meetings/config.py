@@ -1,0 +1,30 @@
+"""The settings of this service: where Zoom is, who we are there, how much we may ask."""
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from shared import config
+
+
+class Settings(config.Settings):
+    """What the meetings service needs to know beyond what every service does."""
+
+    zoom_oauth_url: str = Field("https://zoom.us", description="where Zoom authorizes")
+    zoom_api_url: str = Field("https://api.zoom.us/v2", description="base of Zoom's REST API")
+    zoom_client_id: str = Field(min_length=1, description="client id of our Zoom app")
+    zoom_client_secret: SecretStr = Field(description="client secret of our Zoom app")
+    zoom_daily_limit: int = Field(
+        100, ge=1, description="creates, updates and deletes per Zoom user and UTC day"
+    )
+    zoom_timeout: float = Field(
+        10.0, gt=0, le=10, description="seconds for one call; a wish is leased for 45"
+    )
+
+    @field_validator("zoom_oauth_url", "zoom_api_url")
+    @classmethod
+    def _is_a_base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query:
+            raise ValueError("must be an http(s) URL without a query")
+        return value.rstrip("/")

@@ -1,0 +1,160 @@
+"""What an event, a changed connection or a finished attempt does, each in one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import hoop_events
+from hoop_events import AppointmentEvent, MeetingLink, MeetingLinkChanged, UserChanged, UserDeleted
+from meetings import store
+from meetings.domain import Access, Place, Seat, Wanted, fold, seat_of
+from shared.connections import Connection as Connected
+from shared.connections import disconnect, find, list_connections, mark
+from shared.db import Connection
+from shared.outbox import announce
+from shared.work import Wish, want
+
+MEETING = "meeting"
+CONNECTION = "connection"
+
+
+async def take_seat(db: Connection, event: AppointmentEvent) -> None:
+    """Note where the appointment sits now, and wish anew for the session it left and the one it has.
+
+    Harmless when the event is old or came before. Deleted, cancelled: the seat no longer counts.
+    """
+    now_at = seat_of(event.account_id, event.state)
+    was_at = await store.seat(db, now_at.account_id, now_at.appointment_id)
+    if was_at is not None and was_at.sequence >= now_at.sequence:
+        return
+    await store.save_seat(db, now_at)
+    places = _touched(was_at, now_at)
+    shared = now_at.shared or (was_at is not None and was_at.shared)
+    await store.lock(db, places, shared=shared)
+    for place in places:
+        await rewish(db, place)
+
+
+def _touched(was_at: Seat | None, now_at: Seat) -> list[Place]:
+    places = {now_at.place, was_at.place if was_at else None} - {None}
+    return sorted(place for place in places if place)
+
+
+async def rewish(db: Connection, place: Place) -> bool:
+    """Fold the seats of a locked place and wish for the result, if it differs from the last wish."""
+    said = await store.wanted(db, place)
+    wanted = fold(await store.seats_at(db, place), Wanted.from_json(said) if said else None)
+    if wanted is None:
+        return False
+    access = await store.access(db, place.account_id, place.provider, wanted.host)
+    desired = {**wanted.as_json(), "connection": access.stamp if access else None}
+    if desired == said:
+        return False
+    await _wish(db, place, wanted, desired, principal=principal(wanted, access))
+    return True
+
+
+def principal(wanted: Wanted, access: Access | None) -> str:
+    """Whose patience is spent: the provider's user, or as long as nobody is connected, the host."""
+    return (access.external_id if access else None) or wanted.host
+
+
+async def _wish(
+    db: Connection, place: Place, wanted: Wanted, desired: dict[str, Any], *, principal: str
+) -> None:
+    sequence = await store.save_wanted(db, place, desired, host=wanted.host, ends_at=wanted.end)
+    await want(
+        db,
+        Wish(
+            account_id=place.account_id,
+            kind=MEETING,
+            subject=place.subject,
+            provider=place.provider,
+            principal=principal,
+            due_start=wanted.due(exists=await store.existing(db, place)),
+            desired=desired,
+            sequence=sequence,
+        ),
+    )
+
+
+async def look_again(db: Connection, place: Place) -> None:
+    """Wish the same of a locked place once more: who made a meeting there has lost the right to."""
+    if (desired := await store.wanted(db, place)) is None:
+        return
+    wanted = Wanted.from_json(desired)
+    access = await store.access(db, place.account_id, place.provider, wanted.host)
+    await _wish(db, place, wanted, desired, principal=principal(wanted, access))
+
+
+async def add_user(db: Connection, event: UserChanged) -> None:
+    await store.add_person(db, event.account_id, event.state.id)
+
+
+async def remove_user(db: Connection, event: UserDeleted) -> None:
+    """Whoever leaves the account is disconnected; his meetings stay where they are."""
+    account_id, user_id = event.account_id, event.state.id
+    await store.remove_person(db, account_id, user_id)
+    now = await store.transaction_time(db)
+    of_him = await list_connections(db, account_id, owner_kind="user", owner_id=user_id)
+    for listed in of_him:
+        connection = await find(db, account_id, listed.id)
+        if connection is not None and connection.status != "disconnected":
+            ended = await disconnect(db, connection, now=now, reason="user_deleted")
+            await follow_connection(db, ended, now)
+
+
+async def forget_appointment(db: Connection, appointment_id: str) -> None:
+    await store.forget_seat(db, appointment_id)
+
+
+async def follow_connection(db: Connection, connection: Connected, now: datetime) -> None:
+    """A connection was made, changed or ended: its host's sessions are to be looked at again.
+
+    Ended: from this transaction on nothing it made is touched, not even to drop it, as Zoom's
+    integration guide promises. The sessions themselves follow one by one, in a job.
+    """
+    if connection.status == "disconnected":
+        await store.abandon(db, connection.account_id, connection.id)
+    await want(
+        db,
+        Wish(
+            account_id=connection.account_id,
+            kind=CONNECTION,
+            subject=connection.id,
+            provider=connection.provider,
+            principal=connection.id,
+            due_start=now,
+            desired={"host": connection.owner_id},
+            sequence=connection.sequence,
+        ),
+    )
+
+
+async def lose_access(
+    db: Connection, account_id: str, connection_id: str, *, reason: str, now: datetime
+) -> None:
+    """The provider no longer lets us in; what exists stays, and its owner is asked to mend it."""
+    connection = await find(db, account_id, connection_id)
+    if connection is not None and connection.status == "active":
+        await mark(db, connection, status="pending", reason=reason, now=now)
+
+
+async def show(
+    db: Connection, place: Place, meeting: hoop_events.Meeting, *, now: datetime
+) -> None:
+    """Announce how the session's link is, if that is news. The caller holds the session's wish."""
+    told = await store.link(db, place)
+    before, sequence = told or (hoop_events.Meeting(provider=meeting.provider), 0)
+    if meeting == before:
+        return
+    await store.save_link(db, place, meeting, sequence + 1)
+    state = MeetingLink.model_validate(
+        {
+            "id": place.subject,
+            "sequence": sequence + 1,
+            "session": place.session,
+            "provider": place.provider,
+            "meeting": meeting,
+        }
+    )
+    await announce(db, MeetingLinkChanged(account_id=place.account_id, state=state), now=now)

@@ -1,0 +1,210 @@
+"""What we have made, or may have made, at the provider: the `external` rows of kind `meeting`.
+
+An intent is written before a call that makes something, and only by who still holds the wish. What
+a provider has answered is a fact: that is written down by whoever heard it, lease or no lease.
+"""
+
+from datetime import datetime
+
+from meetings.domain import Found, Made, Place
+from shared.db import Connection, Database
+from shared.work import Claimed
+
+
+async def made_at(db: Database | Connection, place: Place) -> list[Made]:
+    """Everything ever made for a session, oldest first."""
+    rows = await db.fetch(
+        """
+        SELECT generation, connection_id, state, external_id, data,
+               clock_timestamp() - intent_at AS age
+          FROM external WHERE account_id = $1 AND kind = 'meeting' AND subject = $2
+         ORDER BY generation
+        """,
+        place.account_id,
+        place.subject,
+    )
+    return [
+        Made(
+            generation=row["generation"],
+            connection_id=row["connection_id"],
+            state=row["state"],
+            external_id=row["external_id"],
+            join_url=row["data"].get("joinUrl"),
+            topic=row["data"].get("topic"),
+            minutes=row["data"].get("minutes"),
+            looked=row["data"].get("looked", False),
+            age=row["age"],
+        )
+        for row in rows
+    ]
+
+
+async def is_held(db: Connection, mine: Claimed) -> bool:
+    """Whether the wish is still ours to work on, and still says the same."""
+    held: bool = await db.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM work
+                        WHERE account_id = $1 AND kind = $2 AND subject = $3 AND lease_token = $4
+                          AND lease_until > clock_timestamp() AND desired_sequence = $5)
+        """,
+        mine.wish.account_id,
+        mine.wish.kind,
+        mine.wish.subject,
+        mine.lease_token,
+        mine.wish.sequence,
+    )
+    return held
+
+
+async def has_lease(db: Connection, mine: Claimed) -> bool:
+    """Whether nobody else can have begun to work on the wish, whatever it says by now."""
+    has: bool = await db.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM work
+                        WHERE account_id = $1 AND kind = $2 AND subject = $3 AND lease_token = $4
+                          AND lease_until > clock_timestamp())
+        """,
+        mine.wish.account_id,
+        mine.wish.kind,
+        mine.wish.subject,
+        mine.lease_token,
+    )
+    return has
+
+
+async def intend(db: Connection, place: Place, generation: int, connection_id: str) -> bool:
+    """Write down that a meeting is about to be made; False when the connection is not active.
+
+    The connection is locked against being ended meanwhile: ending it then finds this intent.
+    """
+    written = await db.fetchval(
+        """
+        WITH host AS (SELECT id FROM connection
+                       WHERE account_id = $1 AND id = $4 AND status = 'active' FOR SHARE)
+        INSERT INTO external AS e (account_id, kind, subject, generation, connection_id, state)
+        SELECT $1, 'meeting', $2, $3, id, 'intended' FROM host
+        ON CONFLICT (kind, subject, generation) DO UPDATE
+           SET state = 'intended', intent_at = clock_timestamp(), data = '{}'
+         WHERE e.account_id = $1 AND e.external_id IS NULL
+        RETURNING true
+        """,
+        place.account_id,
+        place.subject,
+        generation,
+        connection_id,
+    )
+    return written is not None
+
+
+async def record_made(db: Connection, place: Place, found: Found) -> None:
+    """A meeting exists: live, if it has a link to be shown and none is live already; else doomed.
+
+    If its connection was ended while the call was under way, it stays as history. The caller has
+    locked the place.
+    """
+    data = {"topic": found.topic, "minutes": found.minutes, "joinUrl": found.join_url}
+    await db.execute(
+        """
+        UPDATE external AS e
+           SET external_id = $4, data = $5,
+               state = CASE WHEN e.state = 'abandoned' THEN 'abandoned'
+                            WHEN $6 AND NOT EXISTS (
+                                 SELECT FROM external AS o
+                                  WHERE o.kind = e.kind AND o.subject = e.subject
+                                    AND o.state = 'live' AND o.generation <> e.generation)
+                            THEN 'live' ELSE 'doomed' END
+         WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
+        """,
+        place.account_id,
+        place.subject,
+        found.generation,
+        found.external_id,
+        data,
+        found.join_url is not None,
+    )
+
+
+async def record_edit(
+    db: Database, place: Place, generation: int, content: dict[str, object]
+) -> None:
+    await db.execute(
+        """
+        UPDATE external SET data = data || $4
+         WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
+        """,
+        place.account_id,
+        place.subject,
+        generation,
+        content,
+    )
+
+
+async def doom(db: Connection, place: Place, generation: int) -> None:
+    """It is about to be dropped: from now on it is nobody's link, whatever is wished later."""
+    await db.execute(
+        """
+        UPDATE external SET state = 'doomed', data = data - 'joinUrl'
+         WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
+           AND state IN ('live', 'doomed')
+        """,
+        place.account_id,
+        place.subject,
+        generation,
+    )
+
+
+async def mark_gone(db: Database, place: Place, generation: int) -> None:
+    """It does not exist (any more)."""
+    await db.execute(
+        """
+        UPDATE external SET state = 'gone'
+         WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
+           AND state <> 'abandoned'
+        """,
+        place.account_id,
+        place.subject,
+        generation,
+    )
+
+
+async def mark_missing(db: Connection, place: Place, generation: int, *, settled: bool) -> None:
+    """It was looked for and is not there: yet, or, when the call has settled, for good."""
+    await db.execute(
+        """
+        UPDATE external
+           SET data = data || '{"looked": true}', state = CASE WHEN $4 THEN 'gone' ELSE state END
+         WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
+           AND state = 'intended'
+        """,
+        place.account_id,
+        place.subject,
+        generation,
+        settled,
+    )
+
+
+async def abandon(db: Connection, account_id: str, connection_id: str) -> None:
+    """The connection was ended: what it made stays at the provider and is never touched again."""
+    await db.execute(
+        """
+        UPDATE external
+           SET state = 'abandoned',
+               data = CASE WHEN state = 'doomed' THEN data - 'joinUrl' ELSE data END
+         WHERE account_id = $1 AND kind = 'meeting' AND connection_id = $2
+           AND state IN ('intended', 'live', 'doomed')
+        """,
+        account_id,
+        connection_id,
+    )
+
+
+async def database_time(db: Database) -> datetime:
+    """The clock that attempts and gates go by."""
+    moment: datetime = await db.fetchval("SELECT clock_timestamp()")
+    return moment
+
+
+async def transaction_time(db: Connection) -> datetime:
+    """When the present transaction began."""
+    moment: datetime = await db.fetchval("SELECT now()")
+    return moment

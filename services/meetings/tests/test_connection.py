@@ -1,0 +1,272 @@
+"""Hosts who are not connected, disconnect, are locked out by their administrator, or come back."""
+
+from datetime import timedelta
+
+import pytest
+
+from hoop_events import Personal
+
+HOUR = timedelta(hours=1)
+
+
+async def api_calls(world):
+    """Everything that was asked of Zoom in any host's name."""
+    return [f"{e['method']} {e['path']}" for e in await world.control("log")]
+
+
+async def test_13_without_a_connection_the_link_waits_for_one(new_world):
+    """The appointment says what to do; connecting makes the link."""
+    world = await new_world()
+    booked = await world.book()
+    await world.work()
+    assert [(m.state, m.reason) for m in await world.announced(booked)] == [
+        ("blocked", "connect_zoom")
+    ]
+    assert await world.calls() == []
+
+    await world.connect()
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+    assert await world.writes() == {"C": 1}
+
+
+async def test_13_connecting_comes_too_late_for_what_is_over(new_world):
+    """No call for it."""
+    world = await new_world()
+    booked = await world.book()
+    await world.work()
+    await world.at(booked.end_time)
+
+    await world.connect()
+    await world.work()
+
+    assert await world.writes() == {}
+
+
+async def test_14_a_connection_that_waits_for_an_administrator_says_so(new_world):
+    """Zoom showed "Request access" and never calls back, hence the user tells us."""
+    world = await new_world(knobs={"consent": "request_access"})
+    booked = await world.book()
+    begun = await world.ask("POST", "/connect", {"userId": world.host})
+    await world.visit(begun.body["authorizeUrl"])
+    await world.ask("PUT", f"/{begun.body['connectionId']}", {"waitingForAdmin": True})
+    await world.work()
+    assert (await world.shown(booked)).reason == "waiting_for_admin"
+
+    await world.control("settings", {"consent": "approve"})
+    await world.connect()
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+    assert await world.writes() == {"C": 1}
+
+
+async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
+    """Not even the deletion of a meeting that is cancelled later; and no revocation."""
+    world = await new_world()
+    connection_id = await world.connect()
+    kept = await world.book()
+    await world.work()
+    link = (await world.shown(kept)).join_url
+    await world.forget_calls()
+
+    await world.disconnect(connection_id)
+    await world.work()
+
+    shown = await world.shown(kept)
+    assert (shown.state, shown.join_url) == ("detached", link)
+    assert await api_calls(world) == []
+    assert len(await world.meetings()) == 1
+
+
+async def test_50_nothing_that_was_under_way_goes_on_after_disconnecting(new_world):
+    """A wish to make, one to change and one to drop, all due: none of them calls."""
+    world = await new_world()
+    connection_id = await world.connect()
+    edited, cancelled = await world.book(), await world.book()
+    await world.work()
+    await world.forget_calls()
+    await world.book()
+    await world.edit(edited, personal=Personal(title="Another matter"))
+    await world.cancel(cancelled)
+
+    await world.disconnect(connection_id)
+    await world.work()
+
+    assert await api_calls(world) == []
+
+
+async def test_51_what_is_cancelled_or_moved_after_disconnecting_makes_no_call(new_world):
+    """Moved, it is blocked; cancelled, it shows nothing."""
+    world = await new_world()
+    connection_id = await world.connect()
+    to_cancel, to_move = await world.book(), await world.book()
+    await world.work()
+    await world.disconnect(connection_id)
+    await world.work()
+    await world.forget_calls()
+
+    await world.cancel(to_cancel)
+    moved = await world.move(to_move)
+    await world.work()
+
+    assert await api_calls(world) == []
+    assert (await world.shown(to_cancel)).join_url is None
+    assert ((await world.shown(moved)).state, (await world.shown(moved)).reason) == (
+        "blocked",
+        "connect_zoom",
+    )
+    assert len(await world.meetings()) == 2
+
+
+@pytest.mark.parametrize("zoom_user", ["ada@example.com", "another@example.com"])
+async def test_52_53_reconnected_only_what_has_no_link_gets_one(new_world, zoom_user):
+    """With the same Zoom account or another: old meetings are not adopted and never deleted."""
+    world = await new_world()
+    connection_id = await world.connect()
+    kept, moved = await world.book(), await world.book()
+    await world.work()
+    old = {meeting["id"] for meeting in await world.meetings()}
+    await world.disconnect(connection_id)
+    without = await world.move(moved)
+    await world.work()
+    await world.forget_calls()
+
+    await world.connect(zoom_user=zoom_user)
+    await world.work()
+
+    assert await world.writes() == {"C": 1}
+    assert (await world.shown(kept)).state == "detached"
+    assert (await world.shown(without)).state == "ready"
+    assert old < {meeting["id"] for meeting in await world.meetings()}
+
+
+async def test_52_after_reconnecting_a_later_move_gets_a_new_link(new_world):
+    """The old meeting stays at Zoom."""
+    world = await new_world()
+    connection_id = await world.connect()
+    booked = await world.book()
+    await world.work()
+    await world.disconnect(connection_id)
+    await world.connect()
+    await world.work()
+    await world.forget_calls()
+
+    moved = await world.move(booked)
+    await world.work()
+
+    assert (await world.shown(moved)).state == "ready"
+    assert await world.writes() == {"C": 1}
+    assert len(await world.meetings()) == 2
+
+
+async def test_42_who_leaves_the_account_is_disconnected(world):
+    """As if he had done it himself; he is asked for nothing more."""
+    booked = await world.book()
+    await world.work()
+    await world.forget_calls()
+
+    await world.remove_user(world.host)
+    await world.work()
+
+    assert (await world.shown(booked)).state == "detached"
+    assert await api_calls(world) == []
+    again = await world.ask("POST", "/connect", {"userId": world.host})
+    assert again.status == 404
+
+
+async def test_54_an_approval_withdrawn_leaves_links_and_blocks_new_ones(world):
+    """Until the administrator approves again and the host reconnects; the same meetings go on then."""
+    kept = await world.book()
+    await world.work()
+    await world.control("revoke", {"user": "ada@example.com", "reason": "4738"})
+    blocked = await world.book()
+    await world.cancel(await world.move(kept))
+    await world.work()
+    assert (await world.shown(blocked)).reason == "waiting_for_admin"
+
+    await world.connect()
+    await world.work()
+
+    assert (await world.shown(blocked)).state == "ready"
+    assert await world.references(kept) == ["gone"]
+    assert len(await world.meetings()) == 1
+
+
+async def test_a_ready_link_outlives_the_loss_of_the_grant(world):
+    """It is neither withdrawn nor announced again."""
+    kept = await world.book()
+    await world.work()
+    await world.control("revoke", {"user": "ada@example.com"})
+    await world.book()
+    await world.edit(kept, personal=Personal(title="Another matter"))
+    await world.work()
+
+    assert [m.state for m in await world.announced(kept)] == ["ready"]
+
+
+async def test_a_token_that_is_refused_is_refreshed_once(world):
+    """401 does not mean disconnected: the call is made again with a new token."""
+    await world.fault("status:401", "POST", times=1)
+    booked = await world.book()
+
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+    assert len(await world.meetings()) == 1
+    assert await world.references(booked) == ["live"]
+
+
+async def test_a_fresh_token_that_is_refused_asks_for_a_new_connection(world):
+    """And only that ends the refusals."""
+    await world.fault("status:401", "POST", times=2)
+    booked = await world.book()
+    await world.work()
+    assert (await world.shown(booked)).reason == "connect_zoom"
+    assert await world.writes() == {"C": 2}
+
+    await world.connect()
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+
+
+async def test_a_permission_that_is_missing_asks_for_a_new_connection(world):
+    """Zoom's error 4711, as it comes when the app's scopes were changed."""
+    body = {"code": 4711, "message": "Invalid access token, does not contain scopes."}
+    await world.fault("status:400", "POST", times=1, body=body)
+    booked = await world.book()
+    await world.work()
+
+    assert (await world.shown(booked)).reason == "connect_zoom"
+    [row] = await world.db.fetch("SELECT status, reason FROM connection")
+    assert (row["status"], row["reason"]) == ("pending", "scope_missing")
+
+
+async def test_what_was_made_while_its_connection_was_ended_is_history(new_world):
+    """The answer came after the disconnection: the link is shown, the meeting is let be."""
+    world = await new_world()
+    connection_id = await world.connect()
+    booked = await world.book()
+    await world.fault("slow:0.3", "POST", times=1)
+
+    await world.alongside(world.work(), world.disconnect(connection_id), after="POST")
+    await world.work()
+
+    assert (await world.shown(booked)).state == "detached"
+    assert await world.references(booked) == ["abandoned"]
+    assert await world.writes() == {"C": 1}
+
+
+async def test_many_sessions_follow_their_connection(new_world):
+    """More than fit into one look."""
+    world = await new_world()
+    booked = [await world.book() for _ in range(120)]
+    await world.work()
+
+    await world.connect()
+    await world.work()
+
+    assert len(await world.meetings()) == 120
+    assert (await world.shown(booked[119])).state == "ready"

@@ -1,0 +1,367 @@
+"""Lost answers, hanging and lying providers, killed processes: exactly one meeting in the end."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from meetings.domain import SETTLE
+from shared import failpoints
+
+SOON = timedelta(seconds=45)
+"""Longer than any wait after a first failure, and than a lease."""
+
+
+async def come_to_rest(world):
+    """Let time pass until nothing is left to do."""
+    for _ in range(12):
+        await world.pass_time(SOON)
+        await world.work()
+    waiting = "SELECT count(*) FROM work WHERE status <> 'done'"
+    assert await world.db.fetchval(waiting) == 0
+
+
+async def exactly_one(world, booked):
+    """One meeting, and it is the one that is shown."""
+    await come_to_rest(world)
+    [meeting] = await world.meetings()
+    shown = await world.shown(booked)
+    assert (shown.state, shown.join_url) == ("ready", meeting["join_url"])
+
+
+@pytest.mark.parametrize(
+    "at", ["meeting_claimed", "meeting_intended", "meeting_made", "meeting_recorded"]
+)
+async def test_60_a_crash_at_any_point_leaves_exactly_one(world, at):
+    """Between intent and call, between answer and record: the next attempt finds out."""
+    booked = await world.book()
+    failpoints.arm(f"{at}=raise:1")
+    with suppress(RuntimeError):  # where no attempt's own handling would catch it
+        await world.work()
+
+    await exactly_one(world, booked)
+    assert len(await world.calls("POST")) == 1
+
+
+@pytest.mark.parametrize("at", ["meeting_doomed", "meeting_dropped", "meeting_recorded"])
+async def test_60_a_crash_while_dropping_leaves_none(world, at):
+    """Deleting is repeated; that it is gone already is fine."""
+    booked = await world.book()
+    await world.work()
+    await world.cancel(booked)
+    failpoints.arm(f"{at}=raise:1")
+    with suppress(RuntimeError):  # where no attempt's own handling would catch it
+        await world.work()
+
+    await come_to_rest(world)
+    assert await world.meetings() == []
+    assert (await world.shown(booked)).state == "none"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["drop-after-commit", "commit-then-500", "commit-then-502", "truncate", "hang-after-commit"],
+)
+async def test_60_an_answer_lost_after_the_deed_is_adopted(world, fault):
+    """The meeting that exists is found by its mark; no other is made."""
+    booked = await world.book()
+    await world.fault(fault, "POST", times=1)
+    await world.work()
+    shown = await world.shown(booked)
+    assert (shown.state, shown.reason) == ("pending", "provider_down")
+
+    await exactly_one(world, booked)
+    assert await world.writes() == {"C": 1}
+
+
+@pytest.mark.parametrize("fault", ["status:500", "status:503", "garbage", "drop", "hang"])
+async def test_60_a_call_that_came_to_nothing_is_made_again(world, fault):
+    """After having looked whether it did."""
+    booked = await world.book()
+    await world.fault(fault, "POST", times=1)
+    await world.work()
+
+    await exactly_one(world, booked)
+    assert await world.writes() == {"C": 2}
+
+
+async def test_60_a_deed_that_comes_true_late_is_taken_back(world):
+    """Zoom executes the first call after the second: the surplus goes, the shown link stays."""
+    booked = await world.book()
+    await world.fault("slow:1.2", "POST", times=1)
+    await world.work()
+    await world.pass_time(timedelta(seconds=5))
+    await world.work()
+    link = (await world.shown(booked)).join_url
+    assert link is not None
+    await world.until(lambda: two_exist(world))
+
+    await exactly_one(world, booked)
+    assert (await world.shown(booked)).join_url == link
+    assert await world.writes() == {"C": 2, "D": 1}
+
+
+async def two_exist(world):
+    return len(await world.meetings()) == 2
+
+
+@pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:1.2"])
+async def test_cancelled_while_zoom_hangs_nothing_remains(world, fault):
+    """Whether or not the call comes true in the end."""
+    booked = await world.book()
+    await world.fault(fault, "POST", times=1)
+    await world.alongside(world.work(), world.cancel(booked))
+    await world.heal()
+    await asyncio.sleep(1.3 if fault.startswith("slow") else 0)
+
+    await come_to_rest(world)
+    assert await world.meetings() == []
+    assert (await world.shown(booked)).state == "none"
+
+
+@pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:1.2"])
+async def test_moved_while_zoom_hangs_only_the_last_time_has_a_meeting(world, fault):
+    """One link, for the last of three times."""
+    booked = await world.book()
+    await world.fault(fault, "POST", times=1)
+
+    async def move_twice():
+        nonlocal booked
+        for _ in range(2):
+            booked = await world.move(booked)
+
+    await world.alongside(world.work(), move_twice())
+    await world.heal()
+    await asyncio.sleep(1.3 if fault.startswith("slow") else 0)
+
+    await exactly_one(world, booked)
+
+
+async def test_60_a_process_that_comes_back_too_late_makes_no_second_meeting(world):
+    """It lost its lease between its intent and its call: what it makes is found, and goes."""
+    booked = await world.book()
+    failpoints.arm("meeting_intended=hang:1")
+    zombie = asyncio.ensure_future(world.workers[1].once())  # noqa: TID251 -- it outlives its use
+    await world.until(lambda: intended(world, booked))
+    await world.pass_time(SOON)
+    await world.work()
+    link = (await world.shown(booked)).join_url
+    assert link is not None
+    zombie.cancel()
+
+    await exactly_one(world, booked)
+    assert (await world.shown(booked)).join_url == link
+
+
+async def intended(world, booked):
+    return await world.references(booked) == ["intended"]
+
+
+async def test_60_what_a_zombie_made_is_dropped(world):
+    """Its call was under way when it lost the lease; it still writes down what it learnt."""
+    booked = await world.book()
+    await world.fault("slow:0.4", "POST", times=1)
+
+    async def somebody_else():
+        await world.pass_time(SOON)
+        await world.workers[1].once()
+
+    await world.alongside(world.workers[1].once(), somebody_else())
+
+    await exactly_one(world, booked)
+    assert "live" in await world.references(booked)
+
+
+async def test_59_an_outage_of_hours_makes_links_late_and_loses_none(world):
+    """While it lasts each user of Zoom's is tried now and then; the appointments say why they wait."""
+    booked = [await world.book() for _ in range(5)]
+    await world.fault("status:503")
+    for _ in range(30):
+        await world.pass_time(timedelta(minutes=6))
+        await world.work()
+    tried = len(await world.calls())
+    assert tried < 60
+    assert "provider_down" in {(await world.shown(one)).reason for one in booked}
+
+    await world.heal()
+    await come_to_rest(world)
+
+    assert len(await world.meetings()) == 5
+    assert {(await world.shown(one)).state for one in booked} == {"ready"}
+
+
+async def test_an_outage_for_one_host_is_not_one_for_another(world):
+    """The gate is that of Zoom's user."""
+    other = world.tenant.user_ids[1]
+    await world.connect(other, "bea@example.com")
+    match = {"method": "*", "path": "^/v2/", "user": "ada@example.com"}
+    await world.control("faults", {"match": match, "do": "status:503"})
+    await world.book()
+    booked = await world.book(hosts=(other,))
+
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+
+
+async def test_zoom_cannot_be_reached_at_all(new_world):
+    """Certainly nothing was made: no look-up is needed afterwards."""
+    world = await new_world()
+    await world.connect()
+    settings = world.runtime.settings.model_copy(update={"zoom_api_url": "http://127.0.0.1:1/v2"})
+    right = world.runtime.settings
+    object.__setattr__(world.runtime, "settings", settings)
+    booked = await world.book()
+    await world.work()
+    assert (await world.shown(booked)).reason == "provider_down"
+    assert await world.references(booked) == ["gone"]
+
+    object.__setattr__(world.runtime, "settings", right)
+    await exactly_one(world, booked)
+    assert await world.calls("GET") == ["GET /v2/users/me"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "patience"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({}, 1),
+        ({"Retry-After": "soon"}, 1),
+    ],
+)
+async def test_429_is_waited_out(world, headers, patience):
+    """Nothing of this host is tried before; then the link is made, by a second call."""
+    await world.fault("status:429", "POST", times=1, headers=headers)
+    booked = await world.book()
+    await world.book()
+    await world.work()
+    tried = len(await world.calls("POST"))
+    assert tried == 1 if patience else tried == 3
+    if patience > 1:
+        await world.pass_time(timedelta(seconds=patience - 3))
+        await world.work()
+        assert len(await world.calls("POST")) == 1
+
+    await world.pass_time(timedelta(seconds=4))
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+    assert await world.writes() == {"C": 3}
+
+
+async def test_429_for_hours_is_said(world):
+    """An instant, as Zoom writes it; the appointment says until when."""
+    then = world.now.replace(microsecond=0) + timedelta(hours=2)
+    said = then.isoformat().replace("+00:00", "Z")
+    await world.fault("status:429", "POST", times=1, headers={"Retry-After": said})
+    booked = await world.book()
+
+    await world.work()
+
+    shown = await world.shown(booked)
+    assert shown.reason == "provider_busy"
+    assert shown.expected_at is not None
+    assert abs(shown.expected_at - then) < timedelta(seconds=5)
+
+
+async def test_a_meeting_that_zoom_refuses_is_visibly_failed(world):
+    """It is not tried for ever; a change of the appointment tries again."""
+    body = {"code": 300, "message": "Validation Failed.", "errors": [{"field": "topic"}]}
+    await world.fault("status:400", "POST", times=1, body=body)
+    booked = await world.book()
+    await world.work()
+    shown = await world.shown(booked)
+    assert (shown.state, shown.reason) == ("failed", "rejected")
+    assert "Validation Failed. topic" in (await world.wish(booked))["last_error"]
+
+    await world.edit(booked, end_time=booked.end_time + timedelta(minutes=30))
+    await world.work()
+
+    assert (await world.shown(booked)).state == "ready"
+
+
+async def test_a_link_that_leads_elsewhere_is_never_shown(new_world):
+    """The meeting is deleted, the wish has visibly failed."""
+    world = await new_world(knobs={"join_base_url": "https://zoom.us.example.net/j"})
+    await world.connect()
+    booked = await world.book()
+
+    await world.work()
+
+    shown = await world.shown(booked)
+    assert (shown.state, shown.reason) == ("failed", "unverifiable_link")
+    assert await world.meetings() == []
+    assert await world.writes() == {"C": 1, "D": 1}
+
+
+@pytest.mark.parametrize("fault", ["garbage", "truncate", "status:500", "hang"])
+async def test_a_look_up_that_fails_decides_nothing(world, fault):
+    """Neither a second meeting nor a given-up one."""
+    booked = await world.book()
+    await world.fault("drop-after-commit", "POST", times=1)
+    await world.work()
+    await world.fault(fault, "GET", times=2)
+
+    await exactly_one(world, booked)
+    assert await world.writes() == {"C": 1}
+
+
+@pytest.mark.parametrize("fault", ["drop-after-commit", "garbage", "commit-then-500", "drop"])
+async def test_a_deletion_in_doubt_is_repeated(world, fault):
+    """200 with a page of HTML is no success either."""
+    booked = await world.book()
+    await world.work()
+    await world.cancel(booked)
+    await world.fault(fault, "DELETE", times=1)
+    await world.work()
+    assert await world.references(booked) == ["doomed"]
+
+    await come_to_rest(world)
+    assert await world.meetings() == []
+    assert await world.writes() == {"C": 1, "D": 2}
+
+
+async def test_a_meeting_is_found_among_many(world):
+    """The list has pages, and shows only the beginning of an agenda."""
+    for n in range(310):
+        start = (world.now + timedelta(hours=n)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = {"user": "ada@example.com", "agenda": "ref: none of yours", "start_time": start}
+        await world.control("meetings", said)
+    booked = await world.book(start=world.now + timedelta(days=300))
+    await world.fault("drop-after-commit", "POST", times=1)
+    await world.work()
+    await come_to_rest(world)
+
+    assert (await world.shown(booked)).state == "ready"
+    assert len(await world.meetings()) == 311
+    assert await world.writes() == {"C": 1}
+
+
+async def test_the_token_endpoint_is_down(world):
+    """A wish waits; the connection is not taken for lost."""
+    await world.pass_time(timedelta(hours=2))
+    await world.fault("status:503", path="^/oauth/", times=1)
+    booked = await world.book()
+    await world.work()
+    assert (await world.shown(booked)).reason == "provider_down"
+
+    await exactly_one(world, booked)
+
+
+async def test_no_call_is_begun_when_the_lease_is_nearly_over(world, monkeypatch):
+    """It would end after somebody else has taken over."""
+    monkeypatch.setattr("meetings.jobs.attempt.WORKING_SECONDS", -1.0)
+    booked = await world.book()
+    await world.workers[1].once()
+    assert await world.calls("POST") == []
+    assert (await world.wish(booked))["status"] == "due"
+
+    monkeypatch.undo()
+    await exactly_one(world, booked)
+
+
+def test_a_lost_call_has_settled_before_it_is_judged():
+    """Three times the longest call."""
+    assert timedelta(seconds=30) <= SETTLE

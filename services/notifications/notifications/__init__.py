@@ -1,0 +1,1 @@
+"""notifications: tells people about their appointments by mail."""

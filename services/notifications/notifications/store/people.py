@@ -1,0 +1,133 @@
+"""Whom and where: projections of contacts, users, calendars and locations, as far as a mail needs them."""
+
+from typing import Literal
+
+from hoop_events import Appointment
+from notifications.domain import Receiver, Role, Scene
+from shared.db import Connection
+
+PERSONS: dict[Role, Literal["contact", "staff"]] = {"contact": "contact", "user": "staff"}
+"""In which table the receivers of a role stand."""
+
+Place = Literal["calendar", "location"]
+
+
+async def keep_calendar(db: Connection, account_id: str, calendar_id: str, *, name: str) -> None:
+    await db.execute(
+        """
+        INSERT INTO calendar (account_id, id, name) VALUES ($1, $2, $3)
+        ON CONFLICT (account_id, id) DO UPDATE SET name = excluded.name
+        """,
+        account_id,
+        calendar_id,
+        name,
+    )
+
+
+async def keep_location(
+    db: Connection, account_id: str, location_id: str, *, name: str, time_zone: str
+) -> None:
+    await db.execute(
+        """
+        INSERT INTO location (account_id, id, name, time_zone) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (account_id, id) DO UPDATE
+           SET name = excluded.name, time_zone = excluded.time_zone
+        """,
+        account_id,
+        location_id,
+        name,
+        time_zone,
+    )
+
+
+_FORGET_PLACE: dict[Place, str] = {
+    "calendar": "DELETE FROM calendar WHERE id = $1",
+    "location": "DELETE FROM location WHERE id = $1",
+}
+
+
+async def forget_place(db: Connection, table: Place, place_id: str) -> None:
+    """Forget a calendar or a location; a tombstone names no account."""
+    await db.execute(_FORGET_PLACE[table], place_id)
+
+
+_KEEP_PERSON = {
+    role: f"""
+        INSERT INTO {table} (account_id, id, name, email, time_zone, gone)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (account_id, id) DO UPDATE
+           SET name = excluded.name, email = excluded.email, time_zone = excluded.time_zone,
+               gone = excluded.gone
+    """  # noqa: S608 -- the table's name is one of two constants
+    for role, table in PERSONS.items()
+}
+
+
+async def keep_person(db: Connection, account_id: str, role: Role, person: Receiver) -> None:
+    """Remember somebody, or that they are gone."""
+    await db.execute(
+        _KEEP_PERSON[role],
+        account_id,
+        person.id,
+        person.name,
+        person.email,
+        person.time_zone,
+        person.gone,
+    )
+
+
+async def erase_receiver(db: Connection, account_id: str, receiver_id: str) -> None:
+    """Forget addresses and letters; what has not gone will not go."""
+    await db.execute(
+        """
+        UPDATE message
+           SET address = NULL, letter = NULL, updated_at = clock_timestamp(),
+               status = CASE status WHEN 'waiting' THEN 'dropped' WHEN 'sending' THEN 'doubtful'
+                                    ELSE status END
+         WHERE account_id = $1 AND receiver_id = $2
+           AND (address IS NOT NULL OR letter IS NOT NULL)
+        """,
+        account_id,
+        receiver_id,
+    )
+
+
+_PERSON = {
+    role: f"SELECT * FROM {table} WHERE account_id = $1 AND id = $2"  # noqa: S608 -- as above
+    for role, table in PERSONS.items()
+}
+
+
+_ACCOUNTS = {
+    role: f"SELECT account_id FROM {table} WHERE id = $1"  # noqa: S608 -- as above
+    for role, table in PERSONS.items()
+}
+
+
+async def accounts_of(db: Connection, role: Role, person_id: str) -> list[str]:
+    """Where a person is known; a tombstone names no account."""
+    return [row["account_id"] for row in await db.fetch(_ACCOUNTS[role], person_id)]
+
+
+async def person(db: Connection, account_id: str, role: Role, id: str | None) -> Receiver | None:  # noqa: A002 -- it is one
+    """Somebody, if we have heard of them."""
+    row = await db.fetchrow(_PERSON[role], account_id, id)
+    if row is None:
+        return None
+    return Receiver(row["id"], row["name"], row["email"], row["time_zone"], row["gone"])
+
+
+async def scene(db: Connection, account_id: str, state: Appointment, *, other: str) -> Scene:
+    """What is known of the calendar and the location of an appointment."""
+    row = await db.fetchrow(
+        """
+        SELECT (SELECT name FROM calendar WHERE account_id = $1 AND id = $2) AS calendar,
+               (SELECT name FROM location WHERE account_id = $1 AND id = $3) AS location,
+               (SELECT time_zone FROM location WHERE account_id = $1 AND id = $3) AS time_zone
+        """,
+        account_id,
+        state.calendar_id,
+        state.location_id,
+    )
+    assert row is not None, "a SELECT of scalars answers one row"
+    return Scene(row["calendar"], row["location"], row["time_zone"], other)

@@ -1,0 +1,274 @@
+"""What the tests of notifications share: an appointment that can tell its life, and a post office to watch."""
+
+import asyncio
+import email
+import email.policy
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import ClientSession
+
+from hoop_events import (
+    Appointment,
+    AppointmentCreated,
+    AppointmentDeleted,
+    AppointmentEvent,
+    AppointmentRescheduled,
+    AppointmentUpdated,
+    Calendar,
+    CalendarChanged,
+    Change,
+    Contact,
+    ContactChanged,
+    ContactDetails,
+    Event,
+    Location,
+    LocationChanged,
+    Meeting,
+    Personal,
+    User,
+    UserChanged,
+)
+from notifications.__main__ import service
+from notifications.config import NotificationsSettings
+from notifications.jobs import deliver
+from shared.clock import Clock
+from shared.db import Database
+from shared.ids import new_id
+from shared.service import Runtime
+from shared.work import Worker
+from simulators import mail
+
+NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
+START = datetime(2097, 6, 3, 13, tzinfo=UTC)
+HALF_HOUR = timedelta(minutes=30)
+
+
+def ready(number: int = 1) -> Meeting:
+    return Meeting(
+        provider="zoom", state="ready", join_url=f"https://zoom.example/j/{number}?pwd=a&x=b"
+    )
+
+
+PENDING = Meeting(provider="zoom", state="pending")
+
+
+@dataclass
+class Story:
+    """An appointment as booking announces it: each deed answers the event of it."""
+
+    account_id: str = field(default_factory=new_id)
+    contact_id: str = field(default_factory=new_id)
+    host: str | None = field(default_factory=new_id)
+    state: Appointment = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = Appointment(
+            id=new_id(),
+            sequence=0,
+            version=1,
+            calendar_id=new_id(),
+            location_id=new_id(),
+            contact_id=self.contact_id,
+            start_time=START,
+            end_time=START + HALF_HOUR,
+            time_zone="America/New_York",
+            appointment_status="confirmed",
+            assigned_user_id=self.host,
+            occupies=True,
+            confirmed=True,
+            session=new_id(),
+            hosts=(self.host,) if self.host else (new_id(),),
+            personal=Personal(title="First talk", description="Bring tea.\nAnd biscuits."),
+            date_added=NOW,
+            date_updated=NOW,
+        )
+
+    def _announce(
+        self, kind: type[AppointmentEvent], *, notify: bool = True, **changed: Any
+    ) -> AppointmentEvent:
+        sequence = self.state.sequence + 1
+        self.state = self.state.model_copy(update={"sequence": sequence, **changed})
+        return kind(account_id=self.account_id, state=self.state, change=Change(notify=notify))
+
+    def booked(self, meeting: Meeting | None = None, **how: Any) -> AppointmentEvent:
+        """Created, for the first time or again; then in a session of its own unless told otherwise."""
+        session = how.pop("session", self.state.session if not self.state.sequence else new_id())
+        changed = {"occupies": True, "session": session, "meeting": meeting or Meeting()}
+        return self._announce(AppointmentCreated, appointment_status="confirmed", **changed, **how)
+
+    def moved(self, to: datetime, meeting: Meeting | None = None, **how: Any) -> AppointmentEvent:
+        changed = {"start_time": to, "end_time": to + HALF_HOUR, "session": new_id()}
+        changed["time_revision"] = self.state.time_revision + 1
+        return self._announce(
+            AppointmentRescheduled, meeting=meeting or Meeting(), **changed, **how
+        )
+
+    def handed_to(self, host: str, **how: Any) -> AppointmentEvent:
+        revision = self.state.time_revision + 1
+        changed = {"assigned_user_id": host, "session": new_id(), "time_revision": revision}
+        return self._announce(AppointmentRescheduled, **changed, **how)
+
+    def updated(self, **changed: Any) -> AppointmentEvent:
+        return self._announce(AppointmentUpdated, **changed)
+
+    def cancelled(self, **how: Any) -> AppointmentEvent:
+        gone = Meeting()
+        changed = {"occupies": False, "appointment_status": "cancelled", "meeting": gone}
+        return self._announce(AppointmentDeleted, **changed, **how)
+
+    # Who and where, as other services announce it.
+
+    def contact(self, sequence: int = 1, **personal: str) -> ContactChanged:
+        details = ContactDetails(**{"name": "Ada", "email": "ada@example.com"} | personal)
+        state = Contact(
+            id=self.contact_id,
+            sequence=sequence,
+            location_id=self.state.location_id,
+            time_zone="Europe/Berlin",
+            personal=details,
+        )
+        return ContactChanged(account_id=self.account_id, state=state)
+
+    def user(self) -> UserChanged:
+        assert self.host is not None
+        state = User(id=self.host, sequence=1, name="Hugo Host", email="hugo@staff.example.com")
+        return UserChanged(account_id=self.account_id, state=state)
+
+    def calendar(self) -> CalendarChanged:
+        state = Calendar(
+            id=self.state.calendar_id,
+            sequence=1,
+            version=1,
+            location_id=self.state.location_id,
+            time_zone="America/New_York",
+            settings={"name": "Talks"},
+        )
+        return CalendarChanged(account_id=self.account_id, state=state)
+
+    def location(self) -> LocationChanged:
+        state = Location(
+            id=self.state.location_id, sequence=1, name="Main Street", time_zone="America/New_York"
+        )
+        return LocationChanged(account_id=self.account_id, state=state)
+
+    @property
+    def people_and_places(self) -> tuple[Event, ...]:
+        users = () if self.host is None else (self.user(),)
+        return (self.contact(), *users, self.calendar(), self.location())
+
+
+@dataclass
+class Office:
+    """Notifications without Kafka: events go straight to the handlers, wishes are worked on one by one."""
+
+    db: Database
+    sink: mail.MailSink
+    worker: Worker[Any]
+    settings: NotificationsSettings
+
+    async def hear(self, *events: Event) -> None:
+        for event in events:
+            async with self.db.transaction() as db:
+                await service.subscriptions[type(event)](db, event)
+
+    async def work(self) -> int:
+        """Do what is due, until nothing is; answers how many wishes were worked on."""
+        done = 0
+        while await self.worker.once():
+            done += 1
+        return done
+
+    async def until(self, true: Callable[[], bool], seconds: float = 8) -> None:
+        """Work until something holds."""
+        async with asyncio.timeout(seconds):
+            while not true():
+                await self.work()
+                await asyncio.sleep(0.02)
+
+    async def fault(self, do: str, *, times: int = 1, rcpt: str = "") -> None:
+        """Let the mail server go wrong, as its simulator's documentation says."""
+        order = {"match": {"rcpt": rcpt}, "do": do, "times": times}
+        async with ClientSession(raise_for_status=True) as http:
+            await http.post(f"{self.sink.url}/_sim/faults", json=order)
+
+    def mails(self, to: str = "") -> list[EmailMessage]:
+        """What has arrived, oldest first."""
+        raws = [m.raw for m in self.sink.messages if to in m.recipients[0]]
+        return [parsed(raw) for raw in raws]
+
+    def subjects(self, to: str) -> list[str]:
+        """The headlines of the mails to somebody."""
+        return [str(mail["Subject"]).partition(":")[0] for mail in self.mails(to)]
+
+    async def announced(self) -> list[tuple[str, str, str | None]]:
+        """The fates announced: type, occasion, reason."""
+        rows = await self.db.fetch("SELECT type, body FROM outbox ORDER BY id")
+        bodies = [(row["type"], without_address(row["body"])) for row in rows]
+        return [
+            (type_, body["state"]["occasion"], body["state"]["reason"]) for type_, body in bodies
+        ]
+
+
+def without_address(body: bytes) -> Any:
+    """An event's body, which never holds anybody's address."""
+    assert b"@" not in body
+    return orjson.loads(body)
+
+
+def parsed(raw: str) -> EmailMessage:
+    return email.message_from_bytes(
+        raw.encode("utf-8", "surrogateescape"), policy=email.policy.default
+    )
+
+
+@pytest.fixture(scope="session")
+def story() -> type[Story]:
+    return Story
+
+
+@pytest.fixture
+async def open_office(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Opens an office with a mail sink of its own: `async with open_office(link_wait=1) as office:`."""
+
+    @asynccontextmanager
+    async def opened(**settings: Any) -> AsyncIterator[Office]:
+        database = await new_database("notifications")
+        async with mail.serve() as sink:
+            host, _, port = sink.smtp.partition(":")
+            given = NotificationsSettings(
+                **{
+                    "database_url": database.dsn,
+                    "kafka_bootstrap": "none:0",
+                    "smtp_host": host,
+                    "smtp_port": int(port),
+                    "smtp_tls": "none",
+                    "mail_from": "Hoop <appointments@hoop.example>",
+                    **settings,
+                }
+            )
+            nothing: Any = None
+            runtime = Runtime(
+                name="notifications",
+                settings=given,
+                db=database,
+                clock=Clock(),
+                http=nothing,
+                tables=nothing,
+                group=nothing,
+            )
+            yield Office(database, sink, Worker("mail", database, runtime, deliver), given)
+
+    return opened
+
+
+@pytest.fixture
+async def office(open_office: Callable[..., Any]) -> AsyncIterator[Office]:
+    async with open_office() as opened:
+        yield opened

@@ -1,0 +1,50 @@
+"""Remembers calendars, appointments, what was made in Google, what was seen there, what was told."""
+
+from sync_google.store.appointments import (
+    Calendar,
+    Known,
+    Target,
+    ahead,
+    calendar,
+    drop_calendar,
+    forget_appointment,
+    hold_off_connecting,
+    keep_appointment,
+    keep_calendar,
+    targets,
+    wait_for_events,
+)
+from sync_google.store.feeds import (
+    Feed,
+    blocking,
+    claim,
+    close_gate,
+    drop_events,
+    drop_feed,
+    drop_other_events,
+    feed,
+    feeds_of_calendar,
+    keep_events,
+    keep_feed,
+    note_drift,
+    our_connections,
+    our_events,
+    postpone,
+    renew,
+    save_progress,
+    set_user,
+)
+from sync_google.store.made import (
+    KIND,
+    abandon,
+    database_time,
+    holds,
+    intend,
+    look_again,
+    made_for,
+    next_generation,
+    note_failure,
+    record_gone,
+    record_live,
+)
+from sync_google.store.weeks import Week, save_week, weeks

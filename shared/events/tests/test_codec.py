@@ -1,0 +1,100 @@
+"""Events as records: what is written is what is read, and foreign bytes crash nobody."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hoop_events import (
+    ALL,
+    TOPICS,
+    Account,
+    AccountChanged,
+    Undecodable,
+    UnknownType,
+    attributes,
+    body,
+    decode,
+    envelope,
+)
+
+ID = "06gvqgu569o0v1e91maf8nmpds"
+NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+def headers(event: AccountChanged) -> list[tuple[str, bytes | None]]:
+    return [
+        *attributes(
+            event_id=ID,
+            source=event.source,
+            type=event.type,
+            subject=event.subject,
+            sequence=event.sequence,
+            account_id=event.account_id,
+            dataschema=event.dataschema(),
+            time=NOON,
+            traceparent=None,
+        )
+    ]
+
+
+def account(name: str = "Ada", sequence: int = 3) -> AccountChanged:
+    return AccountChanged(account_id=ID, state=Account(id=ID, sequence=sequence, name=name))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), st.integers(1, 2**62))
+def test_what_is_written_is_what_is_read(name: str, sequence: int) -> None:
+    event = account(name, sequence)
+    assert decode(envelope(headers(event)), body(event), ALL) == event
+
+
+def test_the_attributes_are_those_of_cloudevents() -> None:
+    """Binary mode: `ce_` headers beside a JSON body; the sequence sorts as text."""
+    said = dict(headers(account()))
+    assert said["ce_specversion"] == b"1.0"
+    assert said["ce_type"] == b"AccountChanged"
+    assert said["ce_sequence"] == b"00000000000000000003"
+    assert said["ce_time"] == b"2027-03-01T12:00:00.000Z"
+    assert body(account()).startswith(b'{"accountId":"06gv')
+
+
+@given(st.lists(st.tuples(st.text(max_size=12), st.none() | st.binary(max_size=12)), max_size=8))
+def test_foreign_headers_are_undecodable_and_nothing_worse(
+    foreign: list[tuple[str, bytes | None]],
+) -> None:
+    with pytest.raises(Undecodable):
+        envelope(foreign)
+
+
+@given(st.binary(max_size=60))
+def test_a_foreign_body_is_undecodable_and_nothing_worse(foreign: bytes) -> None:
+    with pytest.raises(Undecodable):
+        decode(envelope(headers(account())), foreign, ALL)
+
+
+def test_headers_and_body_must_tell_the_same_fact() -> None:
+    """An event of one account in the name of another is not an event."""
+    forged = account().model_copy(update={"account_id": "06gvqgu569o0v1e91maf8nmpdg"})
+    with pytest.raises(Undecodable, match="different facts"):
+        decode(envelope(headers(account())), body(forged), ALL)
+
+
+def test_a_type_of_the_future_is_unknown_not_wrong() -> None:
+    meta = envelope([*headers(account()), ("ce_type", b"AccountChanged.v9")])
+    with pytest.raises(UnknownType):
+        decode(meta, body(account()), ALL)
+
+
+def test_an_error_tells_where_and_not_what() -> None:
+    """The text of an error goes to logs: it names fields, never what stood in them."""
+    wrong = body(account("secret name")).replace(b'"name"', b'"nam"')
+    with pytest.raises(Undecodable) as caught:
+        decode(envelope(headers(account())), wrong, ALL)
+    assert "state.name" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_every_type_has_one_topic_and_one_name() -> None:
+    assert len({event.type for event in ALL}) == len(ALL)
+    assert {event.topic for event in ALL} == {*TOPICS}

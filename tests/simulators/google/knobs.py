@@ -1,0 +1,37 @@
+"""The knobs of the simulated Google: what `POST /_sim/settings` may change."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from simulators.oauth import OAuthKnobs
+from simulators.schema import zones
+
+
+def _zone(name: str) -> str:
+    if name not in zones():
+        raise ValueError("not an IANA time zone")
+    return name
+
+
+class GoogleKnobs(OAuthKnobs):
+    client_id: str = "hoop-google"
+    client_secret: str = "hoop-google-secret"
+    max_refresh_tokens: int = Field(100, ge=1)  # per user; the oldest then dies silently
+
+    time_zone: Annotated[str, AfterValidator(_zone)] = (
+        "UTC"  # of the primary calendars made from now on
+    )
+    holiday_calendar: bool = True  # each user also sees a calendar he may only read
+
+    page_size: int = Field(2500, ge=1, le=2500)  # no list page is longer, whatever is asked
+    sync_token_max_changes: int = Field(0, ge=0)  # a token dies after so many changes; 0: never
+    revive: Literal["ok", "forbidden"] = "ok"  # may an update bring a deleted event back?
+
+    user_per_minute: int = Field(0, ge=0)  # quota units (a patch costs 3); 0: no limit
+    rate_limit_status: Literal[403, 429] = 403
+    quota_exceeded: bool = False  # "Calendar usage limits exceeded.": writes are refused
+
+    push: Literal["normal", "none", "twice"] = "normal"
+    push_delay_seconds: float = Field(0.0, ge=0)
+    free_busy_max_days: int = Field(90, ge=1)  # a longer span is refused; Google's limit is secret

@@ -1,0 +1,85 @@
+"""Series: the instances of a recurring event, each with the id that Google gives it."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr  # type: ignore[import-untyped]  # it ships no types
+
+from simulators.google.calendars import Calendar, Event
+from simulators.google.shape import Fields, in_zone, moment
+
+INSTANCE_ID = re.compile(r"(?P<master>[0-9a-v]+)_(?P<start>\d{8}(T\d{6}Z)?)")
+HORIZON = timedelta(days=730)  # how far a list without `timeMax` looks
+MOST = 3000
+
+
+def instances(master: Event, calendar: Calendar, *, until: datetime) -> Iterator[Event]:
+    """Those that start before `until` and were not changed by themselves, in order."""
+    changed = {e.id for e in calendar.exceptions_of(master)}
+    for number, fields in enumerate(_instance_fields(master, calendar.zone, until)):
+        if number >= MOST:
+            return
+        if fields["id"] not in changed:
+            yield Event(fields, master.ordinal, master.revision)
+
+
+def instance(instance_id: str, calendar: Calendar) -> Event | None:
+    """The unchanged instance of this id, if its series has one there."""
+    found = INSTANCE_ID.fullmatch(instance_id)
+    master = calendar.events.get(found["master"]) if found else None
+    if found is None or master is None or not master.recurring:
+        return None
+    until = datetime.strptime(found["start"][:8], "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=2)
+    every = instances(master, calendar, until=until)
+    return next((event for event in every if event.id == instance_id), None)
+
+
+def _instance_fields(master: Event, zone: ZoneInfo, until: datetime) -> Iterator[Fields]:
+    fields = {k: v for k, v in master.fields.items() if k != "recurrence"}
+    length = moment(fields["end"], zone) - moment(fields["start"], zone)
+    for start in _starts(master.fields, zone):
+        if start.astimezone(UTC) >= until.astimezone(UTC):
+            return
+        yield {**fields, **_times(master, start, length)}
+
+
+def _starts(fields: Fields, zone: ZoneInfo) -> Iterator[datetime]:
+    """Wall-clock repetition in the series' own zone, so that daylight saving is as people expect."""
+    own = ZoneInfo(fields["start"].get("timeZone", zone.key))
+    first = moment(fields["start"], zone).astimezone(own)
+    all_day = "date" in fields["start"]
+    rule = rrulestr(
+        "\n".join(fields["recurrence"]),
+        dtstart=first.replace(tzinfo=None) if all_day else first,
+        forceset=True,
+        tzids=ZoneInfo,
+    )
+    for start in rule:
+        yield start.replace(tzinfo=zone) if all_day else start
+
+
+def _times(master: Event, start: datetime, length: timedelta) -> Fields:
+    if "date" in master.fields["start"]:
+        first: date = start.date()
+        days = date.fromisoformat(master.fields["end"]["date"]) - date.fromisoformat(
+            master.fields["start"]["date"]
+        )
+        edge: dict[str, Any] = {"date": first.isoformat()}
+        end: dict[str, Any] = {"date": (first + days).isoformat()}
+        mark = first.strftime("%Y%m%d")
+    else:
+        named = {"timeZone": master.fields["start"]["timeZone"]}
+        edge = {"dateTime": in_zone(start, ZoneInfo("UTC")), **named}
+        finish = start.astimezone(UTC) + length
+        end = {"dateTime": in_zone(finish, ZoneInfo("UTC")), **named}
+        mark = start.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return {
+        "id": f"{master.id}_{mark}",
+        "recurringEventId": master.id,
+        "originalStartTime": edge,
+        "start": edge,
+        "end": end,
+    }

@@ -1,0 +1,67 @@
+"""A mail that arrived, taken apart for tests and for the eye."""
+
+import email
+import email.policy
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Message:
+    id: str
+    at: str
+    sender: str  # of the envelope
+    recipients: list[str]  # of the envelope
+    raw: str
+
+    def shown(self) -> dict[str, Any]:
+        """As JSON: the envelope, the parts people look for, and the source.
+
+        `from` and `to` are the envelope's; `ics` is the first calendar part's text.
+        """
+        mail = parsed(self.raw)
+        attachments = [_attachment(part) for part in mail.walk() if _is_attached(part)]
+        return {
+            "id": self.id,
+            "at": self.at,
+            "from": self.sender,
+            "to": self.recipients,
+            "subject": str(mail["Subject"] or ""),
+            "message_id": str(mail["Message-ID"] or ""),
+            "headers": {name: str(value) for name, value in mail.items()},
+            "text": _body(mail, "plain"),
+            "html": _body(mail, "html"),
+            "attachments": attachments,
+            "ics": next((a["text"] for a in attachments if a["type"] == "text/calendar"), None),
+            "raw": self.raw,
+        }
+
+
+def parsed(raw: str) -> EmailMessage:
+    return email.message_from_bytes(
+        raw.encode("utf-8", "surrogateescape"), policy=email.policy.default
+    )
+
+
+def _body(mail: EmailMessage, kind: str) -> str | None:
+    part = mail.get_body((kind,))
+    return None if part is None else str(part.get_content())
+
+
+def _is_attached(part: Any) -> bool:
+    return part.get_filename() is not None or part.get_content_type() == "text/calendar"
+
+
+def _attachment(part: Any) -> dict[str, Any]:
+    """Texts are shown as text (line ends as they came), anything else by its size only."""
+    content = part.get_payload(decode=True) or b""
+    is_text = part.get_content_maintype() == "text"
+    charset = part.get_content_charset() or "utf-8"
+    return {
+        "filename": part.get_filename(),
+        "type": part.get_content_type(),
+        "parameters": dict(part["Content-Type"].params) if part["Content-Type"] else {},
+        "size": len(content),
+        "text": content.decode(charset, "replace") if is_text else None,
+    }
