@@ -49,8 +49,7 @@ class Stage:
     async def google(self, appointment: str) -> list[dict[str, Any]]:
         """Its live events in the Google calendar."""
         state = await self._get(self.facts["simulators"]["google"] + "/_sim/state")
-        events = [event for found in state["events"].values() for event in found]
-        return [event for event in events if event["id"].startswith(appointment)]
+        return [event for event in state["events"] if event["id"].startswith(appointment)]
 
     async def mails(self, appointment: str) -> list[dict[str, Any]]:
         """The mails about it, by the UID of their calendar attachment."""

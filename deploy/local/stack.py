@@ -142,7 +142,7 @@ class Stack:
 
     def _settings(self) -> dict[str, str]:
         mine = environment(self.ports, data_key=self.data_key, database_url=self.database_url)
-        given = {name: os.environ[name] for name in ("FAILPOINTS",) if name in os.environ}  # noqa: TID251 -- handed on to the services
+        given = {name: os.environ[name] for name in ("FAILPOINTS", "FAILPOINT_DIR") if name in os.environ}  # noqa: TID251 -- handed on to the services
         return {**given, **mine}
 
     async def _bootstrap(self) -> dict[str, Any]:

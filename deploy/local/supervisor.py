@@ -11,7 +11,7 @@ from typing import Protocol
 from local.process import CannotStart, Server, end_leftover, spawn
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
-CALM = 60.0  # seconds after which a death is the first again
+CALM = 10.0  # seconds after which a death is the first again
 
 
 class Process(Protocol):

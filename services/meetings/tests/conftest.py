@@ -305,6 +305,13 @@ async def world(new_world: MakeWorld) -> World:
     return made
 
 
+@pytest.fixture
+async def fold_db(new_database: Any) -> Database:
+    """A database of the service, without the service."""
+    made: Database = await new_database("meetings")
+    return made
+
+
 async def _furnish(
     stack: AsyncExitStack,
     sim: ZoomSimulator,

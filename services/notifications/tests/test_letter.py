@@ -30,6 +30,8 @@ spite = st.text(
         "<img src=https://evil.example/pixel>",
         "漢字" * 60,
         "x" * 300,
+        'x Bcc: eve@example.com END:VEVENT <script>alert(1)</script>{{7*7}}", <e@x.yz>',
+        '"' + "a b" * 30 + '", eve@example.com',
     ]
 )
 

@@ -60,6 +60,7 @@ FIELDS = (
 
 THROTTLED = ("rateLimitExceeded", "userRateLimitExceeded")
 SCOPE_LOST = ("insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT")
+CALENDAR_MISSING = "calendar_missing"
 CALENDAR_LOST = ("forbidden", "requiredAccessLevel", "calendarListReadOnly")
 
 
@@ -136,7 +137,10 @@ class Google:
     ) -> Event:
         """Make it. Raises `Taken` when the id exists or ever did."""
         body = {"id": event_id, **_body(draft, marks)}
-        return await self._write("POST", _events(calendar), token, body)
+        try:
+            return await self._write("POST", _events(calendar), token, body)
+        except Missing as missing:
+            raise AccessLost(str(missing), CALENDAR_MISSING) from None
 
     async def replace(
         self,
@@ -187,10 +191,10 @@ class Google:
             if sync_token is None:
                 raise
             raise SyncExpired("the sync token is refused") from None
-        except Missing as trouble:
-            if str(trouble).startswith("410"):
-                raise SyncExpired(str(trouble)) from None
-            raise
+        except Missing as missing:
+            if str(missing).startswith("410"):
+                raise SyncExpired(str(missing)) from None
+            raise AccessLost(str(missing), CALENDAR_MISSING) from None
         page = _parsed(_Page, said)
         return Page(page.items, page.timeZone, page.nextPageToken, page.nextSyncToken)
 

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     clock_offset_file: Path | None = Field(None, description="seconds to add to business time")
     otel_exporter_otlp_endpoint: str | None = Field(None, description="where spans are sent")
     failpoints: str = Field("", description="fail points to arm; tests only")
+    failpoint_dir: Path | None = Field(None, description="fail points armed by files; tests only")
     pool_size: int = Field(10, ge=1, le=200, description="connections to Postgres")
 
     @field_validator("database_url")

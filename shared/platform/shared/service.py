@@ -189,6 +189,7 @@ def run(services: Sequence[tuple[Service, Settings]]) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal, or twenty seconds, end it at once."""
     telemetry.logs()
     failpoints.arm(services[0][1].failpoints)
+    failpoints.watch(services[0][1].failpoint_dir)
     uvloop.run(_until_signal(services))
 
 

@@ -4,6 +4,7 @@ Nothing is drawn by lot, not even the boundaries: a letter that must be sent aga
 the last byte.
 """
 
+import re
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -22,6 +23,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_SPECIAL = re.compile(r"[^\w '-]")
 _HEADLINES = {
     "booked": "Confirmed",
     "rescheduled": "Moved",
@@ -70,7 +72,7 @@ def headline(letter: Letter) -> str:
 def _address(mail: EmailMessage, letter: Letter, envelope: Envelope) -> None:
     domain = envelope.sender.domain
     mail["From"] = envelope.sender
-    mail["To"] = Address(_literal(letter.name), addr_spec=letter.address)
+    mail["To"] = Address(_phrase(letter.name), addr_spec=letter.address)
     mail["Subject"] = _literal(f"{headline(letter)}: {letter.title}, {letter.day}")
     mail["Date"] = format_datetime(letter.written_at)
     mail["Message-ID"] = f"<{envelope.message_id}@{domain}>"
@@ -79,6 +81,11 @@ def _address(mail: EmailMessage, letter: Letter, envelope: Envelope) -> None:
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     mail["X-Hoop-Appointment"] = letter.appointment_id
     mail["X-Hoop-Occasion"] = envelope.occasion
+
+
+def _phrase(name: str) -> str:
+    """A display name that needs no quotes: Python's `email` may lose them when it folds a long one."""
+    return " ".join(_SPECIAL.sub(" ", name).split())
 
 
 def _literal(text: str) -> str:

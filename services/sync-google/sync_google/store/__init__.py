@@ -11,6 +11,7 @@ from sync_google.store.appointments import (
     hold_off_connecting,
     keep_appointment,
     keep_calendar,
+    target,
     targets,
     wait_for_events,
 )
@@ -26,16 +27,19 @@ from sync_google.store.feeds import (
     feeds_of_calendar,
     keep_events,
     keep_feed,
+    named_user,
     note_drift,
     our_connections,
     our_events,
     postpone,
+    principal,
     renew,
     save_progress,
     set_user,
 )
 from sync_google.store.made import (
     KIND,
+    Place,
     abandon,
     database_time,
     holds,
@@ -44,6 +48,8 @@ from sync_google.store.made import (
     made_for,
     next_generation,
     note_failure,
+    open_pushes,
+    place_of,
     record_gone,
     record_live,
 )

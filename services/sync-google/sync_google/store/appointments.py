@@ -62,9 +62,7 @@ async def drop_calendar(db: Connection, account_id: str, calendar_id: str) -> No
     )
 
 
-async def calendar(
-    db: Connection | Database, account_id: str, calendar_id: str
-) -> Calendar | None:
+async def calendar(db: Connection | Database, account_id: str, calendar_id: str) -> Calendar | None:
     row = await db.fetchrow(
         "SELECT * FROM calendar WHERE account_id = $1 AND id = $2", account_id, calendar_id
     )
@@ -155,3 +153,16 @@ async def ahead(
         *after,
     )
     return [Known(**dict(row)) for row in rows]
+
+
+async def target(db: Connection, account_id: str, connection_id: str) -> Target | None:
+    """One connection, if it is active."""
+    row = await db.fetchrow(
+        """
+        SELECT id, external_id, owner_id FROM connection
+         WHERE account_id = $1 AND id = $2 AND status = 'active'
+        """,
+        account_id,
+        connection_id,
+    )
+    return Target(row["id"], row["external_id"], row["owner_id"]) if row else None

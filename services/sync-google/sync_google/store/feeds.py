@@ -37,7 +37,6 @@ class Feed:
         return Window(self.window_start, self.window_end)
 
 
-
 def _feed(row: Row) -> Feed:
     return Feed(**{column.name: row[column.name] for column in fields(Feed)})
 
@@ -280,9 +279,7 @@ async def blocking(db: Connection, mine: Feed, window: Window) -> list[Interval]
     return [(row["starts_at"], row["ends_at"]) for row in rows]
 
 
-async def our_connections(
-    db: Connection, account_id: str, ids: Collection[str]
-) -> frozenset[str]:
+async def our_connections(db: Connection, account_id: str, ids: Collection[str]) -> frozenset[str]:
     """Those of the ids that are connections of this account, live or ended."""
     rows = await db.fetch(
         "SELECT id FROM connection WHERE account_id = $1 AND id = ANY ($2::uuid[])",
@@ -331,3 +328,23 @@ async def note_drift(
         drift,
     )
     return bool(noted)
+
+
+async def named_user(db: Connection, account_id: str, connection_id: str) -> str | None:
+    """The user that the connection's settings name."""
+    named: str | None = await db.fetchval(
+        "SELECT settings ->> 'userId' FROM connection WHERE account_id = $1 AND id = $2",
+        account_id,
+        connection_id,
+    )
+    return named
+
+
+async def principal(db: Connection, account_id: str, connection_id: str) -> str | None:
+    """The Google user whose patience is spent."""
+    found: str | None = await db.fetchval(
+        "SELECT external_id FROM connection WHERE account_id = $1 AND id = $2",
+        account_id,
+        connection_id,
+    )
+    return found

@@ -1,5 +1,6 @@
 """What was made in Google for each appointment, and whether the right to change it still holds."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -188,3 +189,37 @@ async def database_time(db: Database) -> datetime:
     """The clock that attempts and gates go by."""
     moment: datetime = await db.fetchval("SELECT clock_timestamp()")
     return moment
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a connection writes to; `remote_calendar` None: nowhere (any more)."""
+
+    status: str
+    remote_calendar: str | None
+
+
+async def place_of(db: Database, account_id: str, connection_id: str) -> Place:
+    """The connection's state; one that is unknown counts as ended."""
+    row = await db.fetchrow(
+        """
+        SELECT c.status, f.remote_calendar FROM connection AS c
+          LEFT JOIN feed AS f ON f.account_id = c.account_id AND f.connection_id = c.id
+         WHERE c.account_id = $1 AND c.id = $2
+        """,
+        account_id,
+        connection_id,
+    )
+    return Place(row["status"], row["remote_calendar"]) if row else Place("disconnected", None)
+
+
+async def open_pushes(db: Database, connection_id: str) -> int:
+    """How many wishes of this connection are not fulfilled yet."""
+    count: int = await db.fetchval(
+        """
+        SELECT count(*) FROM work
+         WHERE kind = 'google-event' AND status = 'due' AND right(subject, 26) = $1
+        """,
+        connection_id,
+    )
+    return count

@@ -1,0 +1,62 @@
+"""The service as it runs: from the topic to Zoom and back to a topic."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer
+
+import simulators
+from hoop_events import AppointmentCreated, MeetingLinkChanged, decode, envelope
+from local.testing import Client, Tenant, publish, running
+from meetings.__main__ import service
+
+
+async def test_an_appointment_on_the_topic_becomes_a_link_on_the_topic(
+    new_database, kafka_bootstrap, new_world
+):
+    """Connected over HTTP, made by the jobs, announced by the relay; then nothing more is done."""
+    tenant = Tenant()
+    database = await new_database("meetings")
+    booked = (await new_world()).appointment(hosts=(tenant.user_ids[0],))
+    async with simulators.zoom.serve() as zoom:
+        settings = {
+            "zoom_oauth_url": zoom.url,
+            "zoom_api_url": f"{zoom.url}/v2",
+            "zoom_client_id": "hoop-zoom",
+            "zoom_client_secret": "hoop-zoom-secret",
+        }
+        async with running(
+            service, database=database, kafka_bootstrap=kafka_bootstrap, **settings
+        ) as (url, runtime):
+            await publish(kafka_bootstrap, *tenant.events)
+            await connect(runtime, url, tenant)
+            event = AppointmentCreated(account_id=tenant.account_id, state=booked)
+            await publish(kafka_bootstrap, event, event)
+            link = await announced(kafka_bootstrap, f"{booked.session}.zoom")
+
+        [meeting] = zoom.state()["meetings"]
+    assert (link.state.meeting.state, link.state.sequence) == ("ready", 1)
+    assert link.state.meeting.join_url == meeting["join_url"]
+    assert link.account_id == tenant.account_id
+
+
+async def connect(runtime, url, tenant):
+    """As a browser would; the redirect leads to the public URL, which is not this one here."""
+    async with Client(url, tenant.api_key) as ask:
+        begun = await ask("POST", "/integrations/zoom/connect", {"userId": tenant.user_ids[0]})
+        assert begun.status == 200, begun
+        async with runtime.http.get(begun.body["authorizeUrl"], allow_redirects=False) as said:
+            query = said.headers["Location"].partition("?")[2]
+        back = await ask("GET", f"/integrations/zoom/callback?{query}")
+        assert back.status == 200, back
+
+
+async def announced(kafka_bootstrap, subject):
+    async with (
+        AIOKafkaConsumer(
+            "meetings", bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest"
+        ) as consumer,
+        asyncio.timeout(30),
+    ):
+        async for record in consumer:
+            if record.key == subject.encode():
+                return decode(envelope(record.headers), record.value, [MeetingLinkChanged])

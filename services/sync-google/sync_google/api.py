@@ -1,0 +1,47 @@
+"""Speaks HTTP: connect a Google calendar to one of ours, change or end the connection."""
+
+from hoop_events import Id
+from shared.connections import ConnectCalendar, Identity, Integration, Reconfigure
+from shared.errors import LocationForbidden, NotFound, invalid
+from shared.http import Call
+from shared.service import Runtime
+from sync_google import handlers, store
+from sync_google.google import Google, oauth
+
+
+class ReconfigureGoogle(Reconfigure):
+    user_id: Id | None = None
+    """Whom its events block, in every calendar; null: the only member, else the calendar."""
+
+
+async def identify(runtime: Runtime, token: str) -> Identity:
+    """Ask Google whose token this is."""
+    return await Google(runtime.http, runtime.settings).identify(token)
+
+
+async def check_calendar(call: Call, calendar_id: str) -> None:
+    """Refuse a calendar that the account does not have; one made a moment ago is waited for."""
+    db = call.runtime.db
+    found = await store.calendar(db, call.account_id, calendar_id)
+    if found is None:
+        await call.runtime.catch_up()
+        found = await store.calendar(db, call.account_id, calendar_id)
+    if found is None:
+        raise NotFound
+    if call.caller.location_ids and found.location_id not in call.caller.location_ids:
+        raise LocationForbidden
+    if call.body.user_id is not None and call.body.user_id not in found.members:
+        raise invalid("userId", "not_a_member", "must be a member of the calendar")
+
+
+INTEGRATION = Integration(
+    name="google",
+    owner_kind="calendar",
+    provider=lambda runtime: oauth(runtime.settings),
+    identify=identify,
+    check_owner=check_calendar,
+    connect=ConnectCalendar,
+    reconfigure=ReconfigureGoogle,
+    then=handlers.follow_connection,
+    revokes=True,
+)

@@ -1,0 +1,119 @@
+"""What a finished list does: foreign events are kept, our own are only looked at, weeks are told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.connections import Connection as Connected
+from shared.connections import find, synced
+from shared.db import Connection
+from shared.ids import is_id
+from shared.telemetry import log
+from sync_google import store
+from sync_google.domain import Interval, Item, Window
+from sync_google.handlers import weeks
+
+SYNC_IS_NEWS = timedelta(minutes=15)
+"""`lastSyncAt` is announced at most this often: a poll that finds nothing is no fact for others."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """All pages of one list. `began` is database time."""
+
+    full: bool
+    window: Window
+    time_zone: str
+    items: Sequence[Item]
+    sync_token: str
+    began: datetime
+
+
+@dataclass(frozen=True)
+class Next:
+    """When to look again: `wait` until the next list, `full_due_at` for a full one."""
+
+    wait: timedelta
+    full_due_at: datetime
+
+
+async def take_in(
+    db: Connection, mine: store.Feed, listed: Listed, then: Next, *, now: datetime
+) -> bool:
+    """Store a list and where it ended, together; False when the feed is no longer ours."""
+    connection = await find(db, mine.account_id, mine.connection_id)
+    feed = await store.feed(db, mine.account_id, mine.connection_id)
+    if connection is None or connection.status != "active":
+        return False
+    if feed is None or feed.lease_token != mine.lease_token:
+        return False
+    ours = await _ours(db, feed, listed.items)
+    blocking = _blocking([item for item in listed.items if item.id not in ours], listed.window)
+    await _keep(db, feed, listed, blocking)
+    await _look_at_ours(db, feed, [item for item in listed.items if item.id in ours], listed.began)
+    if listed.full or listed.items:
+        await weeks.tell(db, feed, listed.window, now=now)
+    await store.save_progress(
+        db,
+        feed,
+        window=listed.window,
+        time_zone=listed.time_zone,
+        sync_token=listed.sync_token,
+        full_due_at=then.full_due_at,
+        wait=then.wait,
+    )
+    await _say_synced(db, connection, now)
+    return True
+
+
+async def _ours(db: Connection, feed: store.Feed, items: Sequence[Item]) -> frozenset[str]:
+    """What we made ourselves: by its id, or by the mark of a connection of this account.
+
+    Another tenant's appointments in the same Google calendar are foreign: they block.
+    """
+    by_id = await store.our_events(db, feed.account_id, [item.id for item in items])
+    marks = {item.marked_by for item in items if item.marked_by and is_id(item.marked_by)}
+    makers = await store.our_connections(db, feed.account_id, marks)
+    return by_id | {item.id for item in items if item.marked_by in makers}
+
+
+def _blocking(items: Sequence[Item], window: Window) -> dict[str, Interval]:
+    """What takes time in the window. What moved out of it, or became free, is not among them."""
+    return {
+        item.id: item.during
+        for item in items
+        if item.blocks
+        and item.during
+        and item.during[0] < item.during[1]
+        and window.overlaps(item.during)
+    }
+
+
+async def _keep(
+    db: Connection, feed: store.Feed, listed: Listed, blocking: dict[str, Interval]
+) -> None:
+    if listed.full:
+        await store.drop_other_events(db, feed, blocking)
+    else:
+        free = {item.id for item in listed.items} - blocking.keys()
+        await store.drop_events(db, feed, free)
+    await store.keep_events(db, feed, blocking)
+
+
+async def _look_at_ours(
+    db: Connection, feed: store.Feed, items: Sequence[Item], began: datetime
+) -> None:
+    """Our event was changed or deleted by somebody: noted, and restored with our next change.
+
+    The appointment stays as it is: Google shows it, and does not rule it.
+    """
+    for item in items:
+        drift = "deleted" if item.cancelled else "changed"
+        if await store.note_drift(db, feed, item, since=began, drift=drift):
+            log.info("drift", event_id=item.id, drift=drift, connection=feed.connection_id)
+
+
+async def _say_synced(db: Connection, connection: Connected, now: datetime) -> None:
+    last = connection.last_sync_at
+    if last is None or now - last >= SYNC_IS_NEWS:
+        await synced(db, connection, now=now)

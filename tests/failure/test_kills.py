@@ -1,0 +1,148 @@
+"""Kill -9, again and again, while more than a hundred bookings are in flight: nothing lost, nothing doubled."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import ClientError
+
+pytestmark = [pytest.mark.failure, pytest.mark.timeout(600)]
+
+ROUNDS = 5
+IN_FLIGHT = 120
+HOSTS = 4
+Kill = Callable[[Any], Awaitable[None]]
+
+
+async def _at_a_fail_point(system: Any, point: str) -> None:
+    """Armed before the bookings begin; waits until somebody has died of it."""
+    order = system.order(point, "kill")
+    async with asyncio.timeout(60):
+        while order.exists():
+            await asyncio.sleep(0.01)
+
+
+async def booking_between_commit_and_publish(system: Any) -> None:
+    await _at_a_fail_point(system, "relay_claimed")
+
+
+async def meetings_between_zoom_and_record(system: Any) -> None:
+    await _at_a_fail_point(system, "meeting_made")
+
+
+async def the_broker(system: Any) -> None:
+    await asyncio.sleep(0.3)
+    system.kill("kafka")
+
+
+async def postgres(system: Any) -> None:
+    await asyncio.sleep(0.3)
+    system.kill("postgres")
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [booking_between_commit_and_publish, meetings_between_zoom_and_record, the_broker, postgres],
+)
+async def test_after_the_restart_everything_is_there_once(
+    desk: Any, day: datetime, eventually: Any, kill: Kill
+) -> None:
+    """Five kills; then each appointment has one meeting, one Google event, one mail per receiver."""
+    calendars = [await desk.calendar(await desk.user(), google=True) for _ in range(HOSTS)]
+    promised: set[str] = set()
+    for number in range(ROUNDS):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(kill(desk.system))
+            start = day + timedelta(hours=4 * number)
+            booking = tasks.create_task(_book_many(desk, calendars, start))
+        promised |= booking.result()
+        await eventually(lambda: _healthy(desk), within=60)
+    assert promised
+    await eventually(lambda: _complete(desk, calendars), within=150)
+    rows = await _rows(desk, calendars)
+    assert promised <= {row["subject"] for row in rows}, "a booking that was answered 200 is gone"
+    await _each_has_one_of_each(desk, [row["subject"] for row in rows])
+
+
+async def _book_many(desk: Any, calendars: list[str], start: datetime) -> set[str]:
+    """Ask for all at once; answers the ids of those that were promised."""
+    asked = [
+        _try(desk, calendars[n % HOSTS], start + timedelta(minutes=5 * (n // HOSTS)))
+        for n in range(IN_FLIGHT)
+    ]
+    return {found for found in await asyncio.gather(*asked) if found}
+
+
+async def _try(desk: Any, calendar: str, start: datetime) -> str | None:
+    try:
+        answer = await desk.book(calendar, start)
+    except (ClientError, TimeoutError, OSError):
+        return None
+    assert answer.status in (200, 400, 401, 404, 500, 503), answer.body
+    return str(answer.body["id"]) if answer.status == 200 else None
+
+
+async def _healthy(desk: Any) -> bool:
+    try:
+        answer = await desk.ask(
+            "GET", "/calendars/", query={"locationId": desk.facts["location_id"]}
+        )
+    except (ClientError, TimeoutError, OSError):
+        return False
+    return bool(answer.status == 200)
+
+
+async def _rows(desk: Any, calendars: list[str]) -> list[Any]:
+    """Ids of the appointments of these calendars, as events spell them, and what they show."""
+    rows: list[Any] = await desk.system.sql(
+        "booking",
+        """
+        SELECT state ->> 'id' AS subject, state -> 'meeting' ->> 'state' AS meeting
+          FROM appointment WHERE state ->> 'calendarId' = ANY ($1::text[]) AND occupies
+        """,
+        calendars,
+    )
+    return rows
+
+
+async def _complete(desk: Any, calendars: list[str]) -> bool:
+    """Every link is shown, every event is made, every mail has arrived."""
+    rows = await _rows(desk, calendars)
+    if not rows or any(row["meeting"] != "ready" for row in rows):
+        return False
+    ids = {row["subject"] for row in rows}
+    events = await _google(desk, ids)
+    mails = await _mails(desk, ids)
+    return len(events) >= len(ids) and len(mails) >= 2 * len(ids)
+
+
+async def _google(desk: Any, ids: set[str]) -> list[str]:
+    state = await desk.system.simulator("google", "state")
+    return [event["id"][:26] for event in state["events"] if event["id"][:26] in ids]
+
+
+async def _mails(desk: Any, ids: set[str]) -> list[tuple[str, str]]:
+    """(appointment, Message-ID) of each mail about one of these."""
+    found = []
+    for mail in await desk.system.mails():
+        about = [one for one in ids if one in mail["raw"]]
+        found += [(one, mail["message_id"]) for one in about]
+    return found
+
+
+async def _each_has_one_of_each(desk: Any, ids: list[str]) -> None:
+    events = Counter(await _google(desk, set(ids)))
+    assert {one: events[one] for one in ids} == dict.fromkeys(ids, 1), "Google events"
+    mails = Counter(one for one, _ in set(await _mails(desk, set(ids))))
+    assert {one: mails[one] for one in ids} == dict.fromkeys(ids, 2), "mails"
+    urls = [(await desk.shown(one))["meeting"]["joinUrl"] for one in ids]
+    assert len(set(urls)) == len(ids), "links of their own"
+    state = await desk.system.simulator("zoom", "state")
+    live = Counter(meeting["join_url"] for meeting in state["meetings"])
+    assert all(live[url] == 1 for url in urls), "each link is a meeting"
+    users = {meeting["host_id"] for meeting in state["meetings"] if meeting["join_url"] in urls}
+    surplus = [m for m in state["meetings"] if m["host_id"] in users and m["join_url"] not in urls]
+    assert surplus == [], "no meeting that nobody knows"
