@@ -82,9 +82,10 @@ class System:
         finally:
             await connection.close()
 
-    def order(self, point: str, deed: str) -> Path:
-        """Have it done to whichever service passes this fail point first; the file is gone then."""
-        path = self.folder.parent / f"{self.folder.name}-failpoints" / point
+    def order(self, service: str, point: str, deed: str) -> Path:
+        """Have it done when this service passes this fail point next; the file is gone then."""
+        path = self.folder.parent / f"{self.folder.name}-failpoints" / service / point
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(deed)
         return path
 
@@ -119,8 +120,14 @@ def start_system(folder: Path, *arguments: str) -> System:
         *arguments,
     ]
     log = (folder.parent / f"{folder.name}.out").open("wb")
+    orders = folder.parent / f"{folder.name}-failpoints"
+    orders.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "FAILPOINT_DIR": str(orders)},  # noqa: TID251 -- handed on
     )
     log.close()
     deadline = time.monotonic() + START_LIMIT

@@ -124,8 +124,7 @@ def _format(base: Path, command: Sequence[str | Path], file: Path) -> None:
     """Make the data folder beside its final place: an interrupted run leaves nothing half made."""
     part = base / "data.part"
     shutil.rmtree(part, ignore_errors=True)
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", file]
+    tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", new_cluster_id(), "-c", file]
     ran = subprocess.run(
         [str(word) for word in (*command, *tool)],
         cwd=base,
@@ -138,6 +137,12 @@ def _format(base: Path, command: Sequence[str | Path], file: Path) -> None:
         said = (ran.stdout + ran.stderr).decode(errors="replace")
         raise CannotStart(f"Kafka could not format {part}:\n{said}")
     part.rename(base / "data")
+
+
+def new_cluster_id() -> str:
+    """Make an id as Kafka makes them: never with a dash in front, which its tools read as an option."""
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return new_cluster_id() if made.startswith("-") else made
 
 
 async def _wait_until_it_answers(server: Server, port: int) -> None:

@@ -1,6 +1,8 @@
 """The demo account as clients of the API would set it up: calendars, Zoom and Google connected."""
 
+import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ OFFICE_HOURS = [
         "hours": [{"openHour": 8, "openMinute": 0, "closeHour": 20, "closeMinute": 0}],
     }
 ]
+KNOWN_LIMIT = 30.0  # seconds
 ONE_TO_ONE, CLASS = "Consultation", "Yoga class"
 
 
@@ -63,6 +66,7 @@ async def prepare_demo(base_url: str, accounts: Mapping[str, Any]) -> DemoData:
     """Make what is missing. The simulators forget when they stop, so accounts are connected anew."""
     async with ClientSession(timeout=ClientTimeout(total=30)) as http:
         api = Api(http, base_url, accounts["api_key"])
+        await _until_known(api, accounts)
         for user in accounts["user_ids"]:
             await api.connect("zoom", {"userId": user}, person=f"{user}@zoom.example.com")
         calendars, _ = await api.ask("GET", "/calendars/", locationId=accounts["location_id"])
@@ -71,6 +75,22 @@ async def prepare_demo(base_url: str, accounts: Mapping[str, Any]) -> DemoData:
         other = known.get(CLASS) or await _create(api, _class(accounts))
         await api.connect("google", {"calendarId": one}, person="host@google.example.com")
     return DemoData(accounts, one, other)
+
+
+async def _until_known(api: Api, accounts: Mapping[str, Any]) -> None:
+    """A key made a moment ago has to reach every service first."""
+    deadline = time.monotonic() + KNOWN_LIMIT
+    while True:
+        try:
+            await api.ask("GET", "/calendars/", locationId=accounts["location_id"])
+            await api.ask("GET", "/users/", locationId=accounts["location_id"])
+            await api.ask("GET", "/integrations")
+        except SetupFailed:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 async def _create(api: Api, body: Mapping[str, Any]) -> str:

@@ -135,15 +135,16 @@ class Stack:
                 name,
                 command,
                 folder=self.folder / "logs",
-                environment={**self._settings(), "HTTP_PORT": str(port)},
+                environment={**self._settings(name), "HTTP_PORT": str(port)},
             )
 
         await self.supervisor.keep(name, start)
 
-    def _settings(self) -> dict[str, str]:
+    def _settings(self, program: str = "hoop") -> dict[str, str]:
+        """Its environment; tests arm fail points of one program by a folder of its name."""
         mine = environment(self.ports, data_key=self.data_key, database_url=self.database_url)
-        given = {name: os.environ[name] for name in ("FAILPOINTS", "FAILPOINT_DIR") if name in os.environ}  # noqa: TID251 -- handed on to the services
-        return {**given, **mine}
+        orders = os.environ.get("FAILPOINT_DIR")  # noqa: TID251 -- handed on to the services
+        return {**mine, **({"FAILPOINT_DIR": f"{orders}/{program}"} if orders else {})}
 
     async def _bootstrap(self) -> dict[str, Any]:
         """The demo account, made by the command that operators use as well."""

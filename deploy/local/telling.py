@@ -28,7 +28,7 @@ class Teller:
 
     def __init__(self, *, json: bool) -> None:
         self.json = json
-        self.console = Console(highlight=False)
+        self.console = Console(highlight=False, soft_wrap=True)
         self._fetching: tuple[int, int] | None = None
 
     def say(self, text: str) -> None:

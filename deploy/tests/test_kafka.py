@@ -111,6 +111,11 @@ async def test_an_interrupted_first_start_is_begun_again(tmp_path):
         await tell(broker, "works")
 
 
+def test_a_cluster_id_is_never_read_as_an_option():
+    """One in 64 would begin with a dash, and the first start would fail."""
+    assert not any(kafka.new_cluster_id().startswith("-") for _ in range(2000))
+
+
 async def test_it_needs_no_java_on_the_path(tmp_path, monkeypatch):
     """Without a Java of the system, the one from the wheel runs the broker."""
     monkeypatch.setenv("PATH", str(tmp_path))

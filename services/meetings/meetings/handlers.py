@@ -79,8 +79,8 @@ async def _wish(
 
 async def look_again(db: Connection, place: Place) -> None:
     """Wish the same of a locked place once more: who made a meeting there has lost the right to."""
-    if (desired := await store.wanted(db, place)) is None:
-        return
+    desired = await store.wanted(db, place)
+    assert desired is not None
     wanted = Wanted.from_json(desired)
     access = await store.access(db, place.account_id, place.provider, wanted.host)
     await _wish(db, place, wanted, desired, principal=principal(wanted, access))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hoop_events import Personal
+from meetings.jobs.connection import keep_fresh
 
 HOUR = timedelta(hours=1)
 
@@ -260,13 +261,36 @@ async def test_what_was_made_while_its_connection_was_ended_is_history(new_world
 
 
 async def test_many_sessions_follow_their_connection(new_world):
-    """More than fit into one look."""
+    """More than fit into one look; what is over is left alone."""
     world = await new_world()
-    booked = [await world.book() for _ in range(120)]
-    await world.work()
+    waiting = [await world.book(confirmed=False) for _ in range(105)]
+    past = await world.book(start=world.now - timedelta(hours=3))
+    connection_id = await world.connect()
+    assert await world.workers[0].once()
 
-    await world.connect()
-    await world.work()
+    for one in waiting:
+        assert (await world.wish(one))["desired"]["connection"].startswith(connection_id)
+    assert (await world.wish(past))["desired"]["connection"] is None
 
-    assert len(await world.meetings()) == 120
-    assert (await world.shown(booked[119])).state == "ready"
+
+async def test_a_grant_that_nobody_uses_is_refreshed_before_it_dies(world):
+    """Zoom does not say how long a refresh token may rest. An outage is no reason to stop."""
+    await world.pass_time(timedelta(days=8))
+    await world.fault("status:503", path="^/oauth/token", times=1)
+    await keep_fresh(world.runtime)
+    assert await refreshes(world) == 1
+    await world.pass_time(timedelta(minutes=10))
+
+    await keep_fresh(world.runtime)
+    await keep_fresh(world.runtime)
+
+    assert await refreshes(world) == 2
+    await world.book()
+    await world.work()
+    assert len(await world.meetings()) == 1
+    assert await refreshes(world) == 2
+
+
+async def refreshes(world):
+    asked = [entry["body"] for entry in await world.control("log") if entry["method"] == "POST"]
+    return sum(bool(body) and body.get("grant_type") == "refresh_token" for body in asked)

@@ -35,7 +35,7 @@ from shared.ids import new_id
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOST, US, THEM = new_id(), new_id(), new_id()
-ACTIVE = Access(US, "active", None, "ada", 3)
+ACTIVE = Access(US, True, None, "ada", 3)
 WANTED = Wanted("wanted", HOST, NOW + HOUR, NOW + 2 * HOUR, "UTC", "Title")
 LIVE = Made(1, US, "live", "81", "https://zoom.us/j/81", "Title", 60, looked=False, age=HOUR)
 
@@ -144,7 +144,7 @@ def test_whatever_was_left_behind_step_by_step_it_becomes_right(made, phase, dat
 @given(made=st.lists(MADE, max_size=4).map(numbered), ended=st.booleans())
 def test_without_access_no_step_calls(made, ended):
     """Nor when all is over."""
-    access = None if ended else replace(ACTIVE, status="pending")
+    access = None if ended else replace(ACTIVE, active=False)
     step = next_step(WANTED, World(access, made), now=NOW)
     assert isinstance(step, Rest | NoAccess)
     assert next_step(WANTED, World(ACTIVE, made), now=WANTED.end) == Rest()
@@ -161,9 +161,9 @@ def test_a_link_is_shown_as_soon_as_there_is_one():
     ("access", "reason", "again"),
     [
         (None, "connect_zoom", False),
-        (Access(US, "pending", "awaiting_authorization", None, 1), "connect_zoom", False),
-        (Access(US, "pending", "reconnect_needed", "ada", 4), "connect_zoom", True),
-        (Access(US, "pending", "waiting_for_admin", None, 2), "waiting_for_admin", False),
+        (Access(US, False, "awaiting_authorization", None, 1), "connect_zoom", False),
+        (Access(US, False, "reconnect_needed", "ada", 4), "connect_zoom", True),
+        (Access(US, False, "waiting_for_admin", None, 2), "waiting_for_admin", False),
     ],
 )
 def test_who_is_not_connected_is_told_what_to_do(access, reason, again):

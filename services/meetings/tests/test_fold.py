@@ -145,8 +145,7 @@ async def test_the_last_two_leave_at_the_same_time(fold_db, shared):
     async with asyncio.TaskGroup() as tasks, asyncio.timeout(10), fold_db.transaction() as db:
         await handlers.take_seat(db, event(0, 2, occupies=False))
         other = tasks.create_task(consume(fold_db, [event(1, 2, occupies=False)]))
-        while not (other.done() or await somebody_waits(fold_db)):
-            await asyncio.sleep(0.01)
+        await done_or_waiting(fold_db, other)
 
     assert await wished(fold_db, account_id) == {}
 

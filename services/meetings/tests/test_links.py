@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hoop_events import Personal
+from meetings import handlers
 from shared.ids import new_id
 
 HOUR = timedelta(hours=1)
@@ -476,6 +477,20 @@ async def test_43_one_session_on_zoom_and_elsewhere_has_a_link_for_zoom_alone(wo
     await world.cancel(on_zoom)
     await world.work()
     assert await world.meetings() == []
+
+
+async def test_a_tombstone_takes_the_last_of_an_appointment(world):
+    """A month after it was deleted; nothing is wished for it again."""
+    booked = await world.cancel(await world.book())
+    await world.work()
+
+    async with world.db.transaction() as db:
+        await handlers.forget_appointment(db, booked.id)
+
+    assert await world.db.fetchval("SELECT count(*) FROM seat") == 0
+    assert (await world.ask("GET", f"/meetings/{booked.id}")).status == 404
+    await world.work()
+    assert await world.calls("POST") == []
 
 
 async def test_the_seat_of_an_old_event_is_not_taken_again(world):

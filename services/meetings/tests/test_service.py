@@ -57,6 +57,6 @@ async def announced(kafka_bootstrap, subject):
         ) as consumer,
         asyncio.timeout(30),
     ):
-        async for record in consumer:
-            if record.key == subject.encode():
-                return decode(envelope(record.headers), record.value, [MeetingLinkChanged])
+        while (record := await consumer.getone()).key != subject.encode():
+            pass
+    return decode(envelope(record.headers), record.value, [MeetingLinkChanged])

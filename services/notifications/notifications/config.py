@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses, parseaddr
 from ipaddress import ip_address
 from typing import Literal, Self
 
@@ -29,12 +29,12 @@ class NotificationsSettings(Settings):
     @field_validator("mail_from")
     @classmethod
     def _one_address(cls, value: str) -> str:
-        name, address = parseaddr(value)
+        [*others, (name, address)] = getaddresses([value])
         try:
             read = Address(name, addr_spec=address)
         except (ValueError, IndexError) as error:
             raise ValueError("must be `Name <address>` or an address") from error
-        if "." not in read.domain or not address.isascii():
+        if others or "." not in read.domain or not address.isascii():
             raise ValueError("must be one address, in ASCII, with a full domain")
         return value
 

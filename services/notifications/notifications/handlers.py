@@ -16,7 +16,7 @@ from hoop_events import (
     UserChanged,
     UserDeleted,
 )
-from hoop_events import Message as Told
+from hoop_events import Message as Fate
 from notifications import store
 from notifications.domain import (
     FINAL,
@@ -247,7 +247,7 @@ async def _save_message(db: Connection, key: Key, message: Message, *, now: date
     if message.status not in FINAL:
         return
     event = NotificationSent if message.status == "sent" else NotificationFailed
-    told = Told(
+    fate = Fate(
         id=message.id,
         sequence=sequence,
         appointment_id=key.appointment_id,
@@ -255,4 +255,4 @@ async def _save_message(db: Connection, key: Key, message: Message, *, now: date
         receiver_id=key.receiver_id,
         reason=message.reason,
     )
-    await announce(db, event(account_id=key.account_id, state=told), now=now)
+    await announce(db, event(account_id=key.account_id, state=fate), now=now)

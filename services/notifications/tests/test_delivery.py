@@ -6,7 +6,7 @@ from datetime import timedelta
 import icalendar
 import pytest
 
-from hoop_events import ContactDeleted, Gone, Meeting
+from hoop_events import CalendarDeleted, ContactDeleted, Gone, Meeting, UserDeleted
 from notifications.__main__ import service
 from shared import failpoints
 from shared.ids import new_id
@@ -188,7 +188,7 @@ async def test_not_now(office, story):
     life = story(host=None)
     await office.fault("reply:451 4.7.1 Greylisted, try later")
     await office.hear(*life.people_and_places, life.booked())
-    await office.work()
+    assert await office.worker.once()
     waiting = await office.db.fetchrow("SELECT status, reason FROM message")
     assert tuple(waiting) == ("waiting", "smtp_451_4.7.1")
     await office.until(lambda: bool(office.mails()))
@@ -243,10 +243,10 @@ async def test_no_usable_address(office, story, address):
 async def test_silence_at_the_receiver(open_office, story):
     """A server that hangs is left after the time limit; the mail goes later, once."""
     life = story(host=None)
-    async with open_office(smtp_timeout=0.2) as office:
+    async with open_office(smtp_timeout=0.4) as office:
         await office.fault("hang")
         await office.hear(*life.people_and_places, life.booked())
-        await office.work()
+        assert await office.worker.once()
         assert await office.db.fetchval("SELECT reason FROM message") == "smtp_timeout"
         await office.until(lambda: bool(office.mails()))
 
@@ -264,11 +264,22 @@ async def test_nobody_listens(open_office, story, unused_tcp_port):
     assert tuple(found) == ("waiting", "smtp_unreachable")
 
 
+async def test_never_in_the_open(open_office, story):
+    """A server that does not offer the TLS we ask for gets no mail."""
+    life = story(host=None)
+    async with open_office(smtp_tls="starttls") as office:
+        await office.hear(*life.people_and_places, life.booked())
+        assert await office.worker.once()
+
+        assert await office.db.fetchval("SELECT reason FROM message") == "smtp_unreachable"
+        assert office.mails() == []
+
+
 @pytest.mark.parametrize("do", ["drop-after-data", "hang-after-data"])
 async def test_no_answer_after_the_text(open_office, story, do):
     """Nobody knows whether it went: the same mail goes again, equal to the last byte."""
     life = story(host=None)
-    async with open_office(smtp_timeout=0.2) as office:
+    async with open_office(smtp_timeout=0.4) as office:
         await office.fault(do)
         await office.hear(*life.people_and_places, life.booked())
         await office.until(lambda: len(office.mails()) == 2)
@@ -276,6 +287,21 @@ async def test_no_answer_after_the_text(open_office, story, do):
 
         assert len({message.raw for message in office.sink.messages}) == 1
         assert [type_ for type_, _, _ in await office.announced()] == ["NotificationSent"]
+
+
+async def test_in_doubt_for_ever(office, story):
+    """A server that never answers after the text is not given it more than ten times."""
+    life = story(host=None)
+    await office.fault("drop-after-data", times=20)
+    await office.hear(*life.people_and_places, life.booked())
+    assert await office.worker.once()
+    await office.db.execute("UPDATE work SET attempts = 9, next_attempt_at = now()")
+    await office.work()
+
+    assert len(office.mails()) == 2
+    assert await office.work() == 0
+    [(type_, _, reason)] = await office.announced()
+    assert (type_, reason) == ("NotificationFailed", "smtp_unreachable")
 
 
 async def test_a_mail_in_doubt_that_is_false_by_now(office, story):
@@ -321,6 +347,36 @@ async def test_death_before_the_server_was_asked(office, story):
     assert len(office.mails()) == 1
 
 
+async def test_postgres_away_after_acceptance(office, story):
+    """What the mail server took is remembered until Postgres is back: no second transmission."""
+    life = story(host=None)
+    await office.fault("hang-after-data:0.5")
+    await office.hear(*life.people_and_places, life.booked())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(office.worker.once())
+        await until(lambda: bool(office.mails()))
+        async with office.db.transaction() as db:
+            await db.execute("SELECT FROM appointment FOR UPDATE")
+            while not await office.db.fetchval(CUT_WHO_WAITS):
+                await asyncio.sleep(0.02)
+    await office.work()
+
+    assert len(office.mails()) == 1
+    assert [type_ for type_, _, _ in await office.announced()] == ["NotificationSent"]
+
+
+CUT_WHO_WAITS = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+     WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+async def until(true):
+    async with asyncio.timeout(8):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
 async def test_two_hands_at_once(office, story):
     """Many wishes, two workers: one mail per receiver and appointment."""
     lives = [story() for _ in range(8)]
@@ -348,13 +404,59 @@ async def test_an_erased_contact(office, story):
     assert "ada" not in repr([dict(row) for row in kept]).lower()
 
 
+@pytest.mark.parametrize("topic", ["contacts", "users"])
+async def test_a_person_whose_record_is_empty(office, story, topic):
+    """The tombstone erases, too; somebody unknown, or what is no id, changes nothing."""
+    life = story()
+    await office.hear(*life.people_and_places)
+    await tombstone(office, topic, {"contacts": life.contact_id, "users": life.host}[topic])
+    await tombstone(office, topic, new_id())
+    await tombstone(office, topic, "not an id")
+    await office.hear(life.booked())
+    await office.work()
+
+    assert [mail["To"].addresses[0].addr_spec for mail in office.mails()] == [
+        {"contacts": HUGO, "users": ADA}[topic]
+    ]
+
+
+async def tombstone(office, topic, key):
+    async with office.db.transaction() as db:
+        await service.tombstones[topic](db, key)
+
+
+async def test_a_user_who_left(office, story):
+    life = story()
+    await office.hear(*life.people_and_places, life.booked())
+    gone = Gone(id=life.host, sequence=2)
+    await office.hear(UserDeleted(account_id=life.account_id, state=gone))
+    await office.work()
+
+    assert (office.subjects(ADA), office.subjects(HUGO)) == (["Confirmed"], [])
+
+
+async def test_a_cancellation_still_names_a_deleted_calendar(office, story):
+    """Calendar and location are named until their tombstones; a mail goes without, after a while."""
+    life = story(host=None)
+    await office.hear(*life.people_and_places, life.booked())
+    await office.work()
+    gone = Gone(id=life.state.calendar_id, sequence=2)
+    await office.hear(CalendarDeleted(account_id=life.account_id, state=gone), life.cancelled())
+    await office.work()
+    assert "Calendar: Talks" in text(office.mails()[-1])
+
+    await tombstone(office, "calendars", life.state.calendar_id)
+    await tombstone(office, "locations", life.state.location_id)
+    await tombstone(office, "locations", "not an id")
+    assert await office.db.fetchval("SELECT count(*) FROM calendar, location") == 0
+
+
 async def test_an_appointment_that_is_forgotten(office, story):
     """Its tombstone takes threads, messages and wishes along."""
     life = story()
     await office.hear(*life.people_and_places, life.booked(PENDING))
-    async with office.db.transaction() as db:
-        await service.tombstones["appointments"](db, life.state.id)
-        await service.tombstones["appointments"](db, "not an id")
+    await tombstone(office, "appointments", life.state.id)
+    await tombstone(office, "appointments", "not an id")
 
     for table in ("appointment", "thread", "message", "work"):
         assert await office.db.fetchval(f"SELECT count(*) FROM {table}") == 0

@@ -22,7 +22,9 @@ from hoop_events import (
     CalendarChanged,
     Personal,
 )
+from shared import failpoints
 from shared.connections import Callback, Connection, begin, disconnect, find, finish
+from shared.connections import store as connections
 from shared.ids import new_id
 from shared.kafka import Tables
 from shared.secrets import new_key
@@ -31,10 +33,13 @@ from shared.work import Worker
 from simulators import google
 from simulators.browser import control
 from simulators.google.simulator import GoogleSimulator
-from sync_google import handlers, jobs, store
+from sync_google import handlers, store
 from sync_google.__main__ import service
 from sync_google.api import identify
 from sync_google.google import oauth
+from sync_google.jobs.connection import follow
+from sync_google.jobs.pull import Puller
+from sync_google.jobs.push import push_event
 
 ADA = "ada@example.com"
 MONDAY = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -58,6 +63,8 @@ class World:
     users: tuple[str, ...] = field(default_factory=lambda: (new_id(), new_id()))
     sequences: dict[str, int] = field(default_factory=dict)
     states: dict[str, Appointment] = field(default_factory=dict)
+
+    at = staticmethod(at)
 
     # ---- ours
 
@@ -151,9 +158,7 @@ class World:
                 settings=settings,
                 now=now,
             )
-        async with rt.http.get(
-            begun.url, params={"user": user}, allow_redirects=False
-        ) as answer:
+        async with rt.http.get(begun.url, params={"user": user}, allow_redirects=False) as answer:
             assert answer.status == 302, await answer.text()
             query = parse_qs(urlsplit(answer.headers["Location"]).query)
 
@@ -180,6 +185,15 @@ class World:
             ended = await disconnect(db, found, now=self.now())
             await handlers.follow_connection(db, ended, self.now())
 
+    async def rename(self, connection_id: str, user_id: str) -> None:
+        """Name another user, as PUT does."""
+        async with self.runtime.db.transaction() as db:
+            found = await find(db, self.account_id, connection_id)
+            assert found is not None
+            changed = {**found.settings, "userId": user_id}
+            after = await connections.save(db, found, settings=changed, now=self.now())
+            await handlers.follow_connection(db, after, self.now())
+
     async def connection(self, connection_id: str) -> Connection:
         async with self.runtime.db.transaction() as db:
             found = await find(db, self.account_id, connection_id)
@@ -189,13 +203,13 @@ class World:
     # ---- the jobs
 
     async def follow(self) -> None:
-        worker = Worker(handlers.CONNECTION, self.runtime.db, self.runtime, jobs.follow)
+        worker = Worker(handlers.CONNECTION, self.runtime.db, self.runtime, follow)
         while await worker.once():
             pass
 
     async def push(self) -> int:
         """Work on all wishes that are due; answers how many attempts that took."""
-        worker = Worker(store.KIND, self.runtime.db, self.runtime, jobs.push)
+        worker = Worker(store.KIND, self.runtime.db, self.runtime, push_event)
         count = 0
         while await worker.once():
             count += 1
@@ -211,7 +225,7 @@ class World:
     async def pull(self) -> None:
         """Look at every calendar, now."""
         await self.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
-        while await jobs.Puller(self.runtime).once():
+        while await Puller(self.runtime).once():
             pass
 
     async def work(self, **where: Any) -> list[dict[str, Any]]:
@@ -233,7 +247,9 @@ class World:
         """Ask the simulator's control API: `POST faults`, `GET state`."""
         return await control(self.runtime.http, self.sim, request, body)
 
-    async def fault(self, do: str, *, method: str = "*", path: str | None = None, **more: Any) -> str:
+    async def fault(
+        self, do: str, *, method: str = "*", path: str | None = None, **more: Any
+    ) -> str:
         match = {"method": method, **({"path": path} if path else {})}
         answer = await self.google("POST faults", {"match": match, "do": do, **more})
         return str(answer["id"])
@@ -246,12 +262,16 @@ class World:
     async def writes(self) -> list[str]:
         """The changes that were asked of Google, in order."""
         asked = await self.google("GET log")
-        return [f"{e['method']} {e['did'] or e['status']}" for e in asked if e["method"] in WRITES and "/events" in e["path"]]
+        return [
+            f"{e['method']} {e['did'] or e['status']}"
+            for e in asked
+            if e["method"] in WRITES and "/events" in e["path"]
+        ]
 
     async def calls(self) -> int:
         return len(await self.google("GET log"))
 
-    async def foreign(self, start: float, hours: float = 1, **more: Any) -> str:
+    async def foreign(self, start: float, hours: float = 1, /, **more: Any) -> str:
         """Somebody else makes an event in Ada's calendar."""
         event = {
             "summary": "Private",
@@ -310,3 +330,4 @@ async def world(new_database: Any, tmp_path: Path) -> AsyncIterator[World]:
         tables = Tables("127.0.0.1:1")
         runtime = await stack.enter_async_context(opened(service, settings, tables))
         yield World(runtime, sim, offset)
+    failpoints._armed.clear()

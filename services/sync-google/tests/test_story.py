@@ -1,11 +1,7 @@
 """The story as it goes when nothing goes wrong: connect, book, move, cancel; and what Google says back."""
 
-from typing import Any
 
-from conftest import ADA, World, at
-
-
-async def test_an_appointment_is_shown_moved_and_taken_away(world: World) -> None:
+async def test_an_appointment_is_shown_moved_and_taken_away(world) -> None:
     """One event, always where the appointment is; none after it was cancelled."""
     calendar = await world.calendar()
     await world.connect(calendar)
@@ -26,10 +22,10 @@ async def test_an_appointment_is_shown_moved_and_taken_away(world: World) -> Non
     await world.cancel(appointment)
     await world.push()
     assert await world.events() == []
-    assert await world.writes() == ["POST 200", "PUT 200", "DELETE 204"]
+    assert await world.writes() == ["POST 200", "PATCH 200", "DELETE 204"]
 
 
-async def test_a_foreign_event_blocks_and_frees(world: World) -> None:
+async def test_a_foreign_event_blocks_and_frees(world) -> None:
     """Somebody else's event is announced as busy for the calendar's only member, and freed again."""
     calendar = await world.calendar()
     await world.connect(calendar)
@@ -38,9 +34,13 @@ async def test_a_foreign_event_blocks_and_frees(world: World) -> None:
 
     event = await world.foreign(2)
     await world.pull()
-    assert await world.busy() == [(at(2), at(3))]
+    assert await world.busy() == [(world.at(2), world.at(3))]
     [week] = await world.announced("ExternalBusyChanged")
-    assert (week["week"], week["userId"], week["calendarId"]) == ("2027-W09", world.users[0], calendar)
+    assert (week["week"], week["userId"], week["calendarId"]) == (
+        "2027-W09",
+        world.users[0],
+        calendar,
+    )
 
     await world.google(f"DELETE events/{event}")
     await world.pull()

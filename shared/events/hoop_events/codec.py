@@ -1,7 +1,7 @@
 """Events as Kafka records: CloudEvents 1.0 in binary mode, with a JSON body, sorted keys, UTF-8."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -96,13 +96,19 @@ def envelope(headers: Headers) -> Envelope:
     )
 
 
-def decode(meta: Envelope, value: bytes, types: Iterable[type[Event]]) -> Event:
-    """The event, checked against its contract and its envelope."""
-    known = {kind.type: kind for kind in types}
-    if meta.type not in known:
+def decode(
+    meta: Envelope, value: bytes, types: Iterable[type[Event]] | Mapping[str, type[Event]]
+) -> Event:
+    """The event, checked against its contract and its envelope. `types` are those we know.
+
+    Who decodes many passes them as a mapping, by the name of the type.
+    """
+    known = types if isinstance(types, Mapping) else {kind.type: kind for kind in types}
+    kind = known.get(meta.type)
+    if kind is None:
         raise UnknownType(meta.type)
     try:
-        event = known[meta.type].model_validate_json(value)
+        event = kind.model_validate_json(value)
     except ValidationError as error:
         where = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:5])
         raise Undecodable(f"{meta.type} breaks its schema at: {where}") from None

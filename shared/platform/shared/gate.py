@@ -27,7 +27,7 @@ async def places(db: Connection | Database, topics: Iterable[str]) -> dict[tuple
     return {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
 
 
-async def applied(db: Connection, topic: str, subjects: Sequence[str]) -> dict[str, int]:
+async def applied(db: Connection, topic: str, subjects: Iterable[str]) -> dict[str, int]:
     """The newest sequence applied for each of these aggregates, as far as known."""
     rows = await db.fetch(
         "SELECT subject, sequence FROM applied WHERE topic = $1 AND subject = ANY($2::text[])",

@@ -10,6 +10,7 @@ from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    RecordListTooLargeError,
     UnknownTopicOrPartitionError,
 )
 
@@ -18,11 +19,17 @@ from shared import telemetry
 from shared.db import UNAVAILABLE, Connection, Database, Row
 from shared.failpoints import fp
 from shared.ids import new_id
+from shared.kafka import clients
 from shared.telemetry import log, span, traceparent
+from shared.waiting import pause, until_set
 
 BATCH = 500
 LEASE_SECONDS = 5
-UNSENDABLE = (MessageSizeTooLargeError, InvalidTopicError, UnknownTopicOrPartitionError)
+ANSWER_SECONDS = 15.0
+TOPIC_SECONDS = 3.0
+MISSING_SECONDS = 30.0
+LAST_SECONDS = 5.0
+UNSENDABLE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 
 
 async def announce(db: Connection, *events: Event, now: datetime) -> None:
@@ -30,8 +37,11 @@ async def announce(db: Connection, *events: Event, now: datetime) -> None:
 
     The aggregate's row must be locked by this transaction: that is what keeps the order.
     """
-    for event in events:
-        await db.execute(INSERT, *row(event, now=now).values())
+    rows = [tuple(row(event, now=now).values()) for event in events]
+    if len(rows) == 1:
+        await db.execute(INSERT, *rows[0])
+    else:
+        await db.executemany(INSERT, rows)
 
 
 INSERT = """
@@ -84,40 +94,27 @@ class Relay:
         self._owner = new_id()
         self._epoch = 0
         self._renew_at = 0.0
+        self._missing: dict[str, float] = {}
         self._wake = database.wakes(asyncio.Event())
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Lead or stand by until told to stop."""
+        """Lead or stand by until told to stop; then send what is still there."""
         while not stop.is_set():
             try:
-                async with asyncio.timeout(30):
-                    producer = await self._producer()
-                try:
-                    await self._lead(producer, stop)
-                finally:
-                    await _dispose(producer)
+                await self._with_a_producer(stop)
             except INTERRUPTED as error:
                 log.warning("relay interrupted", error=repr(error))
                 await pause(stop, 0.5)
         await self._resign()
 
-    async def _producer(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=0,
-            max_batch_size=262_144,
-            max_request_size=1_048_576,
-            request_timeout_ms=10_000,
-            retry_backoff_ms=50,
-        )
+    async def _with_a_producer(self, stop: asyncio.Event) -> None:
+        producer = clients.producer(self._bootstrap)
         try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
+            async with asyncio.timeout(30):
+                await producer.start()
+            await self._lead(producer, stop)
+        finally:
+            await clients.dispose(producer)
 
     async def _lead(self, producer: AIOKafkaProducer, stop: asyncio.Event) -> None:
         patience = 0.005
@@ -125,18 +122,11 @@ class Relay:
             self._wake.clear()
             sent = await self._drain(producer) if await self._leading() else 0
             patience = 0.005 if sent else min(patience * 2, 0.25)
-            if sent < BATCH:
-                await self._idle(stop, patience)
-
-    async def _idle(self, stop: asyncio.Event, seconds: float) -> None:
-        """Until something is committed here, or the poll is due (other processes commit, too)."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        if not stop.is_set():
-            await asyncio.sleep(0.001)  # lets commits that are on their way join this batch
+            if sent < BATCH and await until_set(self._wake, patience) and not stop.is_set():
+                await asyncio.sleep(0.001)  # lets commits that are on their way join this batch
+        async with asyncio.timeout(LAST_SECONDS):
+            while await self._leading() and await self._drain(producer):
+                pass
 
     async def _leading(self) -> bool:
         """Hold the lease: renewed when a third of it has passed, taken over when it ran out."""
@@ -162,55 +152,85 @@ class Relay:
         return bool(self._epoch)
 
     async def _drain(self, producer: AIOKafkaProducer) -> int:
+        """Send the oldest rows, as many as make a batch. Later siblings of a parked row wait with it."""
         rows = await self._database.fetch(
             """
             SELECT * FROM outbox AS o
-             WHERE parked_at IS NULL
+             WHERE parked_at IS NULL AND topic <> ALL ($2::text[])
                AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL
                                AND p.topic = o.topic AND p.subject = o.subject)
              ORDER BY id LIMIT $1
             """,
             BATCH,
+            self._still_missing(),
         )
         if not rows:
             return 0
         await fp("relay_claimed")
         parents = [r["traceparent"] for r in rows if r["traceparent"]]
         with span("outbox relay", kind="client", links=parents[:64]):
-            acknowledged = await self._send(producer, rows)
+            acknowledged, failure = await self._send(producer, rows)
         await fp("relay_acknowledged")
         await self._forget(acknowledged)
+        if failure is not None:
+            raise failure
         return len(rows)
 
-    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Row]:
-        pending = [(r, await self._hand_over(producer, r)) for r in rows]
+    def _still_missing(self) -> list[str]:
+        """Topics that were not there a moment ago: their rows wait, and nobody waits for them."""
+        now = asyncio.get_running_loop().time()
+        self._missing = {topic: until for topic, until in self._missing.items() if until > now}
+        return list(self._missing)
+
+    async def _send(
+        self, producer: AIOKafkaProducer, rows: Sequence[Row]
+    ) -> tuple[Sequence[Row], BaseException | None]:
+        """Send them all and wait. Answers those acknowledged, and what went wrong with others."""
+        pending = await self._hand_over(producer, rows)
         await fp("relay_sent")
-        acknowledged = []
+        if not pending:
+            return [], None
+        _, silent = await asyncio.wait([future for _, future in pending], timeout=ANSWER_SECONDS)
+        acknowledged, failure = [], TimeoutError("no acknowledgement") if silent else None
         for r, future in pending:
-            if future is None:
-                continue
-            try:
-                await asyncio.wait_for(future, 15)
-            except UNSENDABLE as error:
-                await self._park(r, error)
-            else:
+            error = None if future in silent else future.exception()
+            if future not in silent and error is None:
                 acknowledged.append(r)
-        return acknowledged
+            elif isinstance(error, UNSENDABLE):
+                await self._park(r, error)
+            elif error is not None:
+                failure = error
+        return acknowledged, failure
 
     async def _hand_over(
-        self, producer: AIOKafkaProducer, r: Row
-    ) -> "asyncio.Future[object] | None":
+        self, producer: AIOKafkaProducer, rows: Sequence[Row]
+    ) -> "list[tuple[Row, asyncio.Future[object]]]":
+        """Give to the producer what it takes; the rest is parked, or waits for its topic."""
+        pending, parked = [], set()
+        for topic in {r["topic"] for r in rows}:
+            await self._check_topic(producer, topic)
+        for r in rows:
+            whose = (r["topic"], r["subject"])
+            if r["topic"] in self._missing or whose in parked:
+                continue
+            try:
+                future: asyncio.Future[object] = await producer.send(
+                    r["topic"], key=r["subject"].encode(), value=r["body"], headers=_headers(r)
+                )
+            except UNSENDABLE as error:
+                await self._park(r, error)
+                parked.add(whose)
+            else:
+                pending.append((r, future))
+        return pending
+
+    async def _check_topic(self, producer: AIOKafkaProducer, topic: str) -> None:
         try:
-            future: asyncio.Future[object] = await producer.send(
-                r["topic"],
-                key=r["subject"].encode(),
-                value=r["body"],
-                headers=_headers(r),
-            )
-        except UNSENDABLE as error:
-            await self._park(r, error)
-            return None
-        return future
+            async with asyncio.timeout(TOPIC_SECONDS):
+                await producer.partitions_for(topic)
+        except (TimeoutError, UnknownTopicOrPartitionError):
+            log.error("topic is missing, its events wait", topic=topic)
+            self._missing[topic] = asyncio.get_running_loop().time() + MISSING_SECONDS
 
     async def _forget(self, rows: Sequence[Row]) -> None:
         """Delete what was acknowledged, unless another relay leads by now."""
@@ -280,19 +300,3 @@ def _headers(r: Row) -> list[tuple[str, bytes]]:
         time=r["time"],
         traceparent=r["traceparent"],
     )
-
-
-async def _dispose(producer: AIOKafkaProducer) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), 3)
-    except (TimeoutError, KafkaError) as error:
-        log.warning("producer abandoned", error=repr(error))
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not longer than until told to stop."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -10,8 +10,8 @@ from shared import telemetry
 from shared.db import UNAVAILABLE, Connection, Database, Row
 from shared.failpoints import fp
 from shared.ids import new_id
-from shared.outbox import pause
 from shared.telemetry import log, span, traceparent
+from shared.waiting import pause
 
 R = TypeVar("R")
 

@@ -77,17 +77,13 @@ class Seat:
 
 @dataclass(frozen=True)
 class Access:
-    """The host's connection to the provider, whatever its state; None of it stands for none."""
+    """The host's connection to the provider: active, or waiting for somebody to act."""
 
     connection_id: str
-    status: Literal["pending", "active"]
+    active: bool
     reason: str | None
     external_id: str | None
     sequence: int
-
-    @property
-    def active(self) -> bool:
-        return self.status == "active"
 
     @property
     def stamp(self) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from meetings import handlers, store
 from meetings.domain import (
@@ -91,12 +90,12 @@ class Attempt:
     async def _take(self, step: Step, world: World) -> Outcome | None:
         """Take a step; None when there is another to be taken."""
         if isinstance(step, Rest):
-            return Done(await self._showing())
+            return Done(self._showing(world))
         if isinstance(step, NoAccess) or world.access is None:
-            return Failed("not connected", await self._showing())
+            return Failed("not connected", self._showing(world))
         if isinstance(step, LookLater):
             at = await self._database_time(step.wait)
-            return Later("a lost call may still come true", at=at, record=await self._showing())
+            return Later("a lost call may still come true", at=at, record=self._showing(world))
         calls = Calls(
             self.runtime,
             self.mine,
@@ -123,21 +122,22 @@ class Attempt:
 
     async def _outcome(self, trouble: Exception) -> Outcome:
         """What a trouble means for the wish: nothing, patience, or the end."""
+        world = await self._world()
         if isinstance(trouble, Superseded):
             return Done()
         if isinstance(trouble, OutOfTime):
             return Later(str(trouble), at=await self._database_time(timedelta()))
         if isinstance(trouble, Spent) or (isinstance(trouble, TooMany) and trouble.daily):
-            return await self._tomorrow(trouble)
+            return await self._tomorrow(trouble, world)
         if isinstance(trouble, TooMany):
-            return await self._when_told(trouble)
+            return await self._when_told(trouble, world)
         if isinstance(trouble, (Rejected, NotThere)):
             reason = "unverifiable_link" if str(trouble) == "unverifiable_link" else "rejected"
-            return Failed(str(trouble), await self._showing(failed(self.place.provider, reason)))
+            return Failed(str(trouble), self._showing(world, failed(self.place.provider, reason)))
         down = pending(self.place.provider, "provider_down")
-        return Later(str(trouble), gate=True, record=await self._showing(down))
+        return Later(str(trouble), gate=True, record=self._showing(world, down))
 
-    async def _tomorrow(self, trouble: Exception) -> Outcome:
+    async def _tomorrow(self, trouble: Exception, world: World) -> Outcome:
         """The day's calls are used up; each wish is parked by itself, so that it can say so."""
         now, who = self.runtime.clock.now(), self.mine.wish
         if isinstance(trouble, TooMany):
@@ -149,29 +149,26 @@ class Attempt:
         return Later(
             f"daily_quota: {trouble}",
             at=await self._database_time(release_after(now, who.principal) - now),
-            record=await self._showing(quota),
+            record=self._showing(world, quota),
         )
 
-    async def _when_told(self, trouble: TooMany) -> Outcome:
+    async def _when_told(self, trouble: TooMany, world: World) -> Outcome:
         """A limit per second, or another of the account's: nothing else of this user is tried."""
         if trouble.wait is None:
             return Later(str(trouble), gate=True)
         at, record = await self._database_time(trouble.wait), None
         if trouble.wait >= WORTH_SAYING:
             then = self.runtime.clock.now() + trouble.wait
-            record = await self._showing(
-                pending(self.place.provider, "provider_busy", expected_at=then)
-            )
+            busy = pending(self.place.provider, "provider_busy", expected_at=then)
+            record = self._showing(world, busy)
         return Later(str(trouble), at=at, gate=True, record=record)
 
-    async def _showing(self, trouble: Trouble | None = None) -> Record:
+    def _showing(self, world: World, trouble: Trouble | None = None) -> Record:
         """Announces, with the outcome, how the session's link is now."""
         now = self.runtime.clock.now()
-        meeting = shown(
-            self.place.provider, self.wanted, await self._world(), now=now, trouble=trouble
-        )
+        meeting = shown(self.place.provider, self.wanted, world, now=now, trouble=trouble)
 
-        async def record(db: Any) -> None:
+        async def record(db: Connection) -> None:
             await handlers.show(db, self.place, meeting, now=now)
 
         return record

@@ -28,7 +28,7 @@ from meetings.domain import (
 )
 from meetings.zoom import Zoom, oauth
 from shared.clock import Clock
-from shared.connections import NotConnected, OAuthProvider, access_token
+from shared.connections import NotConnected, OAuthProvider, access_token, find
 from shared.db import Connection
 from shared.failpoints import fp
 from shared.service import Runtime
@@ -84,8 +84,11 @@ class Calls:
     async def _create(self, draft: Draft, token: str) -> None:
         async with self.runtime.db.transaction() as db:
             await self._permit(db)
-            if not await store.intend(db, self.place, draft.generation, self.connection_id):
+            connection = await find(db, self.place.account_id, self.connection_id)
+            if connection is None or connection.status != "active":
                 raise NotConnected(self.connection_id)
+            # The connection stays locked until the commit: who ends it then finds this intent.
+            await store.intend(db, self.place, draft.generation, self.connection_id)
         await fp("meeting_intended")
         try:
             self._check_time()

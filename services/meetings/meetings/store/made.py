@@ -72,28 +72,21 @@ async def has_lease(db: Connection, mine: Claimed) -> bool:
     return has
 
 
-async def intend(db: Connection, place: Place, generation: int, connection_id: str) -> bool:
-    """Write down that a meeting is about to be made; False when the connection is not active.
-
-    The connection is locked against being ended meanwhile: ending it then finds this intent.
-    """
-    written = await db.fetchval(
+async def intend(db: Connection, place: Place, generation: int, connection_id: str) -> None:
+    """Write down that a meeting is about to be made."""
+    await db.execute(
         """
-        WITH host AS (SELECT id FROM connection
-                       WHERE account_id = $1 AND id = $4 AND status = 'active' FOR SHARE)
         INSERT INTO external AS e (account_id, kind, subject, generation, connection_id, state)
-        SELECT $1, 'meeting', $2, $3, id, 'intended' FROM host
+        VALUES ($1, 'meeting', $2, $3, $4, 'intended')
         ON CONFLICT (kind, subject, generation) DO UPDATE
            SET state = 'intended', intent_at = clock_timestamp(), data = '{}'
          WHERE e.account_id = $1 AND e.external_id IS NULL
-        RETURNING true
         """,
         place.account_id,
         place.subject,
         generation,
         connection_id,
     )
-    return written is not None
 
 
 async def record_made(db: Connection, place: Place, found: Found) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from meetings.domain import Access, Place, Seat
+from shared.connections import list_connections
 from shared.db import Connection, Database, Row
 
 CLASSES = 727_010
@@ -141,19 +142,13 @@ async def access(
     db: Connection | Database, account_id: str, provider: str, host: str
 ) -> Access | None:
     """The host's present connection, without its tokens."""
-    row = await db.fetchrow(
-        """
-        SELECT id, status, reason, external_id, sequence FROM connection
-         WHERE account_id = $1 AND provider = $2 AND owner_kind = 'user' AND owner_id = $3
-           AND status <> 'disconnected'
-        """,
-        account_id,
-        provider,
-        host,
+    live = await list_connections(
+        db, account_id, provider=provider, owner_kind="user", owner_id=host
     )
-    if row is None:
+    if not live:
         return None
-    return Access(row["id"], row["status"], row["reason"], row["external_id"], row["sequence"])
+    it = live[0]
+    return Access(it.id, it.status == "active", it.reason, it.external_id, it.sequence)
 
 
 async def existing(db: Connection, place: Place) -> bool:

@@ -74,7 +74,8 @@ def next_step(case: Case) -> tuple[Thread, Step]:
     """Decide; answers the thread as it is then, and the step."""
     in_air = case.thread.in_air
     if in_air is not None and in_air.letter is not None:
-        return case.thread, Send(in_air, in_air.letter)
+        again = replace(in_air, in_doubt=True)
+        return case.thread.with_message(again), Send(again, in_air.letter)
     occasion = owed(case.thread, case.state) or _mended(case)
     thread = _without_outdated(case.thread, occasion)
     if occasion is None or (case.receiver is not None and case.receiver.gone):

@@ -48,6 +48,8 @@ class Message:
     """Where it went or was to go; kept while that may matter."""
     reason: str | None = None
     letter: Letter | None = None
+    in_doubt: bool = False
+    """An earlier transmission of it may have arrived."""
 
 
 @dataclass(frozen=True)
@@ -223,17 +225,22 @@ def doubted(thread: Thread, message_id: str, reason: str) -> Thread:
 
 
 def refused(thread: Thread, message_id: str, reason: str) -> Thread:
-    """The mail server has not taken it, this time: it has certainly not gone."""
+    """The mail server has not taken it, this time: it has certainly not gone, if not before.
+
+    One in doubt stays in the air, for what it said may be known.
+    """
     message = _ours(thread, message_id)
-    if message is None:
+    if message is None or message.in_doubt:
         return thread
     return thread.with_message(replace(message, status="waiting", letter=None, reason=reason))
 
 
 def rejected(thread: Thread, message_id: str, reason: str) -> Thread:
-    """The mail server will never take it."""
+    """The mail server will never take it (again)."""
     message = _ours(thread, message_id)
-    return thread if message is None else failed(thread, message, reason)
+    if message is None:
+        return thread
+    return failed(assumed(thread) if message.in_doubt else thread, message, reason)
 
 
 def failed(thread: Thread, message: Message, reason: str) -> Thread:

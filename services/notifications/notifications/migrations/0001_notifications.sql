@@ -73,6 +73,8 @@ CREATE TABLE message (
     letter         jsonb,
     address        text,
     reason         text,
+    -- An earlier transmission of it may have arrived.
+    in_doubt       boolean     NOT NULL DEFAULT false,
     -- How often its fate has been announced.
     announced      int         NOT NULL DEFAULT 0,
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),

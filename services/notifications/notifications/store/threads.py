@@ -132,11 +132,13 @@ async def save_message(db: Connection, key: Key, message: Message) -> int:
     announced: int = await db.fetchval(
         """
         INSERT INTO message AS m (account_id, id, appointment_id, receiver_id, kind, occasion,
-                                  status, told, letter, address, reason, announced)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                  status, told, letter, address, reason, in_doubt,
+                                  announced)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (account_id, id) DO UPDATE
            SET kind = excluded.kind, status = excluded.status, told = excluded.told,
                letter = excluded.letter, address = excluded.address, reason = excluded.reason,
+               in_doubt = excluded.in_doubt,
                announced = m.announced + excluded.announced, updated_at = clock_timestamp()
         RETURNING announced
         """,
@@ -151,6 +153,7 @@ async def save_message(db: Connection, key: Key, message: Message) -> int:
         None if message.letter is None else _LETTER.dump_python(message.letter, mode="json"),
         message.address,
         message.reason,
+        message.in_doubt,
         int(message.status in FINAL),
     )
     return announced
@@ -171,4 +174,5 @@ def _message(row: Row) -> Message:
         address=row["address"],
         reason=row["reason"],
         letter=None if letter is None else _LETTER.validate_python(letter),
+        in_doubt=row["in_doubt"],
     )

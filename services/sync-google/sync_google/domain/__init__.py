@@ -14,11 +14,11 @@ from sync_google.domain.busy import (
 )
 from sync_google.domain.pushing import (
     SETTLE,
+    Change,
     Draft,
     Insert,
     Made,
     Remove,
-    Replace,
     Rest,
     Step,
     draft_of,

@@ -121,7 +121,7 @@ class Insert:
 
 
 @dataclass(frozen=True)
-class Replace:
+class Change:
     made: Made
 
 
@@ -130,7 +130,7 @@ class Remove:
     made: Made
 
 
-Step = Rest | Insert | Replace | Remove
+Step = Rest | Insert | Change | Remove
 
 
 def next_step(wanted: Draft | None, made: Sequence[Made], *, remote_calendar: str) -> Step:
@@ -145,4 +145,4 @@ def next_step(wanted: Draft | None, made: Sequence[Made], *, remote_calendar: st
         return Rest()
     if kept is None or kept.state == "intended":
         return Insert(kept)
-    return Replace(kept) if kept.drifted or kept.draft != wanted else Rest()
+    return Change(kept) if kept.drifted or kept.draft != wanted else Rest()

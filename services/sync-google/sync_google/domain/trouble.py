@@ -6,17 +6,18 @@ from datetime import timedelta
 class Trouble(Exception):
     """A call did not do what it was for; the text is Google's reason, without anybody's data."""
 
+    def __init__(self, text: str, wait: timedelta | None = None) -> None:
+        super().__init__(text)
+        self.wait = wait
+        """Google's own word on when to come back."""
+
 
 class NoAnswer(Trouble):
     """No usable answer: a timeout, a broken socket, 5xx, a page of HTML. It may have been done."""
 
 
 class TooMany(Trouble):
-    """A rate limit. Nothing was done; `wait` is Google's own word on when to come back."""
-
-    def __init__(self, text: str, wait: timedelta | None = None) -> None:
-        super().__init__(text)
-        self.wait = wait
+    """A rate limit: nothing was done, and nothing else of this user is welcome now."""
 
 
 class QuotaSpent(Trouble):
@@ -30,7 +31,7 @@ class TokenRejected(Trouble):
 class AccessLost(Trouble):
     """What the connection needs is not permitted (any more); `reason` is for its owner."""
 
-    def __init__(self, text: str, reason: str) -> None:
+    def __init__(self, text: str, *, reason: str) -> None:
         super().__init__(text)
         self.reason = reason
 
@@ -44,7 +45,7 @@ class Taken(Trouble):
 
 
 class Changed(Trouble):
-    """The event is not as we knew it: somebody wrote it since."""
+    """The event is not as we knew it: somebody has written it since."""
 
 
 class SyncExpired(Trouble):

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from hoop_events import CalendarChanged, CalendarDeleted
-from shared.clock import Clock
 from shared.connections import Connection as Connected
 from shared.db import Connection
 from shared.errors import invalid
@@ -21,20 +20,21 @@ async def follow_calendar(db: Connection, event: CalendarChanged) -> None:
     members = state.settings.get("teamMembers")
     listed = members if isinstance(members, list) else []
     ids = [str(member["userId"]) for member in listed if isinstance(member, dict)]
+    await store.hold_off_connecting(db)
     await store.keep_calendar(
         db, store.Calendar(event.account_id, state.id, state.location_id, ids)
     )
+    now = await store.transaction_time(db)
     for feed in await store.feeds_of_calendar(db, event.account_id, state.id):
         named = await store.named_user(db, feed.account_id, feed.connection_id)
-        await weeks.block(db, feed, blocked_user(named, ids), now=Clock().now())
+        await weeks.block(db, feed, blocked_user(named, ids), now=now)
 
 
 async def forget_calendar(db: Connection, event: CalendarDeleted) -> None:
     """Its connection ends, as soon as its appointments are gone from Google."""
     await store.drop_calendar(db, event.account_id, event.state.id)
-    now = Clock().now()
     for feed in await store.feeds_of_calendar(db, event.account_id, event.state.id):
-        await _wish(db, feed.account_id, feed.connection_id, now=now, ends=True)
+        await _wish(db, feed.account_id, feed.connection_id, ends=True)
 
 
 async def follow_connection(db: Connection, connection: Connected, now: datetime) -> None:
@@ -44,7 +44,7 @@ async def follow_connection(db: Connection, connection: Connected, now: datetime
         return
     await _check_user(db, connection)
     if connection.status == "active":
-        await _begin(db, connection, now)
+        await _begin(db, connection)
 
 
 async def _check_user(db: Connection, connection: Connected) -> None:
@@ -58,7 +58,7 @@ async def _check_user(db: Connection, connection: Connected) -> None:
         raise invalid("userId", "not_a_member", "must be a member of the calendar")
 
 
-async def _begin(db: Connection, connection: Connected, now: datetime) -> None:
+async def _begin(db: Connection, connection: Connected) -> None:
     """Look at it at once, and write into it what is ahead."""
     assert connection.external_id is not None
     await store.wait_for_events(db)
@@ -73,7 +73,7 @@ async def _begin(db: Connection, connection: Connected, now: datetime) -> None:
         user_id=blocked_user(connection.settings.get("userId"), members),
     )
     await open_gate(db, "google", connection.external_id)
-    await _wish(db, connection.account_id, connection.id, now=now, ends=False)
+    await _wish(db, connection.account_id, connection.id, ends=False)
 
 
 async def _end(db: Connection, connection: Connected, now: datetime) -> None:
@@ -83,10 +83,9 @@ async def _end(db: Connection, connection: Connected, now: datetime) -> None:
     await store.drop_feed(db, connection.account_id, connection.id)
 
 
-async def _wish(
-    db: Connection, account_id: str, connection_id: str, *, now: datetime, ends: bool
-) -> None:
-    """Have the rest done by a job, in small transactions."""
+async def _wish(db: Connection, account_id: str, connection_id: str, *, ends: bool) -> None:
+    """Have the rest done by a job, in small transactions. The database's clock tells which is newer."""
+    now = await store.transaction_time(db)
     await want(
         db,
         Wish(

@@ -11,6 +11,7 @@ from shared.ids import is_id
 from shared.telemetry import log
 from sync_google import store
 from sync_google.domain import Interval, Item, Window
+from sync_google.google import says
 from sync_google.handlers import weeks
 
 SYNC_IS_NEWS = timedelta(minutes=15)
@@ -50,7 +51,7 @@ async def take_in(
     ours = await _ours(db, feed, listed.items)
     blocking = _blocking([item for item in listed.items if item.id not in ours], listed.window)
     await _keep(db, feed, listed, blocking)
-    await _look_at_ours(db, feed, [item for item in listed.items if item.id in ours], listed.began)
+    await _look_at_ours(db, feed, listed)
     if listed.full or listed.items:
         await weeks.tell(db, feed, listed.window, now=now)
     await store.save_progress(
@@ -100,17 +101,28 @@ async def _keep(
     await store.keep_events(db, feed, blocking)
 
 
-async def _look_at_ours(
-    db: Connection, feed: store.Feed, items: Sequence[Item], began: datetime
-) -> None:
+async def _look_at_ours(db: Connection, feed: store.Feed, listed: Listed) -> None:
     """Our event was changed or deleted by somebody: noted, and restored with our next change.
 
     The appointment stays as it is: Google shows it, and does not rule it.
     """
-    for item in items:
-        drift = "deleted" if item.cancelled else "changed"
-        if await store.note_drift(db, feed, item, since=began, drift=drift):
-            log.info("drift", event_id=item.id, drift=drift, connection=feed.connection_id)
+    seen = {item.id: item for item in listed.items}
+    ids = None if listed.full else seen
+    for watched in await store.watched(db, feed, ids, since=listed.began):
+        drift = _drift(watched, seen.get(watched.event_id), listed.window)
+        if drift != watched.drift:
+            await store.note_drift(db, feed.account_id, watched, drift)
+            log.info("drift", subject=watched.subject, drift=drift)
+
+
+def _drift(watched: store.Watched, seen: Item | None, window: Window) -> str | None:
+    """How it differs from what we wrote; a full list does not name what was deleted."""
+    if seen is None:
+        there = window.overlaps((watched.draft.start, watched.draft.end))
+        return "deleted" if there else watched.drift
+    if seen.cancelled:
+        return "deleted"
+    return None if says(seen.fields, watched.draft) else "changed"
 
 
 async def _say_synced(db: Connection, connection: Connected, now: datetime) -> None:

@@ -40,11 +40,8 @@ async def _end(runtime: Runtime, mine: Claimed) -> Outcome:
     """Disconnect, once nothing is left to be deleted in Google."""
     db, wish = runtime.db, mine.wish
     now = await store.database_time(db)
-    if runtime.clock.now() < wish.due_start + GRACE:
-        return Later("appointments may still be deleted", at=now + GRACE / 4)
-    if await store.open_pushes(db, wish.subject):
+    if now < wish.due_start + GRACE or await store.open_pushes(db, wish.subject):
         return Later("appointments are still being deleted", at=now + GRACE / 4)
-
     async with db.transaction() as tx:
         connection = await find(tx, wish.account_id, wish.subject)
         if connection is not None and connection.status != "disconnected":

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.connections import NotConnected, ProviderDown
 from shared.db import Connection
@@ -12,6 +12,7 @@ from shared.work import Claimed, Done, Failed, Later, Outcome
 from sync_google import handlers, store
 from sync_google.domain import (
     SETTLE,
+    Change,
     Changed,
     Draft,
     Insert,
@@ -20,7 +21,6 @@ from sync_google.domain import (
     QuotaSpent,
     Rejected,
     Remove,
-    Replace,
     Rest,
     Step,
     Taken,
@@ -35,22 +35,19 @@ from sync_google.jobs.access import Access
 
 MOST_STEPS = 12
 PARKED = timedelta(hours=1)
+Known = Trouble | NotConnected | ProviderDown
 Record = Callable[[Connection], Awaitable[None]]
 
 
-class Superseded(Exception):
+class Superseded(Trouble):
     """The wish is not ours any more: whoever holds it now goes on."""
 
 
-class Unsettled(Exception):
-    """A call whose answer was lost may still come true; look again after `wait`."""
-
-    def __init__(self, wait: timedelta) -> None:
-        super().__init__("a lost call may still come true")
-        self.wait = wait
+class Unsettled(Trouble):
+    """A call whose answer was lost may still come true."""
 
 
-async def push(runtime: Runtime, mine: Claimed) -> Outcome:
+async def push_event(runtime: Runtime, mine: Claimed) -> Outcome:
     """Try to make Google as the wish says."""
     said = mine.wish.desired["draft"]
     return await Attempt(runtime, mine, Draft.from_json(said) if said else None).run()
@@ -76,15 +73,7 @@ class Attempt:
             for _ in range(MOST_STEPS):
                 if (outcome := await self._go_on()) is not None:
                     return outcome
-        except Superseded:
-            return Later("the lease ran out")
-        except NotConnected:
-            return await self._later("not connected", PARKED)
-        except Unsettled as unsettled:
-            return await self._later(str(unsettled), unsettled.wait)
-        except ProviderDown as down:
-            return await self._later(str(down), down.retry_after)
-        except Trouble as trouble:
+        except (Trouble, NotConnected, ProviderDown) as trouble:
             return await self._outcome(trouble)
         return Later("it changes faster than we write")
 
@@ -106,8 +95,8 @@ class Attempt:
     async def _take(self, step: Step, calendar: str) -> None:
         if isinstance(step, Remove):
             await self._remove(step.made)
-        elif isinstance(step, Replace):
-            await self._replace(step.made)
+        elif isinstance(step, Change):
+            await self._change(step.made)
         elif isinstance(step, Insert):
             await self._insert(step.again, calendar)
 
@@ -168,7 +157,7 @@ class Attempt:
             generation, self._live(generation, found.etag, self.wanted if same else None)
         )
 
-    async def _replace(self, made: Made) -> None:
+    async def _change(self, made: Made) -> None:
         """Write it anew. Changed by somebody meanwhile: read it again and write it all the same."""
         assert self.wanted is not None
         wanted, etag = self.wanted, made.etag
@@ -178,7 +167,7 @@ class Attempt:
         await self._guard()
         try:
             written = await self._ask(
-                lambda google, token: google.replace(
+                lambda google, token: google.change(
                     token,
                     made.remote_calendar,
                     made.event_id,
@@ -225,7 +214,7 @@ class Attempt:
             found = await self._find(made.remote_calendar, made.event_id)
         except Missing:
             if made.state == "intended" and made.age < SETTLE:
-                raise Unsettled(SETTLE - made.age) from None
+                raise Unsettled("a lost call may still come true", SETTLE - made.age) from None
             return None
         return None if found.cancelled else found.etag
 
@@ -265,17 +254,16 @@ class Attempt:
     async def _check_hold(self, db: Connection) -> None:
         """Who was frozen and wakes up must not write what is no longer wished."""
         if not await store.holds(db, self.mine):
-            raise Superseded
+            raise Superseded("the lease has run out")
 
-    async def _outcome(self, trouble: Trouble) -> Outcome:
+    async def _outcome(self, trouble: Known) -> Outcome:
         """What a trouble means for the wish: patience, or the end."""
-        if isinstance(trouble, TooMany):
-            return await self._later(str(trouble), trouble.wait, gate=True)
-        if isinstance(trouble, QuotaSpent):
-            return await self._later(str(trouble), PARKED, gate=True)
-        if isinstance(trouble, (Rejected, Missing)):
+        if isinstance(trouble, Rejected):
             return Failed(str(trouble), self._say_failed(str(trouble)))
-        return Later(str(trouble))
+        wait, at = _wait(trouble), None
+        if wait is not None:
+            at = await store.database_time(self.runtime.db) + wait
+        return Later(_text(trouble), at=at, gate=isinstance(trouble, (TooMany, QuotaSpent)))
 
     def _say_failed(self, reason: str) -> Record:
         wish, now = self.mine.wish, self.runtime.clock.now()
@@ -283,9 +271,13 @@ class Attempt:
             db, wish.account_id, wish.subject, reason=reason, now=now
         )
 
-    async def _later(self, reason: str, wait: timedelta | None, *, gate: bool = False) -> Outcome:
-        """After a wait of Google's own choosing, by the database's clock; else after growing waits."""
-        at: datetime | None = None
-        if wait is not None:
-            at = await store.database_time(self.runtime.db) + wait
-        return Later(reason, at=at, gate=gate)
+
+def _wait(trouble: Known) -> timedelta | None:
+    """A wait of the provider's own choosing; None: growing waits."""
+    if isinstance(trouble, (NotConnected, QuotaSpent)):
+        return PARKED
+    return trouble.retry_after if isinstance(trouble, ProviderDown) else trouble.wait
+
+
+def _text(trouble: Known) -> str:
+    return "not connected" if isinstance(trouble, NotConnected) else str(trouble)

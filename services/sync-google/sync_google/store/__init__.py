@@ -17,20 +17,13 @@ from sync_google.store.appointments import (
 )
 from sync_google.store.feeds import (
     Feed,
-    blocking,
     claim,
     close_gate,
-    drop_events,
     drop_feed,
-    drop_other_events,
     feed,
     feeds_of_calendar,
-    keep_events,
     keep_feed,
     named_user,
-    note_drift,
-    our_connections,
-    our_events,
     postpone,
     principal,
     renew,
@@ -52,5 +45,17 @@ from sync_google.store.made import (
     place_of,
     record_gone,
     record_live,
+    transaction_time,
+)
+from sync_google.store.seen import (
+    Watched,
+    blocking,
+    drop_events,
+    drop_other_events,
+    keep_events,
+    note_drift,
+    our_connections,
+    our_events,
+    watched,
 )
 from sync_google.store.weeks import Week, save_week, weeks

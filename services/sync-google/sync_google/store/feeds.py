@@ -1,12 +1,11 @@
-"""The calendars of Google that are looked at: when, how far, and what they block."""
+"""The calendars of Google that are looked at: when, how far, for whom, and by which hand."""
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from shared.db import Connection, Database, Row
 from shared.ids import new_id
-from sync_google.domain import Interval, Item, Window
+from sync_google.domain import Window
 
 LEASE = timedelta(seconds=60)
 """Renewed with each page, which takes twenty seconds at the very most."""
@@ -224,110 +223,6 @@ async def close_gate(db: Connection, principal: str, *, wait: timedelta, reason:
         wait,
         reason[:500],
     )
-
-
-async def keep_events(db: Connection, mine: Feed, blocking: Mapping[str, Interval]) -> None:
-    """These block time now."""
-    await db.executemany(
-        """
-        INSERT INTO foreign_event (account_id, connection_id, id, starts_at, ends_at)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (account_id, connection_id, id) DO UPDATE SET starts_at = $4, ends_at = $5
-        """,
-        [(mine.account_id, mine.connection_id, name, *during) for name, during in blocking.items()],
-    )
-
-
-async def drop_events(db: Connection, mine: Feed, ids: Collection[str]) -> None:
-    """These block nothing (any more)."""
-    await db.execute(
-        """
-        DELETE FROM foreign_event
-         WHERE account_id = $1 AND connection_id = $2 AND id = ANY ($3::text[])
-        """,
-        mine.account_id,
-        mine.connection_id,
-        list(ids),
-    )
-
-
-async def drop_other_events(db: Connection, mine: Feed, ids: Collection[str]) -> None:
-    """A full list tells of no deletion: what it does not name is gone."""
-    await db.execute(
-        """
-        DELETE FROM foreign_event
-         WHERE account_id = $1 AND connection_id = $2 AND NOT id = ANY ($3::text[])
-        """,
-        mine.account_id,
-        mine.connection_id,
-        list(ids),
-    )
-
-
-async def blocking(db: Connection, mine: Feed, window: Window) -> list[Interval]:
-    """What blocks time in the window."""
-    rows = await db.fetch(
-        """
-        SELECT starts_at, ends_at FROM foreign_event
-         WHERE account_id = $1 AND connection_id = $2 AND ends_at > $3 AND starts_at < $4
-        """,
-        mine.account_id,
-        mine.connection_id,
-        window.start,
-        window.end,
-    )
-    return [(row["starts_at"], row["ends_at"]) for row in rows]
-
-
-async def our_connections(db: Connection, account_id: str, ids: Collection[str]) -> frozenset[str]:
-    """Those of the ids that are connections of this account, live or ended."""
-    rows = await db.fetch(
-        "SELECT id FROM connection WHERE account_id = $1 AND id = ANY ($2::uuid[])",
-        account_id,
-        list(ids),
-    )
-    return frozenset(row["id"] for row in rows)
-
-
-async def our_events(db: Connection, account_id: str, ids: Sequence[str]) -> frozenset[str]:
-    """Those of the ids that are events we have made for this account."""
-    rows = await db.fetch(
-        """
-        SELECT external_id FROM external
-         WHERE account_id = $1 AND kind = 'google-event' AND external_id = ANY ($2::text[])
-        """,
-        account_id,
-        list(ids),
-    )
-    return frozenset(row["external_id"] for row in rows)
-
-
-async def note_drift(
-    db: Connection, mine: Feed, seen: Item, *, since: datetime, drift: str
-) -> bool:
-    """Somebody has changed or deleted an event of ours; True when that is news.
-
-    Not when we have written it since the list began, or are about to: then it is our own echo.
-    """
-    noted = await db.fetchval(
-        """
-        UPDATE external AS e SET data = e.data || jsonb_build_object('drift', $6::text)
-          FROM work AS w
-         WHERE e.account_id = $1 AND e.kind = 'google-event' AND e.remote_calendar = $2
-           AND e.external_id = $3 AND e.state = 'live' AND e.etag IS DISTINCT FROM $4
-           AND e.intent_at < $5 AND e.data ->> 'drift' IS DISTINCT FROM $6::text
-           AND w.kind = e.kind AND w.subject = e.subject AND w.status = 'done'
-           AND w.lease_token IS NULL
-        RETURNING true
-        """,
-        mine.account_id,
-        mine.remote_calendar,
-        seen.id,
-        seen.etag,
-        since,
-        drift,
-    )
-    return bool(noted)
 
 
 async def named_user(db: Connection, account_id: str, connection_id: str) -> str | None:

@@ -191,6 +191,12 @@ async def database_time(db: Database) -> datetime:
     return moment
 
 
+async def transaction_time(db: Connection) -> datetime:
+    """When the present transaction began."""
+    moment: datetime = await db.fetchval("SELECT now()")
+    return moment
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a connection writes to; `remote_calendar` None: nowhere (any more)."""

@@ -1,8 +1,10 @@
 """One batch of one partition, in one transaction: gate, handlers, place. On error it is bisected."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -22,6 +24,12 @@ Tombstone = Callable[[Connection, str], Awaitable[None]]
 Record = ConsumerRecord[bytes, bytes]
 
 TRIES = 5
+"""So often a record may fail before it is set aside."""
+DOUBTS = 20
+"""So often Postgres may be called unavailable although it answers, before the record is blamed."""
+STOPPED_SECONDS = 5.0
+STOP_AFTER = 10
+"""So many keys in a row may be set aside; the next one is our fault, and is tried until it works."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,11 @@ class Subscriptions:
     def topics(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(event.topic for event in self.handlers))
 
+    @cached_property
+    def types(self) -> Mapping[str, type[Event]]:
+        """The events with a handler, by the name of their type."""
+        return {event.type: event for event in self.handlers}
+
 
 @dataclass(frozen=True)
 class Told:
@@ -44,39 +57,61 @@ class Told:
     event: Event
 
 
+@dataclass
+class Applied:
+    """What a batch did: counted and said only once it is committed."""
+
+    fates: Counter[str] = field(default_factory=Counter)
+    newest: dict[str, int] = field(default_factory=dict)
+    quarantined: list[tuple[Record, Exception]] = field(default_factory=list)
+
+
 class Batches:
     """Handles batches for one service."""
 
     def __init__(self, database: Database, subscriptions: Subscriptions) -> None:
         self._database = database
         self._subscriptions = subscriptions
+        self._failed: dict[tuple[str, int], set[bytes]] = {}
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Handle them all, in order: done, dropped as old, or in quarantine.
 
         Raises nothing but cancellation: when Postgres is away it waits, for nothing may be skipped.
         """
-        tries = 0
+        waits = tries = doubts = 0
         while True:
             try:
-                await self._together(records)
+                return await self._together(records)
+            except CONTENTION as error:
+                _say("contention", error, records)
             except UNAVAILABLE as error:
-                log.warning("postgres unavailable, waiting", error=repr(error))
+                _say("postgres unavailable, waiting", error, records)
+                doubts += await self._answers()
+                if doubts >= DOUBTS and await self._apart(records, error):
+                    return None
             except Exception as error:  # noqa: BLE001 -- any failure of a handler is bisected, none is lost
-                if len(records) > 1 and not isinstance(error, CONTENTION):
-                    return await self._halves(records)
+                _say("handler failed", error, records)
                 tries += 1
-                log.warning("handler failed", error=repr(error), tries=tries, **_where(records[0]))
-                if tries >= TRIES and not isinstance(error, CONTENTION):
-                    return await self._set_aside(records[0], error)
-            else:
-                return None
-            await asyncio.sleep(min(0.05 * 2 ** min(tries, 6), 2.0))
+                if (len(records) > 1 or tries >= TRIES) and await self._apart(records, error):
+                    return None
+            waits += 1
+            await asyncio.sleep(min(0.025 * 2 ** min(waits, 7), 2.0))
 
-    async def _halves(self, records: Sequence[Record]) -> None:
+    async def _answers(self) -> bool:
+        try:
+            return bool(await self._database.fetchval("SELECT true"))
+        except UNAVAILABLE:
+            return False
+
+    async def _apart(self, records: Sequence[Record], error: Exception) -> bool:
+        """Handle the halves by themselves; a single record is to blame. Say whether that settled it."""
+        if len(records) == 1:
+            return await self._set_aside(records[0], error)
         middle = len(records) // 2
         await self.handle(records[:middle])
         await self.handle(records[middle:])
+        return True
 
     async def _together(self, records: Sequence[Record]) -> None:
         topic, partition = records[0].topic, records[0].partition
@@ -85,97 +120,123 @@ class Batches:
             mine = [record for record in records if record.offset >= start]
             if not mine:
                 return
-            newest = await self._apply(db, topic, mine)
+            applied = await self._apply(db, topic, mine)
             next_offset = mine[-1].offset + 1
-            await gate.leave(db, topic, partition, next_offset=next_offset, newest=newest)
+            await gate.leave(db, topic, partition, next_offset=next_offset, newest=applied.newest)
             await fp("batch_handled")
+        self._tell(topic, partition, applied)
         await fp("batch_committed")
 
-    async def _apply(self, db: Connection, topic: str, records: Sequence[Record]) -> dict[str, int]:
-        keys = [(r.key or b"").decode("utf-8", "replace") for r in records]
-        known = await gate.applied(db, topic, keys)
-        newest: dict[str, int] = {}
+    async def _apply(self, db: Connection, topic: str, records: Sequence[Record]) -> Applied:
+        applied, known = Applied(), await gate.applied(db, topic, {_key(r) for r in records})
         for record in records:
-            told = await self._read(db, record)
-            if told is None:
-                continue
-            seen = newest.get(told.event.subject, known.get(told.event.subject, 0))
-            if told.event.sequence <= seen:
-                self._count(topic, "old")
-                continue
-            await self._deliver(db, told, record)
-            newest[told.event.subject] = told.event.sequence
-            self._count(topic, "handled")
-        return newest
+            try:
+                told = self._read(record)
+            except UnknownType:
+                applied.fates["not ours"] += 1
+            except Undecodable as error:
+                await _quarantine(db, record, error)
+                applied.quarantined.append((record, error))
+            else:
+                fate = await self._deliver(db, told, record, known)
+                applied.fates[fate] += 1
+                if told is not None and fate == "handled":
+                    known[told.event.subject] = applied.newest[told.event.subject] = (
+                        told.event.sequence
+                    )
+        return applied
 
-    async def _read(self, db: Connection, record: Record) -> Told | None:
-        """The event of a record, or None when there is nothing to handle (any more)."""
+    def _read(self, record: Record) -> Told | None:
+        """The event of a record; None when it is a tombstone."""
         if record.value is None:
-            await self._forget(db, record)
             return None
-        try:
-            meta = envelope(record.headers)
-            return Told(meta, decode(meta, record.value, self._subscriptions.handlers))
-        except UnknownType:
-            self._count(record.topic, "not ours")
-        except Undecodable as error:
-            await self._quarantine(db, record, error)
-        return None
+        meta = envelope(record.headers)
+        event = decode(meta, record.value, self._subscriptions.types)
+        if _key(record) != event.subject:
+            raise Undecodable("the record's key is not its aggregate's id")
+        return Told(meta, event)
 
-    async def _forget(self, db: Connection, record: Record) -> None:
-        tombstone = self._subscriptions.tombstones.get(record.topic)
-        if tombstone and record.key:
-            await tombstone(db, record.key.decode("utf-8", "replace"))
-        self._count(record.topic, "tombstone")
-
-    async def _deliver(self, db: Connection, told: Told, record: Record) -> None:
-        attributes = {
-            "messaging.system": "kafka",
-            "messaging.destination.name": record.topic,
-            "messaging.destination.partition.id": str(record.partition),
-            "messaging.kafka.offset": record.offset,
-            "messaging.message.id": told.meta.id,
-            "hoop.event": told.event.type,
-        }
+    async def _deliver(
+        self, db: Connection, told: Told | None, record: Record, known: Mapping[str, int]
+    ) -> str:
+        """Call the handler, unless the event is old. Answers the record's fate."""
+        if told is None:
+            tombstone = self._subscriptions.tombstones.get(record.topic)
+            if tombstone and record.key:
+                await tombstone(db, _key(record))
+            return "tombstone"
+        if told.event.sequence <= known.get(told.event.subject, 0):
+            return "old"
         title = f"{told.event.topic} process"
+        attributes = _attributes(told, record)
         with span(title, kind="consumer", parent=told.meta.traceparent, attributes=attributes):
             await self._subscriptions.handlers[type(told.event)](db, told.event)
+        return "handled"
 
-    async def _set_aside(self, record: Record, error: Exception) -> None:
-        """It failed every time: keep it for a person and go on. Its aggregate's next event heals."""
-        while True:
-            try:
-                async with self._database.transaction() as db:
-                    if await gate.enter(db, record.topic, record.partition) <= record.offset:
-                        await self._quarantine(db, record, error)
-                        await gate.leave(
-                            db,
-                            record.topic,
-                            record.partition,
-                            next_offset=record.offset + 1,
-                            newest={},
-                        )
-            except UNAVAILABLE:
-                await asyncio.sleep(1)
-            else:
-                return
+    async def _set_aside(self, record: Record, error: Exception) -> bool:
+        """It failed every time: keep it for a person and go on. Its aggregate's next event heals.
 
-    async def _quarantine(self, db: Connection, record: Record, error: Exception) -> None:
-        log.error("record quarantined", error=repr(error), **_where(record))
-        self._count(record.topic, "quarantined")
-        await gate.quarantine(
-            db,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key,
-            value=record.value,
-            headers=record.headers,
-            error=repr(error),
-        )
+        When one key after the other fails, something of ours is broken: then the partition stops.
+        """
+        place, key = (record.topic, record.partition), record.key or b""
+        failed = self._failed.setdefault(place, set())
+        if len(failed | {key}) > STOP_AFTER:
+            log.error("partition stopped: one key after the other fails", **_where(record))
+            await asyncio.sleep(STOPPED_SECONDS)
+            return False
+        try:
+            async with self._database.transaction() as db:
+                if await gate.enter(db, *place) <= record.offset:
+                    await _quarantine(db, record, error)
+                    await gate.leave(db, *place, next_offset=record.offset + 1, newest={})
+        except UNAVAILABLE:
+            return False
+        failed.add(key)
+        self._tell(*place, Applied(quarantined=[(record, error)]))
+        return True
 
-    def _count(self, topic: str, fate: str) -> None:
-        telemetry.consumed.labels(telemetry.name(), topic, fate).inc()
+    def _tell(self, topic: str, partition: int, applied: Applied) -> None:
+        """Count, and say aloud what was quarantined: it is committed now."""
+        if applied.fates["handled"]:
+            self._failed.pop((topic, partition), None)
+        applied.fates["quarantined"] += len(applied.quarantined)
+        for fate, count in applied.fates.items():
+            telemetry.consumed.labels(telemetry.name(), topic, fate).inc(count)
+        for record, error in applied.quarantined:
+            log.error("record quarantined", error=repr(error), **_where(record))
+
+
+async def _quarantine(db: Connection, record: Record, error: Exception) -> None:
+    await gate.quarantine(
+        db,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        error=repr(error),
+    )
+
+
+def _key(record: Record) -> str:
+    """The record's key as Postgres can store it; what is altered by that is no id of ours."""
+    return (record.key or b"").decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _attributes(told: Told, record: Record) -> Mapping[str, str | int]:
+    return {
+        "messaging.system": "kafka",
+        "messaging.destination.name": record.topic,
+        "messaging.destination.partition.id": str(record.partition),
+        "messaging.kafka.offset": record.offset,
+        "messaging.message.id": told.meta.id,
+        "hoop.event": told.event.type,
+    }
+
+
+def _say(what: str, error: Exception, records: Sequence[Record]) -> None:
+    log.warning(what, error=repr(error), records=len(records), **_where(records[0]))
 
 
 def _where(record: Record) -> dict[str, object]:

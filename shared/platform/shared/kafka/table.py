@@ -25,8 +25,8 @@ from hoop_events import (
     envelope,
 )
 from shared.kafka.batch import Record
-from shared.outbox import pause
 from shared.telemetry import log
+from shared.waiting import pause
 
 S = TypeVar("S", bound=State)
 

@@ -105,6 +105,15 @@ def test_a_session_sells_its_seats_at_its_own_start_only():
     assert ask(rules, TEN, **ten_taken).reason == "full"
 
 
+def test_a_calendar_without_members_sells_seats_as_well():
+    """It is its own host: its session is in its own books."""
+    rules = calendar(kind="event", appoinmentPerSlot=2)
+    taken = {"busy": {"cal": Busy.of([(TEN, ELEVEN)])}, "seats": {("cal", TEN): Seats(ELEVEN, 1)}}
+
+    assert starts(rules, **taken) == [9, 10, 11]
+    assert ask(rules, TEN, **taken).hosts == ("cal",)
+
+
 def test_seats_left_are_those_of_all_who_can_take_it():
     """One class begun, one teacher free: the seats of both."""
     rules = calendar("ada", "bob", kind="class_booking", appoinmentPerSlot=5)

@@ -138,17 +138,11 @@ def test_what_is_open_for_a_whole_length():
 
 def test_the_grid_goes_on_where_what_is_kept_begins_anew():
     """Grids are kept for 32 days each; an opening over such a seam keeps its own."""
-    seam = 655 * 32 * DAY
+    seam, step = 655 * 32 * DAY, 70 * MINUTE
     plan = daily(NEW_YORK, (0, 1440))
     opens = max(start for start, _ in plan.openings(seam, seam + 1) if start < seam)
 
-    found = starts(
-        plan, length=HALF_HOUR, step=50 * MINUTE, window=(seam - 3 * HALF_HOUR, seam + DAY // 12)
-    )
+    found = starts(plan, length=HALF_HOUR, step=step, window=(opens, seam + 2 * step))
 
-    assert found == [
-        start
-        for start in range(opens, seam + DAY // 12, 50 * MINUTE)
-        if start >= seam - 3 * HALF_HOUR
-    ]
+    assert found == list(range(opens, seam + 2 * step, step))
     assert found[0] < seam < found[-1]

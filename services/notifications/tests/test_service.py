@@ -1,0 +1,74 @@
+"""The whole service on real Kafka: it listens, drops what is old, and mails go."""
+
+import asyncio
+
+import pytest
+
+from local.testing import publish, running
+from notifications.__main__ import service
+from notifications.config import NotificationsSettings
+from shared.config import SettingsMissing
+from simulators import mail
+
+PLAIN = {"smtp_tls": "none", "mail_from": "Hoop <appointments@hoop.example>"}
+
+
+async def until(true, seconds=30):
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+async def test_events_become_mails(new_database, kafka_bootstrap, story):
+    """Each event sent twice and an old one late: one mail per occasion and receiver."""
+    database, life = await new_database("notifications"), story()
+    booked = life.booked()
+    moved = life.moved(life.state.start_time.replace(hour=20))
+    async with mail.serve() as sink:
+        host, _, port = sink.smtp.partition(":")
+        where = {"smtp_host": host, "smtp_port": int(port), **PLAIN}
+        async with running(service, database=database, kafka_bootstrap=kafka_bootstrap, **where):
+            await publish(kafka_bootstrap, booked, booked, *life.people_and_places)
+            await until(lambda: len(sink.messages) >= 2)
+            await publish(kafka_bootstrap, moved, booked, moved)
+            await until(lambda: len(sink.messages) >= 4)
+            await publish(kafka_bootstrap, life.cancelled())
+            await until(lambda: len(sink.messages) >= 6)
+        messages = [m.shown() for m in sink.messages]
+
+    found = {(m["to"][0], m["headers"]["X-Hoop-Occasion"]) for m in messages}
+    session = life.state.session
+    occasions = (f"booked:{booked.state.session}", "rescheduled:2", f"cancelled:{session}")
+    receivers = ("ada@example.com", "hugo@staff.example.com")
+    assert found == {(who, occasion) for who in receivers for occasion in occasions}
+    assert len(messages) == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"mail_from": "Hoop <a@b.example>, eve@example.com"}, "MAIL_FROM"),
+        ({"mail_from": "appointments@localhost"}, "MAIL_FROM"),
+        ({"mail_from": "not an address"}, "MAIL_FROM"),
+        ({"smtp_username": "hoop", "smtp_host": "mail.hoop.example"}, "SMTP_TLS"),
+        ({"smtp_host": ""}, "SMTP_HOST"),
+    ],
+)
+def test_settings_that_do_not_allow_a_start(given, problem):
+    """Said at the start, by name: two senders, no domain, a password in the open."""
+    fine = {"database_url": "postgresql://x/y", "kafka_bootstrap": "x:1", "smtp_host": "127.0.0.1"}
+
+    with pytest.raises(SettingsMissing) as refusal:
+        NotificationsSettings.of("notifications", **{**fine, **PLAIN, **given})
+
+    assert problem in str(refusal.value)
+
+
+def test_settings_that_do():
+    """A login on this machine needs no TLS; the sender is taken apart."""
+    fine = {"database_url": "postgresql://x/y", "kafka_bootstrap": "x:1"}
+    for host in ("127.0.0.1", "localhost"):
+        settings = NotificationsSettings.of(
+            "notifications", smtp_host=host, smtp_username="hoop", **fine, **PLAIN
+        )
+        assert settings.sender.addr_spec == "appointments@hoop.example"

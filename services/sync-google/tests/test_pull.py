@@ -1,0 +1,330 @@
+"""Reading from Google: what is there blocks, what is no more does not, and our own is not counted."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared import failpoints
+from shared.ids import new_id
+
+ADA = "ada@example.com"
+
+
+@pytest.fixture
+async def calendar(world):
+    """A calendar that is connected, looked at once, and empty."""
+    made = await world.calendar()
+    await world.connect(made)
+    await world.pull()
+    return made
+
+
+def utc(day: int, hour: int = 0, minute: int = 0) -> datetime:
+    """In March 2027."""
+    return datetime(2027, 3, day, hour, minute, tzinfo=UTC)
+
+
+async def lists(world) -> int:
+    """How many full lists were asked for."""
+    asked = await world.google("GET log")
+    return sum("timeMin" in entry["query"] and "pageToken" not in entry["query"] for entry in asked)
+
+
+@pytest.mark.parametrize(
+    ("fields", "blocks"),
+    [
+        ({}, True),
+        ({"status": "tentative"}, True),
+        ({"eventType": "outOfOffice"}, True),
+        ({"eventType": "focusTime"}, True),
+        ({"attendees": [{"email": ADA, "self": True, "responseStatus": "accepted"}]}, True),
+        ({"attendees": [{"email": "bob@example.com", "responseStatus": "declined"}]}, True),
+        ({"transparency": "transparent"}, False),
+        ({"eventType": "workingLocation"}, False),
+        ({"attendees": [{"email": ADA, "self": True, "responseStatus": "declined"}]}, False),
+    ],
+)
+async def test_what_blocks(world, calendar, fields, blocks) -> None:
+    """Everything but what is shown as free, was declined, or only says where somebody works."""
+    await world.foreign(0, **fields)
+    await world.pull()
+    assert await world.busy() == ([(world.at(0), world.at(1))] if blocks else [])
+
+
+async def test_an_event_over_sunday_night_stands_in_both_weeks(world, calendar) -> None:
+    """Cut at midnight UTC; and only the weeks that changed are announced again."""
+    await world.foreign(6 * 24 + 10, 10)
+    await world.pull()
+    assert await world.busy() == [(utc(7, 19), utc(8)), (utc(8), utc(8, 5))]
+    weeks = [week["week"] for week in await world.announced("ExternalBusyChanged")]
+    assert weeks == ["2027-W09", "2027-W10"]
+
+    await world.foreign(8 * 24)
+    await world.pull()
+    weeks = [week["week"] for week in await world.announced("ExternalBusyChanged")]
+    assert weeks == ["2027-W09", "2027-W10", "2027-W10"]
+
+
+async def test_overlapping_events_are_one_interval(world, calendar) -> None:
+    """And freeing one of them leaves the other."""
+    first = await world.foreign(0, 2)
+    await world.foreign(1, 2)
+    await world.pull()
+    assert await world.busy() == [(world.at(0), world.at(3))]
+    await world.google(f"DELETE events/{first}")
+    await world.pull()
+    assert await world.busy() == [(world.at(1), world.at(3))]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [
+        ("America/New_York", utc(14, 5), utc(15, 4)),  # the day of the change has 23 hours
+        ("Pacific/Kiritimati", utc(13, 10), utc(14, 10)),
+        ("Pacific/Pago_Pago", utc(14, 11), utc(15, 11)),
+    ],
+)
+async def test_a_whole_day_is_a_day_where_the_calendar_is(world, zone, start, end) -> None:
+    """Its end is exclusive, and its midnights are those of the calendar's own zone."""
+    await world.google("POST settings", {"time_zone": zone})
+    await world.connect(await world.calendar())
+    await world.foreign(0, start={"date": "2027-03-14"}, end={"date": "2027-03-15"})
+    await world.pull()
+    busy = await world.busy()
+    assert (busy[0][0], busy[-1][1]) == (start, end)
+    assert sum((b - a for a, b in busy), timedelta()) == end - start
+
+
+async def test_the_calendar_moves_to_another_zone(world, calendar) -> None:
+    """No event is changed by it, and yet whole days begin and end elsewhere."""
+    await world.foreign(0, start={"date": "2027-03-03"}, end={"date": "2027-03-04"})
+    await world.pull()
+    assert await world.busy() == [(utc(3), utc(4))]
+    world.sim.api.calendars.all[ADA].zone = ZoneInfo("Asia/Tokyo")
+    await world.pull()
+    assert await world.busy() == [(utc(2, 15), utc(3, 15))]
+
+
+async def test_a_series_with_exceptions(world, calendar) -> None:
+    """Each instance blocks; a cancelled, a moved, a shortened one, and in the end none."""
+    rule = ["RRULE:FREQ=DAILY;COUNT=4"]
+    edges = {
+        "start": {"dateTime": world.at(0).isoformat(), "timeZone": "UTC"},
+        "end": {"dateTime": world.at(1).isoformat(), "timeZone": "UTC"},
+    }
+    series = await world.foreign(0, recurrence=rule, **edges)
+    await world.pull()
+    assert [start for start, _ in await world.busy()] == [world.at(24 * day) for day in range(4)]
+
+    await world.google(f"DELETE events/{series}_20270302T090000Z")
+    later = {
+        "start": {"dateTime": world.at(51).isoformat()},
+        "end": {"dateTime": world.at(52).isoformat()},
+    }
+    await world.google(f"PATCH events/{series}_20270303T090000Z", later)
+    await world.pull()
+    assert [start for start, _ in await world.busy()] == [world.at(h) for h in (0, 51, 72)]
+
+    await world.google(f"PATCH events/{series}", {"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]})
+    await world.pull()
+    assert [start for start, _ in await world.busy()] == [world.at(h) for h in (0, 51)]
+
+    await world.google(f"DELETE events/{series}")
+    await world.pull()
+    assert await world.busy() == []
+
+
+async def test_page_by_page(world) -> None:
+    """However small Google makes its pages, full lists and changes arrive whole."""
+    await world.google("POST settings", {"page_size": 1})
+    await world.connect(await world.calendar())
+    events = [await world.foreign(2 * n) for n in range(5)]
+    await world.pull()
+    assert len(await world.busy()) == 5
+    for event in events[:3]:
+        await world.google(f"DELETE events/{event}")
+    await world.pull()
+    assert [start for start, _ in await world.busy()] == [world.at(6), world.at(8)]
+
+
+@pytest.mark.parametrize("where", ["google_page", "google_listed", "google_taken_in"])
+async def test_a_crash_while_reading_loses_nothing(world, calendar, where) -> None:
+    """Between two pages, before the commit or in it: the next look begins where the last one ended."""
+    await world.google("POST settings", {"page_size": 1})
+    for hour in (0, 2, 4):
+        await world.foreign(hour)
+    failpoints.arm(f"{where}=raise:{2 if where == 'google_page' else 1}")
+    await world.pull()
+    assert not failpoints._armed
+    assert await world.announced("ExternalBusyChanged") == []
+    await world.pull()
+    assert len(await world.busy()) == 3
+
+
+@pytest.mark.parametrize("how", ["expired", "aged", "refused"])
+async def test_a_dead_sync_token_means_a_full_list(world, calendar, how) -> None:
+    """A full list tells of no deletion: what it does not name is swept away."""
+    event = await world.foreign(0)
+    await world.foreign(3)
+    await world.pull()
+    await world.google(f"DELETE events/{event}")
+    if how == "expired":
+        await world.google("POST expire-sync-tokens", {})
+    elif how == "aged":
+        await world.google("POST settings", {"sync_token_max_changes": 1})
+        await world.foreign(5)
+    else:
+        await world.runtime.db.execute("UPDATE feed SET sync_token = 'rubbish'")
+    await world.pull()
+    expected = [world.at(3), world.at(5)] if how == "aged" else [world.at(3)]
+    assert [start for start, _ in await world.busy()] == expected
+    assert await lists(world) == 2
+
+
+async def test_our_own_events_block_nothing_and_nothing_echoes(world, calendar) -> None:
+    """One write for a booking, however often we look afterwards; no busy time of our own making."""
+    for hour in (0, 2):
+        await world.book(calendar, hour)
+    await world.push()
+    written = await world.writes()
+    for _ in range(3):
+        await world.pull()
+        assert await world.push() == 0
+    await world.google("POST expire-sync-tokens", {})
+    await world.pull()
+    assert await world.push() == 0
+    assert (await world.writes(), len(written)) == (written, 2)
+    assert await world.announced("ExternalBusyChanged") == []
+
+
+async def test_our_event_blocks_nothing_wherever_somebody_moves_it(world, calendar) -> None:
+    """It is ours by its id; a copy that somebody makes of it is his."""
+    appointment = await world.book(calendar)
+    await world.push()
+    [event] = await world.events()
+    moved = {
+        "start": {"dateTime": world.at(30).isoformat()},
+        "end": {"dateTime": world.at(31).isoformat()},
+    }
+    await world.google(f"PATCH events/{appointment}1", moved)
+    await world.foreign(50, extendedProperties=event["extendedProperties"])
+    await world.pull()
+    assert await world.busy() == [(world.at(50), world.at(51))]
+
+
+async def test_another_tenants_appointment_blocks(world, calendar) -> None:
+    """In the same Google calendar, by the same app, but not of this account: the person is busy."""
+    theirs = new_id()
+    marks = {"hoopAppointment": theirs, "hoopGeneration": "1", "hoopConnection": new_id()}
+    await world.foreign(4, id=f"{theirs}1", extendedProperties={"private": marks})
+    await world.pull()
+    assert await world.busy() == [(world.at(4), world.at(5))]
+
+
+async def test_an_event_that_moves_out_of_sight_frees_its_time(world, calendar) -> None:
+    """Changes are told of events outside the window too: they must not stay where they were."""
+    event = await world.foreign(0)
+    await world.pull()
+    far = {
+        "start": {"dateTime": world.at(24 * 600).isoformat()},
+        "end": {"dateTime": world.at(24 * 600 + 1).isoformat()},
+    }
+    await world.google(f"PATCH events/{event}", far)
+    await world.pull()
+    assert await world.busy() == []
+
+
+async def test_years_of_absence_fill_the_window_and_no_more(world, calendar) -> None:
+    """From the begin of this week's Monday to the horizon's Sunday, week by week, each full."""
+    await world.foreign(-24 * 500, 24 * 5000)
+    await world.pull()
+    busy = await world.busy()
+    assert busy[0][0] == datetime(2027, 2, 15, tzinfo=UTC)  # the week of yesterday, a Sunday
+    assert busy[-1][1] >= world.now() + timedelta(days=180)
+    assert all(b - a == timedelta(days=7) for a, b in busy)
+    assert len(busy) == 27
+
+
+async def test_time_brings_new_instances_into_sight(world, calendar) -> None:
+    """No change announces them: a full list a day finds them, and it is asked for once a day."""
+    start = {"dateTime": world.at(24 * 190).isoformat(), "timeZone": "UTC"}
+    end = {"dateTime": world.at(24 * 190 + 1).isoformat(), "timeZone": "UTC"}
+    await world.foreign(0, start=start, end=end)
+    await world.pull()
+    assert await world.busy() == []
+    world.pass_time(days=20)
+    await world.pull()
+    assert await world.busy() == [(world.at(24 * 190), world.at(24 * 190 + 1))]
+    await world.pull()
+    assert await lists(world) == 2
+
+
+async def test_a_poll_that_finds_nothing_says_nothing(world, calendar) -> None:
+    """The first look is announced as the last sync, later ones a quarter of an hour apart."""
+    said = len(await world.announced("ConnectionChanged"))
+    for _ in range(3):
+        await world.pull()
+    assert len(await world.announced("ConnectionChanged")) == said
+    world.pass_time(minutes=16)
+    await world.pull()
+    states = await world.announced("ConnectionChanged")
+    assert len(states) == said + 1
+    assert datetime.fromisoformat(states[-1]["lastSyncAt"]) - world.now() < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "fault", ["status:500", "status:503", "garbage", "truncate", "drop", "status:400"]
+)
+async def test_google_out_of_order_is_asked_again_later(world, calendar, fault) -> None:
+    """Nothing of what is known is lost by it, and all of it is up to date after it."""
+    await world.foreign(0)
+    await world.pull()
+    await world.foreign(3)
+    number = await world.fault(fault, method="GET", path="/events$")
+    await world.pull()
+    assert await world.busy() == [(world.at(0), world.at(1))]
+    row = await world.runtime.db.fetchrow(
+        "SELECT *, next_at > clock_timestamp() AS later FROM feed"
+    )
+    assert (row["later"], bool(row["last_error"]), row["lease_token"]) == (True, True, None)
+    await world.google(f"DELETE faults/{number}")
+    await world.pull()
+    assert len(await world.busy()) == 2
+
+
+async def test_a_rate_limit_while_reading_holds_writing_back_too(world, calendar) -> None:
+    """It is one user's patience, spent by both."""
+    await world.fault(
+        "status:403",
+        method="GET",
+        path="/events$",
+        times=1,
+        headers={"Retry-After": "40"},
+        body={"error": {"code": 403, "errors": [{"reason": "userRateLimitExceeded"}]}},
+    )
+    await world.pull()
+    await world.book(calendar)
+    assert await world.push() == 0
+    await world.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
+    asked = await world.calls()
+    await world.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
+    assert await world.calls() == asked
+    await world.wait()
+    assert await world.push() == 1
+
+
+async def test_one_odd_event_does_not_hide_the_others(world, calendar) -> None:
+    """What cannot be read is left out, and said; the rest blocks."""
+    good = {
+        "id": "a",
+        "status": "confirmed",
+        "start": {"dateTime": world.at(0).isoformat()},
+        "end": {"dateTime": world.at(1).isoformat()},
+    }
+    odd = [{}, {"id": 7}, {**good, "id": "b", "start": {}}, {**good, "id": "c", "end": "soon"}]
+    body = {"items": [*odd, good], "timeZone": "Mars/Base", "nextSyncToken": "t"}
+    await world.runtime.db.execute("UPDATE feed SET sync_token = NULL")
+    await world.fault("status:200", method="GET", path="/events$", body=body)
+    await world.pull()
+    assert await world.busy() == [(world.at(0), world.at(1))]

@@ -1,0 +1,158 @@
+"""The service as it runs: over HTTP and Kafka, from connecting a calendar to the busy week."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from hoop_events import Appointment, AppointmentCreated, Calendar, CalendarChanged, Personal
+from local.testing import Client, Tenant, eventually, publish, running
+from shared.ids import new_id
+from shared.service import Runtime
+from simulators import google
+from simulators.browser import control
+from simulators.google.simulator import GoogleSimulator
+from sync_google.__main__ import service
+
+ADA = "ada@example.com"
+
+
+@dataclass
+class Running:
+    """A running service, and a tenant with a calendar that asks it."""
+
+    ask: Client
+    tenant: Tenant
+    runtime: Runtime
+    sim: GoogleSimulator
+    kafka: str
+    calendar_id: str
+
+    async def connect(self, **body: Any) -> str:
+        """Go through the consent as a browser does; answers the connection's id."""
+        begun = await self.ask(
+            "POST", "/integrations/google/connect", {"calendarId": self.calendar_id, **body}
+        )
+        assert begun.status == 200, begun.body
+        url = begun.body["authorizeUrl"]
+        async with self.runtime.http.get(
+            url, params={"user": ADA}, allow_redirects=False
+        ) as answer:
+            back = urlsplit(answer.headers["Location"])
+        page = await self.ask("GET", f"{back.path}?{back.query}")
+        assert (page.status, "ada@example.com" in page.body) == (200, True), page.body
+        return str(begun.body["connectionId"])
+
+    async def told(self, kind: str) -> list[dict[str, Any]]:
+        rows = await self.runtime.db.fetch("SELECT * FROM announced WHERE type = $1", kind)
+        return [orjson.loads(row["body"])["state"] for row in rows]
+
+
+@pytest.fixture
+async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[Running]:
+    database = await new_database("sync_google")
+    await database.execute(
+        """
+        CREATE TABLE announced AS SELECT * FROM outbox WITH NO DATA;
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO announced SELECT NEW.*; RETURN NEW; END';
+        CREATE TRIGGER keep AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION keep();
+        """
+    )
+    tenant, calendar_id = Tenant(), new_id()
+    async with google.serve() as sim:
+        settings = {
+            "google_oauth_url": f"{sim.url}/o/oauth2/v2/auth",
+            "google_token_url": f"{sim.url}/token",
+            "google_revoke_url": f"{sim.url}/revoke",
+            "google_api_url": f"{sim.url}/calendar/v3",
+            "google_client_id": "hoop-google",
+            "google_client_secret": "hoop-google-secret",
+            "google_poll_seconds": 1,
+        }
+        serving = running(service, database=database, kafka_bootstrap=kafka_bootstrap, **settings)
+        async with serving as (base_url, runtime), Client(base_url, tenant.api_key) as ask:
+            state = Calendar(
+                id=calendar_id,
+                sequence=1,
+                version=1,
+                location_id=tenant.location_id,
+                time_zone=tenant.time_zone,
+                settings={"teamMembers": [{"userId": tenant.user_ids[0]}]},
+            )
+            calendar = CalendarChanged(account_id=tenant.account_id, state=state)
+            await publish(kafka_bootstrap, *tenant.events, calendar)
+            yield Running(ask, tenant, runtime, sim, kafka_bootstrap, calendar_id)
+
+
+async def test_from_connecting_to_a_busy_week(office: Any) -> None:
+    """What was booked is shown in Google, and what is there is announced as busy."""
+    connection_id = await office.connect()
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)  # noqa: TID251 -- a time ahead
+    appointment = Appointment(
+        id=new_id(),
+        sequence=1,
+        version=1,
+        calendar_id=office.calendar_id,
+        location_id=office.tenant.location_id,
+        contact_id=office.tenant.contact_ids[0],
+        start_time=start,
+        end_time=start + timedelta(hours=1),
+        time_zone="Europe/Berlin",
+        appointment_status="confirmed",
+        occupies=True,
+        confirmed=True,
+        session=new_id(),
+        hosts=office.tenant.user_ids[:1],
+        personal=Personal(title="Ada and Bob"),
+        date_added=start,
+        date_updated=start,
+    )
+    booked = AppointmentCreated(account_id=office.tenant.account_id, state=appointment)
+    await publish(office.kafka, booked)
+
+    async def shown() -> Any:
+        return (await control(office.runtime.http, office.sim, "GET state"))["events"]
+
+    [event] = await eventually(shown)
+    assert event["id"] == f"{appointment.id}1"
+
+    edges = {
+        "start": {"dateTime": (start + timedelta(hours=2)).isoformat()},
+        "end": {"dateTime": (start + timedelta(hours=3)).isoformat()},
+    }
+    await control(office.runtime.http, office.sim, "POST events", {"user": ADA, "event": edges})
+
+    async def busy() -> Any:
+        return await office.told("ExternalBusyChanged")
+
+    [week] = await eventually(busy)
+    assert week["connectionId"] == connection_id
+    assert week["userId"] == office.tenant.user_ids[0]
+    assert len(week["intervals"]) == 1
+
+
+async def test_only_calendars_and_members_of_the_account_can_be_connected(office: Any) -> None:
+    """Another account's calendar is as unknown as none; who is no member cannot be blocked."""
+    for unknown in (new_id(), office.tenant.location_id):
+        answer = await office.ask("POST", "/integrations/google/connect", {"calendarId": unknown})
+        assert (answer.status, answer.body["code"]) == (404, "not_found")
+
+    stranger = {"calendarId": office.calendar_id, "userId": new_id()}
+    answer = await office.ask("POST", "/integrations/google/connect", stranger)
+    assert answer.status == 422
+    assert [d["path"] for d in answer.body["details"]] == ["userId"]
+
+
+async def test_disconnecting_over_http_is_final(office: Any) -> None:
+    """It answers `disconnected`, again and again, and the grant is given back to Google once."""
+    connection_id = await office.connect()
+    for _ in range(2):
+        answer = await office.ask("DELETE", f"/integrations/google/{connection_id}")
+        assert (answer.status, answer.body["connection"]["status"]) == (200, "disconnected")
+    asked = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
+    assert [entry["status"] for entry in asked] == [200]
