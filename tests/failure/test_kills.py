@@ -129,7 +129,9 @@ async def _google(desk: Any, ids: set[str]) -> list[str]:
 
 async def _mails(desk: Any, ids: set[str]) -> list[tuple[str, str]]:
     """(appointment, Message-ID) of each mail about one of these."""
-    uids = ((UID.search(mail["raw"]), mail["message_id"]) for mail in await desk.system.mails())
+    uids = (
+        (UID.search(mail["ics"] or ""), mail["message_id"]) for mail in await desk.system.mails()
+    )
     return [(uid.group(1), message) for uid, message in uids if uid and uid.group(1) in ids]
 
 

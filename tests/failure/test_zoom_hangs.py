@@ -123,11 +123,8 @@ async def test_a_provider_that_hangs_delays_nothing_but_its_links(
     await desk.system.simulator("zoom", "reset", {"faults": True})
 
     lags = sorted(sampling.result())
-    print(
-        f"p99 before {before * 1000:.0f} ms, while Zoom hangs {during * 1000:.0f} ms, lags {lags}"
-    )
-    assert during <= before * 1.5 + 0.05
-    assert lags[int(len(lags) * 0.95)] <= 50
+    assert during <= before * 1.5 + 0.05, f"p99 {before:.3f} s before, {during:.3f} s during"
+    assert lags[int(len(lags) * 0.95)] <= 50, lags
     await eventually(lambda: _right(desk, calendars, users, load.kept), within=180)
 
 

@@ -8,6 +8,16 @@ from pathlib import Path
 
 from accounts.api import ROUTES
 from accounts.handlers import bootstrap
+from hoop_events import (
+    AccountChanged,
+    ApiKeyChanged,
+    ContactChanged,
+    ContactDeleted,
+    LocationChanged,
+    LocationDeleted,
+    UserChanged,
+    UserDeleted,
+)
 from shared.clock import Clock
 from shared.config import Settings
 from shared.db import Database
@@ -32,7 +42,21 @@ async def make_demo(settings: Settings, argv: Sequence[str]) -> int:
     return 0
 
 
-service = Service("accounts", routes=ROUTES, commands={"bootstrap": make_demo})
+service = Service(
+    "accounts",
+    routes=ROUTES,
+    announces=(
+        AccountChanged,
+        LocationChanged,
+        LocationDeleted,
+        UserChanged,
+        UserDeleted,
+        ContactChanged,
+        ContactDeleted,
+        ApiKeyChanged,
+    ),
+    commands={"bootstrap": make_demo},
+)
 
 if __name__ == "__main__":
     main(service)

@@ -4,6 +4,12 @@ from booking.api import ROUTES
 from booking.config import BookingSettings
 from booking.handlers import followed
 from hoop_events import (
+    AppointmentCreated,
+    AppointmentDeleted,
+    AppointmentRescheduled,
+    AppointmentUpdated,
+    CalendarChanged,
+    CalendarDeleted,
     ConnectionChanged,
     ContactChanged,
     ContactDeleted,
@@ -27,6 +33,14 @@ service = Service(
         ExternalBusyChanged: followed.busy_changed,
         MeetingLinkChanged: followed.link_changed,
     },
+    announces=(
+        CalendarChanged,
+        CalendarDeleted,
+        AppointmentCreated,
+        AppointmentRescheduled,
+        AppointmentUpdated,
+        AppointmentDeleted,
+    ),
 )
 
 if __name__ == "__main__":

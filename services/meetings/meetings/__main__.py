@@ -5,6 +5,8 @@ from hoop_events import (
     AppointmentDeleted,
     AppointmentRescheduled,
     AppointmentUpdated,
+    ConnectionChanged,
+    MeetingLinkChanged,
     UserChanged,
     UserDeleted,
 )
@@ -24,6 +26,7 @@ service = Service(
         UserChanged: handlers.add_user,
         UserDeleted: handlers.remove_user,
     },
+    announces=(MeetingLinkChanged, ConnectionChanged),
     tombstones={"appointments": handlers.forget_appointment},
     jobs=jobs.jobs,
 )

@@ -11,15 +11,20 @@ from shared.ids import new_id
 HOUR = timedelta(hours=1)
 
 
-async def a_class(world, size, **said):
+async def a_class(world, size, start=None):
     """So many appointments of one class session."""
-    session = new_id()
-    return [
-        await world.book(
-            session=session, shared=True, personal=Personal(title=f"Client {n}"), **said
-        )
-        for n in range(size)
-    ]
+    first = await world.book(shared=True, start=start)
+    return [first, *[await joining(world, first, title=f"Client {n}") for n in range(1, size)]]
+
+
+async def joining(world, first, *, title="Another client"):
+    """One more appointment of the session."""
+    return await world.book(
+        session=first.session,
+        start=first.start_time,
+        shared=True,
+        personal=Personal(title=title),
+    )
 
 
 async def links(world):
@@ -68,7 +73,7 @@ async def test_04_the_second_booking_of_a_session_shares_its_link_also_when_it_i
     """One wish, however many come before it is worked on, or after."""
     first, second = await a_class(world, 2)
     await world.work()
-    third = await world.book(session=first.session, shared=True)
+    third = await joining(world, first)
     await world.work()
 
     assert await world.writes() == {"C": 1}
@@ -146,7 +151,7 @@ async def test_11_a_session_that_becomes_shared_keeps_its_link(world):
     await world.work()
     link = (await world.shown(first)).join_url
 
-    second = await world.book(session=first.session, shared=True)
+    second = await joining(world, first)
     await world.work()
 
     assert await links(world) == {link}

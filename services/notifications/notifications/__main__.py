@@ -13,6 +13,8 @@ from hoop_events import (
     ContactDeleted,
     LocationChanged,
     LocationDeleted,
+    NotificationFailed,
+    NotificationSent,
     UserChanged,
     UserDeleted,
 )
@@ -46,6 +48,7 @@ service = Service(
         UserChanged: handlers.note_user,
         UserDeleted: handlers.forget_user,
     },
+    announces=(NotificationSent, NotificationFailed),
     tombstones={
         "appointments": handlers.forget_appointment,
         "calendars": handlers.forget_place("calendar"),

@@ -7,6 +7,9 @@ from hoop_events import (
     AppointmentUpdated,
     CalendarChanged,
     CalendarDeleted,
+    CalendarPushFailed,
+    ConnectionChanged,
+    ExternalBusyChanged,
 )
 from shared.service import Service, main
 from sync_google import api, handlers, jobs
@@ -24,6 +27,7 @@ service = Service(
         CalendarChanged: handlers.follow_calendar,
         CalendarDeleted: handlers.forget_calendar,
     },
+    announces=(ExternalBusyChanged, CalendarPushFailed, ConnectionChanged),
     tombstones={"appointments": handlers.forget_appointment},
     jobs=jobs.jobs,
 )

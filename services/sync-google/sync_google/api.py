@@ -1,7 +1,7 @@
 """Speaks HTTP: connect a Google calendar to one of ours, change or end the connection."""
 
 from hoop_events import Id
-from shared.connections import ConnectCalendar, Identity, Integration, Reconfigure
+from shared.connections import ConnectCalendar, Connection, Identity, Integration, Reconfigure
 from shared.errors import LocationForbidden, NotFound, invalid
 from shared.http import Call
 from shared.service import Runtime
@@ -34,6 +34,12 @@ async def check_calendar(call: Call, calendar_id: str) -> None:
         raise invalid("userId", "not_a_member", "must be a member of the calendar")
 
 
+async def check_member(call: Call, connection: Connection) -> None:
+    """Refuse to let the events block somebody who is no member of the calendar."""
+    if call.body.user_id is not None:
+        await check_calendar(call, connection.owner_id)
+
+
 INTEGRATION = Integration(
     name="google",
     owner_kind="calendar",
@@ -42,6 +48,7 @@ INTEGRATION = Integration(
     check_owner=check_calendar,
     connect=ConnectCalendar,
     reconfigure=ReconfigureGoogle,
+    check_change=check_member,
     then=handlers.follow_connection,
     revokes=True,
 )

@@ -66,6 +66,17 @@ class World:
 
     at = staticmethod(at)
 
+    async def fresh(self) -> "World":
+        """The same world without anything in it, for another account."""
+        await self.google("POST reset", {"all": True})
+        await self.runtime.db.execute(
+            """
+            TRUNCATE connection, credential, oauth_state, calendar, appointment, work, external,
+                     gate, feed, foreign_event, busy_week, push_failure, outbox
+            """
+        )
+        return World(self.runtime, self.sim, self.offset_file)
+
     # ---- ours
 
     async def calendar(self, *, members: Sequence[str] | None = None) -> str:

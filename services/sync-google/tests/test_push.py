@@ -71,6 +71,28 @@ async def test_a_lost_answer_to_a_change_is_harmless(world, calendar, method) ->
     assert await starts(world) == (["2027-03-01T14:00:00Z"] if method == "PATCH" else [])
 
 
+async def test_google_contradicts_itself_for_a_while(world, calendar) -> None:
+    """It refuses the id as taken and does not show the event yet: patience, not a second event."""
+    await world.fault("drop-after-commit", method="POST", path="/events$", times=1)
+    await world.fault("status:404", method="GET", path="/events/", times=3)
+    appointment = await world.book(calendar)
+    for _ in range(5):
+        await world.push()
+        await world.wait()
+    assert [event["id"] for event in await world.events()] == [f"{appointment}1"]
+    assert "POST 200" not in (await world.writes())[1:]
+
+
+async def test_an_id_that_is_spent_and_forgotten_is_not_insisted_on(world, calendar) -> None:
+    """Taken for ever, and shown to nobody: after half a minute the next generation is made."""
+    await world.fault("status:409", method="POST", path="/events$", times=7)
+    appointment = await world.book(calendar)
+    for _ in range(8):
+        await world.push()
+        await world.wait()
+    assert [event["id"] for event in await world.events()] == [f"{appointment}2"]
+
+
 async def test_google_hangs_while_the_appointment_is_cancelled(
     world, calendar, monkeypatch
 ) -> None:
@@ -137,10 +159,9 @@ async def test_a_stale_worker_writes_nothing(world, calendar) -> None:
     """Whose lease ran out before his call does not make it."""
     await world.book(calendar)
     worker = Worker(store.KIND, world.runtime.db, world.runtime, job.push_event)
-    claimed = await worker._claim()
-    assert claimed is not None
+    [claimed] = await worker._claim(1)
     await world.runtime.db.execute("UPDATE work SET lease_until = '2000-01-01'")
-    outcome = await job.push_event(world.runtime, claimed[1])
+    outcome = await job.push_event(world.runtime, claimed)
     assert outcome.reason == "the lease has run out"
     assert await world.writes() == []
 

@@ -148,6 +148,19 @@ async def test_only_calendars_and_members_of_the_account_can_be_connected(office
     assert [d["path"] for d in answer.body["details"]] == ["userId"]
 
 
+async def test_changing_whom_it_blocks_over_http(office: Any) -> None:
+    """A member may be named, or nobody again; whoever is none is refused."""
+    connection_id = await office.connect()
+    path = f"/integrations/google/{connection_id}"
+    for user_id in (office.tenant.user_ids[0], None):
+        answer = await office.ask("PUT", path, {"userId": user_id})
+        assert (answer.status, answer.body["connection"]["settings"]["userId"]) == (200, user_id)
+    answer = await office.ask("PUT", path, {"userId": office.tenant.user_ids[1]})
+    assert (answer.status, [d["path"] for d in answer.body["details"]]) == (422, ["userId"])
+    unknown = await office.ask("PUT", f"/integrations/google/{new_id()}", {"userId": None})
+    assert (unknown.status, unknown.body["code"]) == (404, "not_found")
+
+
 async def test_disconnecting_over_http_is_final(office: Any) -> None:
     """It answers `disconnected`, again and again, and the grant is given back to Google once."""
     connection_id = await office.connect()

@@ -99,8 +99,8 @@ class Database:
         return event
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """All or nothing; whoever waits for news is woken after the commit."""
+    async def transaction(self, *, wakes: bool = True) -> AsyncIterator[Connection]:
+        """All or nothing; whoever waits for news is woken after the commit, unless there is none."""
         try:
             async with self.pool.acquire(timeout=5) as connection, connection.transaction():
                 yield connection
@@ -110,7 +110,8 @@ class Database:
             ):  # not its subclasses: those are bugs
                 raise ConnectionResetError(str(error)) from error
             raise
-        self.woken()
+        if wakes:
+            self.woken()
 
     def woken(self) -> None:
         """Wake the relay and the jobs of this process."""

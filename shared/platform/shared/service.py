@@ -19,7 +19,7 @@ from shared.config import Settings
 from shared.db import UNAVAILABLE, Database, migrate
 from shared.http import Route, application
 from shared.kafka import Group, Handler, Subscriptions, Tables, Tombstone, ensure_topics
-from shared.outbox import Relay
+from shared.relay import Relay
 from shared.secrets import Cipher
 from shared.telemetry import log
 
@@ -41,6 +41,7 @@ class Service:
     routes: Sequence[Route] = ()
     subscriptions: Mapping[type[Event], Handler] = field(default_factory=dict)
     tombstones: Mapping[str, Tombstone] = field(default_factory=dict)
+    announces: Sequence[type[Event]] = ()
     jobs: Callable[["Runtime"], Sequence[Part]] = lambda _: ()
     commands: Mapping[str, Command] = field(default_factory=dict)
 
@@ -240,4 +241,5 @@ def main(service: Service) -> None:
     elif command == "prepare":
         sys.exit(asyncio.run(_prepare(settings, service.package)))
     else:
+        telemetry.enter(service.name)
         sys.exit(asyncio.run(service.commands[command](settings, sys.argv[2:])))

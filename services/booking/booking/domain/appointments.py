@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from booking.domain.calendars import PROVIDERS, place_of
-from booking.domain.placing import Basis, Place, Session, Wanted, meeting_for, place
+from booking.domain.placing import Basis, Place, Session, Wanted, meeting_for, named_host, place
 from hoop_events import (
     Appointment,
     AppointmentCreated,
@@ -120,7 +120,7 @@ def book(
         date_updated=now,
     )
     if not blank.occupies:
-        host = patch.host or calendar.hosts[0]
+        host = named_host(calendar, patch.host)
         return _conclude(None, _placed(blank, basis, Place((host,), 0, None), patch), basis, patch)
     wanted = Wanted(start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
     found = place(basis, wanted, leaving=None, now=now)
@@ -137,6 +137,8 @@ def change(
     before: Appointment, basis: Basis, patch: Patch, *, session_id: str, now: datetime
 ) -> Decision | None:
     """Apply a patch; None when nothing changes. `basis` is of the calendar it will stand in."""
+    if patch.host not in (None, *before.hosts):
+        named_host(basis.calendar, patch.host)
     after = _edited(before, patch)
     moves = _moves(before, after, patch)
     if (

@@ -117,6 +117,13 @@ def _seats(basis: Basis) -> dict[tuple[str, int], Seats]:
     }
 
 
+def named_host(calendar: Calendar, host: str | None) -> str:
+    """Who hosts what takes no time: the member that was named, else the first; a stranger never."""
+    if host is not None and host not in calendar.hosts:
+        raise refusal("not_a_member", calendar)
+    return host or calendar.hosts[0]
+
+
 def refusal(reason: str, calendar: Calendar) -> Refused:
     """The engine's reason as the refusal that clients of this API know."""
     if reason == "inactive":

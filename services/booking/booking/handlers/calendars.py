@@ -9,8 +9,9 @@ from booking.store import calendars as store
 from hoop_events import Calendar as CalendarState
 from hoop_events import CalendarChanged, CalendarDeleted, Gone
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, invalid
 from shared.outbox import announce
+from shared.slots import Rules
 
 
 async def create_calendar(
@@ -34,6 +35,7 @@ async def create_calendar(
         version=1,
         sequence=1,
     )
+    _checked(calendar)
     await store.insert_calendar(db, calendar)
     await announce(db, changed(calendar), now=now)
     return calendar
@@ -56,6 +58,7 @@ async def update_calendar(
         version=before.version + 1,
         sequence=before.sequence + 1,
     )
+    _checked(after)
     await store.save_calendar(db, after)
     await announce(db, changed(after), now=now)
     return after
@@ -72,6 +75,14 @@ async def delete_calendar(
     await store.delete_calendar(db, after)
     gone = Gone(id=calendar_id, sequence=after.sequence)
     await announce(db, CalendarDeleted(account_id=account_id, state=gone), now=now)
+
+
+def _checked(calendar: Calendar) -> None:
+    """The engine's word on the whole: what it cannot compute with is refused."""
+    try:
+        Rules.from_calendar({**calendar.settings, "id": calendar.id}, calendar.time_zone)
+    except ValueError as error:
+        raise invalid("", "rules", str(error)) from None
 
 
 def changed(calendar: Calendar) -> CalendarChanged:

@@ -13,10 +13,10 @@ from meetings.domain import (
     LookLater,
     LookUp,
     NoAccess,
-    NotThere,
+    NotReached,
     Place,
     ProviderTrouble,
-    Rejected,
+    Refusal,
     Rest,
     Step,
     TooMany,
@@ -30,7 +30,7 @@ from meetings.domain import (
     release_after,
     shown,
 )
-from meetings.jobs.calls import Calls, OutOfTime, Spent, Superseded
+from meetings.jobs.calls import Calls, NotNow, Spent, Superseded
 from shared.connections import NotConnected, ProviderDown
 from shared.db import Connection
 from shared.service import Runtime
@@ -39,6 +39,11 @@ from shared.work import Claimed, Done, Failed, Later, Outcome
 WORKING_SECONDS = 25.0
 """After these no call is begun: the last one may take 10 s, and a wish is leased for 45."""
 WORTH_SAYING = timedelta(minutes=1)
+
+
+class Unverifiable(Refusal):
+    """The provider makes meetings whose links lead elsewhere; one such was enough."""
+
 
 Record = Callable[[Connection], Awaitable[None]]
 
@@ -116,7 +121,7 @@ class Attempt:
             await calls.edit(step.made)
         elif isinstance(step, Create):
             if self.created:
-                raise Rejected("unverifiable_link")
+                raise Unverifiable("what was made had no link that leads to the provider")
             self.created = True
             await calls.create(step.generation)
 
@@ -125,14 +130,15 @@ class Attempt:
         world = await self._world()
         if isinstance(trouble, Superseded):
             return Done()
-        if isinstance(trouble, OutOfTime):
-            return Later(str(trouble), at=await self._database_time(timedelta()))
+        if isinstance(trouble, NotNow):
+            at = await self._database_time(trouble.wait)
+            return Later(str(trouble), at=at, record=self._showing(world))
         if isinstance(trouble, Spent) or (isinstance(trouble, TooMany) and trouble.daily):
             return await self._tomorrow(trouble, world)
         if isinstance(trouble, TooMany):
             return await self._when_told(trouble, world)
-        if isinstance(trouble, (Rejected, NotThere)):
-            reason = "unverifiable_link" if str(trouble) == "unverifiable_link" else "rejected"
+        if isinstance(trouble, Refusal) and not isinstance(trouble, NotReached):
+            reason = "unverifiable_link" if isinstance(trouble, Unverifiable) else "rejected"
             return Failed(str(trouble), self._showing(world, failed(self.place.provider, reason)))
         down = pending(self.place.provider, "provider_down")
         return Later(str(trouble), gate=True, record=self._showing(world, down))
@@ -154,7 +160,7 @@ class Attempt:
 
     async def _when_told(self, trouble: TooMany, world: World) -> Outcome:
         """A limit per second, or another of the account's: nothing else of this user is tried."""
-        if trouble.wait is None:
+        if not trouble.wait:
             return Later(str(trouble), gate=True)
         at, record = await self._database_time(trouble.wait), None
         if trouble.wait >= WORTH_SAYING:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from meetings.domain import (
     NotThere,
     Place,
     Refusal,
+    Rejected,
     ScopeLost,
     TokenRejected,
     Wanted,
@@ -36,6 +38,8 @@ from shared.work import Claimed
 
 T = TypeVar("T")
 
+REFUSED_DROP = timedelta(hours=1)
+
 ADAPTERS: Mapping[str, Callable[[ClientSession, Settings, Clock], Adapter]] = {"zoom": Zoom}
 OAUTH: Mapping[str, Callable[[Settings], OAuthProvider]] = {"zoom": oauth}
 
@@ -44,8 +48,12 @@ class Spent(Refusal):
     """The day's calls are used up; this one was not made."""
 
 
-class OutOfTime(Refusal):
-    """Too little is left of the lease to make another call safely; it was not made."""
+class NotNow(Refusal):
+    """To be gone on with after `wait`, and nothing of it is anybody's fault."""
+
+    def __init__(self, text: str, *, wait: timedelta) -> None:
+        super().__init__(text)
+        self.wait = wait
 
 
 class Superseded(Refusal):
@@ -109,8 +117,12 @@ class Calls:
 
     async def drop(self, made: Made) -> None:
         """Delete it; that it is not there is what we want."""
-        with suppress(NotThere):
-            await self._ask(partial(self._delete, made))
+        try:
+            with suppress(NotThere):
+                await self._ask(partial(self._delete, made))
+        except Rejected as no:
+            # A meeting that is running, say. It may be dropped later, and is not to be forgotten.
+            raise NotNow(str(no), wait=REFUSED_DROP) from no
         await store.mark_gone(self.runtime.db, self.place, made.generation)
 
     async def _delete(self, made: Made, token: str) -> None:
@@ -175,7 +187,7 @@ class Calls:
 
     def _check_time(self) -> None:
         if asyncio.get_running_loop().time() > self.until:
-            raise OutOfTime("the lease is too short for another call")
+            raise NotNow("the lease is too short for another call", wait=timedelta())
 
     async def _ask(self, call: Callable[[str], Awaitable[T]]) -> T:
         """Call with a token; a permission that is gone for good is its owner's to give again."""

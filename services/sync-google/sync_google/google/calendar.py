@@ -76,7 +76,7 @@ class Google:
             said = await self._ask("POST", _events(calendar), token, query=QUIETLY, body=body)
         except Missing as missing:
             raise AccessLost(str(missing), reason=CALENDAR_MISSING) from None
-        return event(said)
+        return event(said, event_id)
 
     async def change(
         self,
@@ -99,7 +99,7 @@ class Google:
             said = await self._ask("PATCH", path, token, query=QUIETLY, body=body, etag=etag)
         except AccessLost as lost:
             raise _of_one_event(lost) from None
-        return event(said)
+        return event(said, event_id)
 
     async def remove(self, token: str, calendar: str, event_id: str, *, etag: str) -> None:
         """Delete it, if it is still as we knew it; else `Changed` or `Missing`."""
@@ -111,7 +111,7 @@ class Google:
 
     async def find(self, token: str, calendar: str, event_id: str) -> Event:
         """The event, deleted ones included as long as Google knows them; else `Missing`."""
-        return event(await self._ask("GET", _one(calendar, event_id), token))
+        return event(await self._ask("GET", _one(calendar, event_id), token), event_id)
 
     async def page(
         self,

@@ -68,9 +68,11 @@ def data_of(said: bytes) -> Any:
         return None
 
 
-def event(said: Any) -> Event:
-    """An event of ours. One without an etag could not be written safely: no answer at all."""
-    if not isinstance(said, dict) or not isinstance(said.get("etag"), str):
+def event(said: Any, event_id: str) -> Event:
+    """The event that was asked for. Without an etag it could not be written safely: no answer."""
+    if not isinstance(said, dict) or said.get("id") != event_id:
+        raise NoAnswer("google sent something else than the event")
+    if not isinstance(said.get("etag"), str):
         raise NoAnswer("google sent an event without an etag")
     return Event(said["etag"], said.get("status") == "cancelled", _marks(said), said)
 

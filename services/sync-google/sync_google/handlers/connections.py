@@ -6,6 +6,7 @@ from hoop_events import CalendarChanged, CalendarDeleted
 from shared.connections import Connection as Connected
 from shared.db import Connection
 from shared.errors import invalid
+from shared.ids import is_id
 from shared.work import Wish, open_gate, want
 from sync_google import store
 from sync_google.domain import blocked_user
@@ -19,7 +20,8 @@ async def follow_calendar(db: Connection, event: CalendarChanged) -> None:
     state = event.state
     members = state.settings.get("teamMembers")
     listed = members if isinstance(members, list) else []
-    ids = [str(member["userId"]) for member in listed if isinstance(member, dict)]
+    named_ids = (str(member.get("userId")) for member in listed if isinstance(member, dict))
+    ids = [user_id for user_id in named_ids if is_id(user_id)]
     await store.hold_off_connecting(db)
     await store.keep_calendar(
         db, store.Calendar(event.account_id, state.id, state.location_id, ids)

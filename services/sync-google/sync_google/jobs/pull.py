@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from shared.connections import NotConnected, ProviderDown
 from shared.db import UNAVAILABLE
 from shared.failpoints import fp
-from shared.outbox import pause
 from shared.service import Runtime
 from shared.telemetry import log, span
+from shared.waiting import pause
 from sync_google import handlers, store
 from sync_google.domain import (
     Item,

@@ -18,6 +18,7 @@ from sync_google.domain import (
     Insert,
     Made,
     Missing,
+    NoAnswer,
     QuotaSpent,
     Rejected,
     Remove,
@@ -34,6 +35,8 @@ from sync_google.google import APPOINTMENT, CONNECTION, GENERATION, Event
 from sync_google.jobs.access import Access
 
 MOST_STEPS = 12
+PATIENT_ATTEMPTS = 7
+"""With the growing waits between them, half a minute."""
 PARKED = timedelta(hours=1)
 Known = Trouble | NotConnected | ProviderDown
 Record = Callable[[Connection], Awaitable[None]]
@@ -147,6 +150,7 @@ class Attempt:
         try:
             found = await self._find(calendar, name)
         except Missing:
+            self._check_patience()
             await self._record(generation, self._gone(generation))
             return
         if found.cancelled or found.marks.get(APPOINTMENT) != self.appointment_id:
@@ -213,10 +217,17 @@ class Attempt:
         try:
             found = await self._find(made.remote_calendar, made.event_id)
         except Missing:
-            if made.state == "intended" and made.age < SETTLE:
+            if made.state == "live":
+                self._check_patience()
+            elif made.age < SETTLE:
                 raise Unsettled("a lost call may still come true", SETTLE - made.age) from None
             return None
         return None if found.cancelled else found.etag
+
+    def _check_patience(self) -> None:
+        """Google says that it exists, and does not show it: some time it knows which is true."""
+        if self.mine.attempts < PATIENT_ATTEMPTS:
+            raise NoAnswer("google contradicts itself about an event")
 
     async def _find(self, calendar: str, name: str) -> Event:
         return await self._ask(lambda google, token: google.find(token, calendar, name))

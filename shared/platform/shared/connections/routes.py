@@ -33,6 +33,10 @@ async def _nothing(_: Db, __: Connection, ___: datetime) -> None:
     """Nothing else belongs to the change."""
 
 
+async def _anything(_: Call, __: Connection) -> None:
+    """Every change is possible."""
+
+
 @dataclass(frozen=True)
 class Integration:
     """All that differs between two providers' routes."""
@@ -46,6 +50,8 @@ class Integration:
     """Refuses an owner (`userId`, `calendarId`) that the account does not have."""
     connect: type[Connect] = ConnectUser
     reconfigure: type[Reconfigure] = Reconfigure
+    check_change: Callable[[Call, Connection], Awaitable[None]] = _anything
+    """Refuses settings that name what the account does not have."""
     then: Then = _nothing
     """What else belongs to the transaction in which a connection was connected, changed or ended."""
     revokes: bool = False
@@ -145,6 +151,9 @@ class Integration:
         wanted = call.body.model_dump(
             mode="json", by_alias=True, exclude_unset=True, exclude={"waiting_for_admin"}
         )
+        async with call.runtime.db.transaction() as db:
+            asked_of = await self._find(db, call)
+        await self.check_change(call, asked_of)
         async with call.runtime.db.transaction() as db:
             before = await self._find(db, call)
             if before.status == "disconnected":

@@ -13,6 +13,7 @@ LARGEST_REQUEST = 1_048_576 - 1_024
 here, before it is sent, so that it takes no other record with it."""
 
 STOP_SECONDS = 4.0
+METADATA_SECONDS = 30
 _REQUEST_SECONDS = 15
 _REBALANCE_SECONDS = 10
 
@@ -50,7 +51,7 @@ def consumer(bootstrap: str, *, group: str | None) -> AIOKafkaConsumer:
         max_poll_interval_ms=300_000,
         request_timeout_ms=_REQUEST_SECONDS * 1000,
         retry_backoff_ms=50,
-        metadata_max_age_ms=30_000,
+        metadata_max_age_ms=METADATA_SECONDS * 1000,
     )
 
 

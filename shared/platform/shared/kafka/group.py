@@ -45,7 +45,7 @@ class Group:
         self._behind: dict[TopicPartition, tuple[int, float]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self.joined = asyncio.Event()
-        """Set while this member has its part of the partitions, which may be none."""
+        """Set once it has its part of the partitions, which may be none, and knows where to go on."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume; a lost broker or database is waited for, with a new client each time."""
@@ -70,8 +70,10 @@ class Group:
                 await consumer.start()
                 await member.joined.wait()
             self._consumer = consumer
+            self.joined.set()
             await self._poll(consumer, member, stop)
         finally:
+            self.joined.clear()
             self._consumer = None
             await member.leave()
             await clients.dispose(consumer)
@@ -84,6 +86,8 @@ class Group:
             for partition, records in (await consumer.getmany(timeout_ms=100)).items():
                 await member.take(partition, records)
             member.hold_back()
+            if member.settled:
+                self.joined.set()
             if commit.due():
                 await self._commit(consumer, member)
             if watch.due():

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from shared.db import Database
 from shared.kafka.batch import Batches, Record
 from shared.kafka.runner import Runner
+from shared.telemetry import log
 
 GRACE_SECONDS = 5.0
 """How long a batch at hand may take to end when its partition is taken away."""
@@ -23,7 +24,7 @@ class Member(ConsumerRebalanceListener):
         self._consumer = consumer
         self._database = database
         self._batches = batches
-        self._leaving = False
+        self._assigned = self._leaving = False
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin with these. They are paused until their runner knows its place."""
@@ -35,6 +36,7 @@ class Member(ConsumerRebalanceListener):
             runner = Runner(partition, self._consumer, self._database, self._batches)
             self.runners[partition] = runner
             self._tasks[partition] = loop.create_task(runner.run())  # `check` sees it fail
+        self._assigned = True
         self.joined.set()
 
     async def on_partitions_revoked(self, _: Iterable[TopicPartition]) -> None:
@@ -49,17 +51,26 @@ class Member(ConsumerRebalanceListener):
     async def end(self) -> None:
         """End all runners and forget them."""
         await self.drain()
-        self._tasks, self.runners = {}, {}
+        self._assigned, self._tasks, self.runners = False, {}, {}
 
     async def drain(self) -> None:
         """Let each runner finish its batch. One that takes too long is rolled back and comes again."""
         for runner in self.runners.values():
             runner.end()
-        if tasks := list(self._tasks.values()):
+        tasks = list(self._tasks.values())
+        if tasks:
             _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()):
+                log.warning("runner ended", error=repr(error))
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has its part of the partitions, and every runner its place."""
+        return self._assigned and all(runner.place is not None for runner in self.runners.values())
 
     def check(self) -> None:
         """Raise what a runner died of."""

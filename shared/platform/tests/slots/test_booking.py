@@ -1,39 +1,21 @@
-"""Who may book what: buffers, seats, limits, members, and the reason for each no."""
-
-from datetime import date
+"""Who may book what: buffers, limits, members, and the reason for each no."""
 
 import pytest
 
-from shared.slots import Busy, Leaving, Rules, Seats, free_slots, free_starts, may_book
-from shared.slots.zones import DAY, HOUR, MINUTE, day_number
-
-TODAY = date(2027, 6, 1)
-MIDNIGHT = day_number(TODAY) * DAY
-NINE, TEN, ELEVEN, NOON = (MIDNIGHT + hour * HOUR for hour in (9, 10, 11, 12))
-ALL_WEEK = [
-    {
-        "daysOfTheWeek": [0, 1, 2, 3, 4, 5, 6],
-        "hours": [{"openHour": 9, "openMinute": 0, "closeHour": 12, "closeMinute": 0}],
-    }
-]
-
-
-def calendar(*members, kind="round_robin", **fields):
-    """An hour each, on the hour, from nine to twelve."""
-    team = [{"userId": m} if isinstance(m, str) else m for m in members]
-    document = {"id": "cal", "calendarType": kind, "teamMembers": team, "openHours": ALL_WEEK}
-    return Rules.from_calendar(document | {"slotDuration": 60, "slotInterval": 60} | fields, "UTC")
-
-
-def ask(rules, start, *, hours=1, now=MIDNIGHT, busy=None, **more):
-    return may_book(rules, start, start + round(hours * HOUR), busy=busy or {}, now=now, **more)
-
-
-def starts(rules, *, busy=None, now=MIDNIGHT, **more):
-    """The hours of the day that are offered."""
-    window = (MIDNIGHT, MIDNIGHT + DAY)
-    found = free_starts(rules, busy=busy or {}, window=window, now=now, **more)
-    return [(start - MIDNIGHT) / HOUR for start in found]
+from shared.slots import Busy, Leaving, Rules, Seats, free_slots, free_starts
+from shared.slots.zones import DAY, HOUR, MINUTE
+from tests.slots.asking import (
+    ALL_WEEK,
+    ELEVEN,
+    MIDNIGHT,
+    NINE,
+    NOON,
+    TEN,
+    TODAY,
+    ask,
+    calendar,
+    starts,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,74 +74,6 @@ def test_the_buffers_of_what_comes_after_count_as_well():
     assert starts(calendar("ada", slotBuffer=61, openHours=ALL_WEEK), busy=later) == []
 
 
-def test_a_session_sells_its_seats_at_its_own_start_only():
-    """The teacher is busy with that very class; other starts stay closed, the last seat closes it."""
-    rules = calendar("ada", kind="class_booking", appoinmentPerSlot=10, slotInterval=30)
-    busy = {"ada": Busy.of([(TEN, ELEVEN)])}
-
-    nine_taken = {"seats": {("ada", TEN): Seats(ELEVEN, 9)}, "busy": busy}
-    ten_taken = {"seats": {("ada", TEN): Seats(ELEVEN, 10)}, "busy": busy}
-
-    assert starts(rules, **nine_taken) == [9, 10, 11]
-    assert starts(rules, **ten_taken) == [9, 11]
-    assert ask(rules, TEN, **ten_taken).reason == "full"
-
-
-def test_a_calendar_without_members_sells_seats_as_well():
-    """It is its own host: its session is in its own books."""
-    rules = calendar(kind="event", appoinmentPerSlot=2)
-    taken = {"busy": {"cal": Busy.of([(TEN, ELEVEN)])}, "seats": {("cal", TEN): Seats(ELEVEN, 1)}}
-
-    assert starts(rules, **taken) == [9, 10, 11]
-    assert ask(rules, TEN, **taken).hosts == ("cal",)
-
-
-def test_seats_left_are_those_of_all_who_can_take_it():
-    """One class begun, one teacher free: the seats of both."""
-    rules = calendar("ada", "bob", kind="class_booking", appoinmentPerSlot=5)
-    seats, busy = {("ada", TEN): Seats(ELEVEN, 2)}, {"ada": Busy.of([(TEN, ELEVEN)])}
-
-    slots = free_slots(rules, busy=busy, seats=seats, window=(TEN, ELEVEN), now=MIDNIGHT)
-
-    assert [(slot.end, slot.hosts, slot.seats_left) for slot in slots] == [
-        (ELEVEN, ("ada", "bob"), 8)
-    ]
-
-
-def test_a_foreign_event_on_a_class_closes_it_even_at_the_same_time():
-    """Of two equal busy times only one is the class itself."""
-    rules = calendar("ada", appoinmentPerSlot=5)
-    seats = {("ada", TEN): Seats(ELEVEN, 1)}
-
-    for foreign in [(TEN, ELEVEN), (NINE, TEN + 1), (ELEVEN - 1, NOON)]:
-        lesson = [(TEN, ELEVEN)]
-        for busy in ({"ada": [*lesson, foreign]}, {"ada": lesson, "cal": [foreign]}):
-            taken = {owner: Busy.of(rows) for owner, rows in busy.items()}
-            assert 10 not in starts(rules, busy=taken, seats=seats)
-            assert ask(rules, TEN, busy=taken, seats=seats).reason == "busy"
-
-
-def test_new_buffers_do_not_close_sessions_that_have_begun_to_fill():
-    """Who joins takes a seat, not time."""
-    rules = calendar("ada", appoinmentPerSlot=5, slotBuffer=30, preBuffer=30)
-    busy = {"ada": Busy.of([(NINE, TEN), (TEN, ELEVEN)])}
-    seats = {("ada", NINE): Seats(TEN, 1), ("ada", TEN): Seats(ELEVEN, 1)}
-
-    assert starts(rules, busy=busy, seats=seats) == [9, 10]
-
-
-def test_a_class_fills_its_open_session_first():
-    """One room, one link; a round robin with seats spreads instead."""
-    seats, busy = {("bob", TEN): Seats(ELEVEN, 1)}, {"bob": Busy.of([(TEN, ELEVEN)])}
-    asked = {"seats": seats, "busy": busy}
-
-    lessons = calendar("ada", "bob", kind="class_booking", appoinmentPerSlot=5)
-    rounds = calendar("ada", "bob", appoinmentPerSlot=5)
-
-    assert ask(lessons, TEN, **asked).hosts == ("bob", "ada")
-    assert ask(rounds, TEN, **asked).hosts == ("ada", "bob")
-
-
 def test_round_robin_tries_the_highest_priority_first():
     """Ties by user id."""
     team = [{"userId": "cyd"}, {"userId": "bob"}, {"userId": "ada", "priority": 0}]
@@ -205,21 +119,6 @@ def test_a_collective_uses_the_grid_of_the_primary_and_the_hours_of_all():
     assert starts(hourly) == [10]
     assert ask(hourly, NINE + HOUR // 2).reason == "not_on_grid"
     assert ask(hourly, NINE).reason == "closed"
-
-
-def test_a_collective_session_is_joined_by_all_or_by_nobody():
-    """A member who came later and is not in the session keeps it closed."""
-    rules = calendar("ada", "bob", kind="collective", appoinmentPerSlot=3)
-    both = {host: Busy.of([(TEN, ELEVEN)]) for host in ("ada", "bob")}
-    seats = {(host, TEN): Seats(ELEVEN, 1) for host in both}
-
-    slots = free_slots(rules, busy=both, seats=seats, window=(TEN, TEN + 1), now=MIDNIGHT)
-
-    assert [slot.seats_left for slot in slots] == [2]
-    assert starts(rules, busy={"ada": both["ada"]}, seats={("ada", TEN): seats["ada", TEN]}) == [
-        9,
-        11,
-    ]
 
 
 def test_only_the_asked_members_count():
@@ -282,15 +181,6 @@ def test_an_empty_window_holds_no_start():
     assert free_starts(calendar("ada"), busy={}, window=(TEN, TEN), now=MIDNIGHT) == []
 
 
-def test_leaving_a_class_frees_one_seat_and_not_the_teacher():
-    """The others stay; the mover may come back, a full class has a seat again."""
-    rules = calendar("ada", kind="class_booking", appoinmentPerSlot=2, slotInterval=30)
-    taken = {"busy": {"ada": Busy.of([(TEN, ELEVEN)])}, "seats": {("ada", TEN): Seats(ELEVEN, 2)}}
-
-    assert starts(rules, **taken) == [9, 11]
-    assert starts(rules, leave_out=Leaving("cal", ["ada"], TEN, ELEVEN), **taken) == [9, 10, 11]
-
-
 def test_each_member_of_a_round_robin_has_a_grid_of_their_own():
     """A schedule of Ada's own on the half hour beside Bob on the hour: both are offered."""
     hours = [{"from": "09:30", "to": "12:30"}]
@@ -309,38 +199,6 @@ def test_each_member_of_a_round_robin_has_a_grid_of_their_own():
     assert ask(rules, TEN + MINUTE).reason == "not_on_grid"
 
 
-def test_sessions_at_other_times_do_not_matter():
-    """Nor do those that no longer are on the grid: their host is busy, that is all."""
-    rules = calendar("ada", appoinmentPerSlot=5)
-    half_past = TEN + HOUR // 2
-    seats = {("ada", half_past): Seats(half_past + HOUR, 1), ("ada", TEN + DAY): Seats(NOON, 1)}
-
-    busy = {"ada": Busy.of([(half_past, half_past + HOUR)])}
-
-    assert starts(rules, busy=busy, seats=seats) == [9]
-
-
-def test_a_session_shorter_than_the_present_duration_takes_nobody():
-    """The calendar's lessons have become longer; a longer session has room."""
-    rules, busy = calendar("ada", appoinmentPerSlot=5), {"ada": Busy.of([(TEN, ELEVEN - MINUTE)])}
-
-    short = {("ada", TEN): Seats(ELEVEN - MINUTE, 1)}
-    long = {("ada", TEN): Seats(ELEVEN + MINUTE, 1)}
-
-    assert starts(rules, busy=busy, seats=short) == [9, 11]
-    assert starts(rules, busy={"ada": Busy.of([(TEN, ELEVEN + MINUTE)])}, seats=long) == [9, 10]
-
-
-def test_seats_of_a_session_follow_the_rules_of_today():
-    """A full day, or hours that have been closed since, sell no more of them."""
-    rules = calendar("ada", appoinmentPerSlot=5, appoinmentPerDay=3)
-    taken = {"busy": {"ada": Busy.of([(TEN, ELEVEN)])}, "seats": {("ada", TEN): Seats(ELEVEN, 3)}}
-    closed = calendar("bob", "ada", appoinmentPerSlot=5, openHours=[])
-
-    assert starts(rules, day_counts={TODAY: 3}, **taken) == []
-    assert starts(closed, **taken) == []
-
-
 def test_the_first_and_the_last_instant_are_bookable():
     """Two hours' notice at seven: nine o'clock; one day ahead at nine: nine tomorrow."""
     seven = NINE - 2 * HOUR
@@ -351,15 +209,3 @@ def test_the_first_and_the_last_instant_are_bookable():
     assert ask(notice, NINE, now=seven + 1).reason == "notice"
     assert ask(horizon, NINE + DAY, now=NINE)
     assert ask(horizon, NINE + DAY, now=NINE - 1).reason == "horizon"
-
-
-def test_the_last_to_leave_a_session_frees_its_whole_time():
-    """Even if the session has become longer than the one who leaves."""
-    rules = calendar("ada", appoinmentPerSlot=5)
-    taken = {
-        "busy": {"ada": Busy.of([(TEN, ELEVEN + MINUTE)])},
-        "seats": {("ada", TEN): Seats(ELEVEN + MINUTE, 1)},
-    }
-
-    assert starts(rules, **taken) == [9, 10]
-    assert starts(rules, leave_out=Leaving("cal", ["ada"], TEN, ELEVEN), **taken) == [9, 10, 11]

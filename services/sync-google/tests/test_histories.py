@@ -1,0 +1,292 @@
+"""Any history, with whatever goes wrong in it, ends as a simple fold of it says."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hoop_events import AppointmentCreated, AppointmentUpdated
+
+HALF_HOUR = timedelta(minutes=30)
+SLOTS = st.integers(-40, 24 * 2 * 16)
+RELAXED = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+FREE = {
+    "transparent": {"transparency": "transparent"},
+    "place": {"eventType": "workingLocation"},
+    "declined": {
+        "attendees": [{"email": "x@example.com", "self": True, "responseStatus": "declined"}]
+    },
+}
+KINDS = ["plain", "tentative", "all-day", "series", *FREE]
+
+FOREIGN = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(KINDS), SLOTS, st.integers(0, 100)),
+    st.tuples(st.just("move"), st.integers(0, 9), SLOTS, st.integers(1, 100)),
+    st.tuples(st.just("free"), st.integers(0, 9)),
+    st.tuples(st.just("delete"), st.integers(0, 9)),
+    st.tuples(st.just("skip"), st.integers(0, 9), st.integers(0, 4)),
+    st.tuples(st.just("shorten"), st.integers(0, 9), st.integers(1, 4)),
+    st.tuples(st.just("expire")),
+    st.tuples(st.just("pages"), st.integers(1, 3)),
+    st.tuples(st.just("pull")),
+)
+
+
+class Foreign:
+    """Makes a history in Google, and keeps in mind what it should block."""
+
+    def __init__(self, world, zone: str) -> None:
+        self.world = world
+        self.zone = ZoneInfo(zone)
+        self.blocked: dict[str, list[tuple[datetime, datetime]]] = {}
+        self.kinds: dict[str, str] = {}
+
+    def some(self, number: int, *kinds: str) -> str | None:
+        known = [name for name, kind in self.kinds.items() if not kinds or kind in kinds]
+        return known[number % len(known)] if known else None
+
+    async def add(self, kind: str, slot: int, length: int) -> None:
+        start = self.world.at(slot / 2)
+        end = start + length * HALF_HOUR
+        fields = {"status": "tentative"} if kind == "tentative" else FREE.get(kind, {})
+        edges = {"start": {"dateTime": start.isoformat()}, "end": {"dateTime": end.isoformat()}}
+        blocked = [] if kind in FREE else [(start, end)]
+        if kind == "all-day":
+            first, after = start.date(), start.date() + timedelta(days=1 + length % 9)
+            edges = {"start": {"date": first.isoformat()}, "end": {"date": after.isoformat()}}
+            blocked = [(self.midnight(first), self.midnight(after))]
+        elif kind == "series":
+            edges = {
+                edge: {"dateTime": moment.isoformat(), "timeZone": "UTC"}
+                for edge, moment in (("start", start), ("end", end))
+            }
+            fields = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=5"]}
+            blocked = [(start + timedelta(days=n), end + timedelta(days=n)) for n in range(5)]
+        made = await self.world.foreign(slot / 2, **edges, **fields)
+        self.blocked[made], self.kinds[made] = blocked, kind
+
+    def midnight(self, day) -> datetime:
+        return datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
+
+    async def move(self, number: int, slot: int, length: int) -> None:
+        name = self.some(number, "plain", "tentative")
+        if name is None:
+            return
+        start, end = self.world.at(slot / 2), self.world.at((slot + length) / 2)
+        edges = {"start": {"dateTime": start.isoformat()}, "end": {"dateTime": end.isoformat()}}
+        await self.world.google(f"PATCH events/{name}", edges)
+        if self.blocked[name]:
+            self.blocked[name] = [(start, end)]
+
+    async def free(self, number: int) -> None:
+        if name := self.some(number, "plain", "tentative", "all-day", "series"):
+            await self.world.google(f"PATCH events/{name}", {"transparency": "transparent"})
+            if self.kinds[name] != "series":
+                self.blocked[name] = []
+            else:  # instances that were changed by themselves keep what they are: there are none
+                self.blocked[name] = []
+
+    async def delete(self, number: int) -> None:
+        if name := self.some(number):
+            await self.world.google(f"DELETE events/{name}")
+            del self.blocked[name], self.kinds[name]
+
+    async def skip(self, number: int, instance: int) -> None:
+        name = self.some(number, "series")
+        if name is None or len(self.blocked[name]) <= instance:
+            return
+        start, _ = self.blocked[name].pop(instance)
+        await self.world.google(f"DELETE events/{name}_{start:%Y%m%dT%H%M%SZ}")
+
+    async def shorten(self, number: int, count: int) -> None:
+        name = self.some(number, "series")
+        if name is None or not self.blocked[name]:
+            return
+        first = self.blocked[name][0][0]
+        if len(self.blocked[name]) < 5:  # one was skipped: the rule would count it
+            return
+        rule = {"recurrence": [f"RRULE:FREQ=DAILY;COUNT={count}"]}
+        await self.world.google(f"PATCH events/{name}", rule)
+        end = first + timedelta(days=count)
+        self.blocked[name] = [during for during in self.blocked[name] if during[0] < end]
+
+    async def expire(self) -> None:
+        await self.world.google("POST expire-sync-tokens", {})
+
+    async def pages(self, size: int) -> None:
+        await self.world.google("POST settings", {"page_size": size})
+
+    async def pull(self) -> None:
+        await self.world.pull()
+
+    def half_hours(self) -> set[datetime]:
+        return half_hours(during for every in self.blocked.values() for during in every)
+
+
+def half_hours(intervals) -> set[datetime]:
+    """The same time as the set of the half hours in it."""
+    return {
+        start + n * HALF_HOUR for start, end in intervals for n in range((end - start) // HALF_HOUR)
+    }
+
+
+@given(
+    history=st.lists(FOREIGN, max_size=14),
+    zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati"]),
+)
+@RELAXED
+async def test_busy_weeks_are_the_fold_of_all_foreign_events(world, history, zone) -> None:
+    """Whenever we looked, and whatever tokens died: the weeks as announced add up to what is there."""
+    there = await world.fresh()
+    await there.google("POST settings", {"time_zone": zone})
+    await there.connect(await there.calendar())
+    foreign = Foreign(there, zone)
+    for deed, *arguments in history:
+        await getattr(foreign, deed)(*arguments)
+    await there.pull()
+
+    busy = await there.busy()
+    assert half_hours(busy) == foreign.half_hours()
+    for week in {w["id"]: w for w in await there.announced("ExternalBusyChanged")}.values():
+        edges = [datetime.fromisoformat(i[e]) for i in week["intervals"] for e in ("start", "end")]
+        assert edges == sorted(set(edges))  # merged, in order, none of them empty
+        monday = datetime.strptime(week["week"] + "-1", "%G-W%V-%u").replace(tzinfo=UTC)
+        assert all(monday <= edge <= monday + timedelta(days=7) for edge in edges)
+
+
+OURS = st.one_of(
+    st.tuples(st.just("book"), st.integers(0, 40)),
+    st.tuples(st.just("move"), st.integers(0, 9), st.integers(0, 40)),
+    st.tuples(st.just("entitle"), st.integers(0, 9), st.sampled_from(["A", "B"])),
+    st.tuples(st.just("elsewhere"), st.integers(0, 9)),
+    st.tuples(st.just("cancel"), st.integers(0, 9)),
+    st.tuples(st.just("confirm"), st.integers(0, 9)),
+    st.tuples(st.just("repeat"), st.integers(0, 9)),
+    st.tuples(
+        st.just("fault"),
+        st.sampled_from(["POST", "PATCH", "DELETE"]),
+        st.sampled_from(["drop", "drop-after-commit", "commit-then-500", "status:503", "garbage"]),
+    ),
+    st.tuples(st.just("somebody_deletes"), st.integers(0, 9)),
+    st.tuples(st.just("somebody_moves"), st.integers(0, 9)),
+    st.tuples(st.just("push")),
+    st.tuples(st.just("pull")),
+)
+
+
+class Ours:
+    """Makes a history of appointments in two calendars of one person."""
+
+    def __init__(self, world, calendars: list[str]) -> None:
+        self.world, self.calendars = world, calendars
+        self.told: list[tuple[str, object]] = []
+
+    def some(self, number: int) -> str | None:
+        known = list(self.world.states)
+        return known[number % len(known)] if known else None
+
+    async def book(self, hour: int) -> None:
+        await self.world.book(self.calendars[0], hour)
+
+    async def move(self, number: int, hour: int) -> None:
+        if name := self.some(number):
+            await self.world.move(name, hour)
+
+    async def entitle(self, number: int, title: str) -> None:
+        if name := self.some(number):
+            personal = self.world.states[name].personal.model_copy(update={"title": title})
+            await self.world.change(name, personal=personal)
+
+    async def elsewhere(self, number: int) -> None:
+        if name := self.some(number):
+            here = self.calendars.index(self.world.states[name].calendar_id)
+            await self.world.change(name, calendar_id=self.calendars[1 - here])
+
+    async def cancel(self, number: int) -> None:
+        if name := self.some(number):
+            self.told.append((name, self.world.states[name]))
+            await self.world.cancel(name)
+
+    async def confirm(self, number: int) -> None:
+        if name := self.some(number):
+            self.world._alter(name, occupies=True, appointment_status="confirmed")
+            await self.world.tell(AppointmentCreated, name)
+
+    async def repeat(self, number: int) -> None:
+        """The newest event once more, or an older one."""
+        if name := self.some(number):
+            await self.world.tell(AppointmentUpdated, name)
+        if self.told:
+            name, old = self.told[number % len(self.told)]
+            newest, self.world.states[name] = self.world.states[name], old
+            await self.world.tell(AppointmentUpdated, name)
+            self.world.states[name] = newest
+
+    async def fault(self, method: str, do: str) -> None:
+        await self.world.fault(do, method=method, path="/events", times=1)
+
+    async def somebody_deletes(self, number: int) -> None:
+        if events := await self.world.events():
+            event = events[number % len(events)]
+            await self.world.google(f"DELETE events/{event['id']}")
+
+    async def somebody_moves(self, number: int) -> None:
+        if events := await self.world.events():
+            event = events[number % len(events)]
+            edges = {
+                "start": {"dateTime": "2027-04-01T08:00:00Z"},
+                "end": {"dateTime": "2027-04-01T09:00:00Z"},
+            }
+            await self.world.google(f"PATCH events/{event['id']}", edges)
+
+    async def push(self) -> None:
+        await self.world.push()
+
+    async def pull(self) -> None:
+        await self.world.pull()
+
+    async def calm(self) -> None:
+        """No more faults; each appointment changes once more; everything waited for comes true."""
+        await self.world.google("POST reset", {"faults": True})
+        for name, state in list(self.world.states.items()):
+            if state.occupies:
+                personal = state.personal.model_copy(update={"title": "Last"})
+                await self.world.change(name, personal=personal)
+        for _ in range(4):
+            await self.world.runtime.db.execute(
+                "UPDATE external SET intent_at = intent_at - '31 s'::interval"
+            )
+            await self.world.wait()
+            await self.world.push()
+
+
+@given(history=st.lists(OURS, max_size=16))
+@RELAXED
+async def test_google_shows_the_fold_of_all_appointments(world, history) -> None:
+    """Exactly one event for each that occupies time, as it is now; none for any other."""
+    there = await world.fresh()
+    calendars = [await there.calendar(), await there.calendar()]
+    for calendar in calendars:
+        await there.connect(calendar)
+    ours = Ours(there, calendars)
+    for deed, *arguments in history:
+        await getattr(ours, deed)(*arguments)
+    await ours.calm()
+
+    shown = sorted(
+        (e["id"][:26], e["summary"], e["start"]["dateTime"]) for e in await there.events()
+    )
+    assert shown == sorted(
+        (name, state.personal.title, f"{state.start_time:%Y-%m-%dT%H:%M:%SZ}")
+        for name, state in there.states.items()
+        if state.occupies
+    )
+    assert {row["status"] for row in await there.work()} <= {"done"}
+    await there.pull()
+    assert await there.busy() == []

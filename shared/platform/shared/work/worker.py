@@ -1,0 +1,228 @@
+"""Workers: take due wishes, soonest first, one at a time per principal, and write down what came of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from shared import telemetry
+from shared.db import CONTENTION, UNAVAILABLE, Connection, Database, Row
+from shared.failpoints import fp
+from shared.ids import new_id
+from shared.telemetry import log, span
+from shared.waiting import pause, until_set
+from shared.work.wishes import Claimed, Done, Failed, Later, Outcome, Wish
+
+R = TypeVar("R")
+Perform = Callable[[R, Claimed], Awaitable[Outcome]]
+
+LEASE = timedelta(seconds=45)
+"""At least three times the longest call to a provider."""
+LONGEST_WAIT = timedelta(minutes=15)
+
+_ANY = "SELECT EXISTS (SELECT FROM ready_work WHERE kind = $1)"
+_CLAIM = """
+    WITH soonest AS (
+        SELECT DISTINCT ON (provider, principal) kind, subject, due_start
+          FROM ready_work WHERE kind = $1 ORDER BY provider, principal, due_start),
+    chosen AS (
+        SELECT kind, subject FROM work
+         WHERE (kind, subject) IN (SELECT kind, subject FROM soonest ORDER BY due_start LIMIT $4)
+           AND status = 'due' AND (lease_until IS NULL OR lease_until < statement_timestamp())
+           FOR UPDATE SKIP LOCKED)
+    UPDATE work AS w SET lease_token = $2, lease_until = clock_timestamp() + $3::interval,
+                         attempts = w.attempts + 1
+      FROM chosen WHERE w.kind = chosen.kind AND w.subject = chosen.subject
+    RETURNING w.*
+"""
+_CLOSE = """
+    UPDATE work
+       SET lease_token = NULL, lease_until = NULL, last_error = $4,
+           done_sequence = CASE WHEN $5 = 'due' THEN done_sequence ELSE $6 END,
+           attempts = CASE WHEN desired_sequence > $6 OR $5 = 'done' THEN 0 ELSE attempts END,
+           status = CASE WHEN desired_sequence > $6 THEN 'due' ELSE $5 END,
+           next_attempt_at = CASE WHEN desired_sequence > $6 THEN clock_timestamp()
+                ELSE greatest(coalesce($8, clock_timestamp()), clock_timestamp() + $7) END
+     WHERE kind = $1 AND subject = $2 AND lease_token = $3
+    RETURNING next_attempt_at
+"""
+
+
+class LeaseLost(Exception):
+    """Somebody else works on the wish by now; what we did is theirs to find and adopt."""
+
+
+class Worker(Generic[R]):
+    """Works on the wishes of one kind; `hands` of them at a time."""
+
+    def __init__(
+        self, kind: str, database: Database, runtime: R, perform: Perform[R], *, hands: int = 8
+    ) -> None:
+        self.kind = kind
+        self._database = database
+        self._runtime = runtime
+        self._perform = perform
+        self._hands = hands
+        self._wake = database.wakes(asyncio.Event())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop; then no wish is taken any more, and those at hand are finished."""
+        busy: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as hands:
+            patience = 0.05
+            while not stop.is_set():
+                self._wake.clear()
+                claimed = await self._look(self._hands - len(busy))
+                for mine in claimed:
+                    task = hands.create_task(self._pursue(mine))
+                    busy.add(task)
+                    task.add_done_callback(busy.discard)
+                    task.add_done_callback(lambda _: self._wake.set())
+                patience = 0.05 if claimed else min(patience * 2, 1.0)
+                await until_set(self._wake, patience)
+
+    async def _look(self, free: int) -> Sequence[Claimed]:
+        """Claim for the free hands; a short look first, since most commits bring no work."""
+        try:
+            if free and await self._database.fetchval(_ANY, self.kind):
+                return await self._claim(free)
+        except (*UNAVAILABLE, *CONTENTION) as error:
+            log.warning("worker waits for postgres", kind=self.kind, error=repr(error))
+        return ()
+
+    async def once(self) -> bool:
+        """Work on the most urgent wish; say whether there was one."""
+        claimed = await self._claim(1)
+        for mine in claimed:
+            await self._pursue(mine)
+        return bool(claimed)
+
+    async def _claim(self, most: int) -> Sequence[Claimed]:
+        """One claim at a time in a database, or two hands would take two wishes of one principal."""
+        async with self._database.transaction(wakes=False) as db:
+            await db.execute("SELECT pg_advisory_xact_lock(727002)")
+            rows = await db.fetch(_CLAIM, self.kind, new_id(), LEASE, most)
+        return [_claimed(row) for row in rows]
+
+    async def _pursue(self, mine: Claimed) -> None:
+        await fp(f"{self.kind}_claimed")
+        title = f"{self.kind} {mine.wish.provider}"
+        attributes = {"hoop.subject": mine.wish.subject, "hoop.attempt": mine.attempts}
+        with span(title, parent=mine.traceparent, attributes=attributes):
+            outcome = await self._try(mine)
+            try:
+                outcome = await self._write_down(mine, outcome)
+            except LeaseLost:
+                log.warning("lease lost", kind=self.kind, subject=mine.wish.subject)
+        telemetry.wishes.labels(telemetry.name(), self.kind, type(outcome).__name__.lower()).inc()
+
+    async def _try(self, mine: Claimed) -> Outcome:
+        try:
+            async with asyncio.timeout(LEASE.total_seconds() * 0.8):
+                return await self._perform(self._runtime, mine)
+        except UNAVAILABLE as error:
+            return Later(repr(error)[:500])
+        except Exception as error:  # noqa: BLE001 -- a wish that crashes its job is tried again, visibly
+            log.error("job failed", kind=self.kind, subject=mine.wish.subject, exc_info=error)
+            return Later(repr(error)[:500])
+
+    async def _write_down(self, mine: Claimed, outcome: Outcome) -> Outcome:
+        """Record the outcome; while Postgres is away, again and again until the lease is over."""
+        deadline = asyncio.get_running_loop().time() + LEASE.total_seconds()
+        while True:
+            try:
+                await self._conclude(mine, outcome)
+            except (*UNAVAILABLE, *CONTENTION) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise LeaseLost from error
+                log.warning("outcome not recorded yet", kind=self.kind, error=repr(error))
+                await asyncio.sleep(0.2)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                if outcome.record is None:
+                    raise
+                log.error(
+                    "record failed", kind=self.kind, subject=mine.wish.subject, exc_info=error
+                )
+                outcome = Later(repr(error)[:500])
+            else:
+                return outcome
+
+    async def _conclude(self, mine: Claimed, outcome: Outcome) -> None:
+        async with self._database.transaction() as db:
+            await _close(db, mine, outcome)
+            if outcome.record is not None:
+                await outcome.record(db)
+            await fp(f"{self.kind}_recorded")
+
+
+async def _close(db: Connection, mine: Claimed, outcome: Outcome) -> None:
+    """Write the outcome, only while the lease is still ours; a wish changed meanwhile stays due."""
+    wait = _wait(mine, outcome)
+    changed = await db.fetchrow(
+        _CLOSE,
+        mine.wish.kind,
+        mine.wish.subject,
+        mine.lease_token,
+        None if isinstance(outcome, Done) else outcome.reason,
+        {Done: "done", Later: "due", Failed: "failed"}[type(outcome)],
+        mine.wish.sequence,
+        wait,
+        outcome.at if isinstance(outcome, Later) else None,
+    )
+    if changed is None:
+        raise LeaseLost
+    if isinstance(outcome, Later) and outcome.gate:
+        await _close_gate(db, mine, outcome, wait)
+
+
+def _claimed(row: Row) -> Claimed:
+    wish = Wish(
+        account_id=row["account_id"],
+        kind=row["kind"],
+        subject=row["subject"],
+        provider=row["provider"],
+        principal=row["principal"],
+        due_start=row["due_start"],
+        desired=row["desired"],
+        sequence=row["desired_sequence"],
+    )
+    return Claimed(
+        wish, row["attempts"], row["lease_token"], row["lease_until"], row["traceparent"]
+    )
+
+
+def _wait(mine: Claimed, outcome: Outcome) -> timedelta:
+    """Growing waits, 0.5 s to 15 min, for an outcome that names no time of its own."""
+    if not isinstance(outcome, Later) or outcome.at is not None:
+        return timedelta()
+    return min(timedelta(seconds=0.25 * 2 ** min(mine.attempts, 20)), LONGEST_WAIT)
+
+
+async def _close_gate(db: Connection, mine: Claimed, outcome: Later, wait: timedelta) -> None:
+    await db.execute(
+        """
+        INSERT INTO gate AS g (provider, principal, open_at, reason)
+        VALUES ($1, $2, greatest(coalesce($4, clock_timestamp()), clock_timestamp() + $5), $3)
+        ON CONFLICT (provider, principal) DO UPDATE
+           SET open_at = greatest(g.open_at, excluded.open_at), reason = excluded.reason
+        """,
+        mine.wish.provider,
+        mine.wish.principal,
+        outcome.reason,
+        outcome.at,
+        wait,
+    )
+
+
+async def every(
+    seconds: float, deed: Callable[[], Awaitable[object]], stop: asyncio.Event, *, what: str
+) -> None:
+    """Do something at intervals until told to stop; a database that is away is waited for."""
+    while not stop.is_set():
+        try:
+            await deed()
+        except UNAVAILABLE as error:
+            log.warning("postponed", what=what, error=repr(error))
+        await pause(stop, seconds)

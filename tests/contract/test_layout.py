@@ -1,0 +1,159 @@
+"""The tree is as ARCHITECTURE.md says: who looks for something finds it where its kind always is."""
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+from local import rules
+from local.topology import SERVICES, service
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {".ci", "bench", "deploy", "docs", "services", "shared", "tests"}
+PRODUCT = ("shared", "services", "deploy")
+ROLES = {
+    "__init__",
+    "__main__",
+    "api",
+    "config",
+    "domain",
+    "google",
+    "handlers",
+    "ics",
+    "jobs",
+    "smtp",
+    "store",
+    "zoom",
+}  # fmt: skip -- a list to read, not a column
+DATA = {"migrations", "templates"}
+HEADINGS = ["Owns", "API", "Events in and out", "Settings", "How it fails"]
+MOST_LINES = 300
+LONGER = {
+    "services/booking/booking/domain/appointments.py": "one decision from all sides: every rule of a change beside the others",
+    "deploy/local/stack.py": "the order in which everything starts and stops, in one place",
+}
+EMPTY_NAMES = re.compile(r"(^|_)(utils?|helpers?|misc|common|manager)(_|$)")
+MACHINES = re.compile(r"(?<![\w.$}:-])/(home|Users|work|root)/[a-z_][\w.-]*")
+
+
+def _ours() -> list[Path]:
+    return rules.our_files(ROOT)
+
+
+def _code() -> Iterator[Path]:
+    """The Python of the product, tests not counted."""
+    for path in _ours():
+        parts = path.relative_to(ROOT).parts
+        if path.suffix == ".py" and parts[0] in PRODUCT and "tests" not in parts:
+            yield path
+
+
+def _named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_the_folders_at_the_top() -> None:
+    """Nothing lies at the top but what ARCHITECTURE.md explains."""
+    found = {path.relative_to(ROOT).parts for path in _ours()}
+    assert {parts[0] for parts in found if len(parts) > 1} == FOLDERS
+
+
+@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_the_documents_at_the_top_lead_on(document: str) -> None:
+    """They exist, and every link in them to a file of ours leads to one."""
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_member_names_itself() -> None:
+    """Folder, distribution and package have one name; a library's package lies in its folder."""
+    names = {}
+    for member in rules.members(ROOT):
+        project = tomllib.loads((member / "pyproject.toml").read_text())
+        (package,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        assert (member / package / "__init__.py").exists()
+        names[_named(member)] = (project["project"]["name"], package)
+    assert names == {
+        "shared/events": ("hoop-events", "hoop_events"),
+        "shared/platform": ("hoop-shared", "shared"),
+        "deploy": ("hoop-local", "local"),
+        **{f"services/{name}": (name, name.replace("-", "_")) for name in SERVICES},
+    }
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_made_of_roles(name: str) -> None:
+    """Package, pyproject, README and tests, and in the package nothing but the roles."""
+    folder = ROOT / "services" / name
+    inside = {path.relative_to(folder).parts[0] for path in _ours() if folder in path.parents}
+    assert inside == {"README.md", "pyproject.toml", "tests", service(name).package}
+    package = folder / service(name).package
+    files = [path.relative_to(package) for path in _ours() if package in path.parents]
+    assert {path.parts[0].removesuffix(".py") for path in files} <= ROLES | DATA
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_readme_has_the_five_headings(name: str) -> None:
+    """The same question is answered at the same place, whatever the service."""
+    text = (ROOT / "services" / name / "README.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_readme_names_every_route_and_event(name: str) -> None:
+    """What a service serves, announces and listens to stands in its README."""
+    text = (ROOT / "services" / name / "README.md").read_text()
+    what = service(name)
+    events = {event.type for event in (*what.announces, *what.subscriptions)}
+    said = {route.path.rstrip("/") for route in what.routes} | events
+    assert sorted(one for one in said if one not in text and not _in_short(one, text)) == []
+
+
+def _in_short(event: str, text: str) -> bool:
+    """`AppointmentCreated` may stand as `AppointmentCreated/Rescheduled/…`."""
+    parts = re.fullmatch(r"([A-Z][a-z]+)([A-Z][a-z]+)", event)
+    return bool(parts and re.search(rf"{parts[1]}[A-Z]\w*(/\w+)*/{parts[2]}\b", text))
+
+
+def test_imports_point_one_way() -> None:
+    """The contracts of import-linter hold; a file that has no role breaks them."""
+    assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def test_every_module_says_what_it_is() -> None:
+    """The first line of a module is a sentence for a newcomer; an empty package needs none."""
+    silent = [_named(p) for p in _code() if (text := p.read_text()) and not text.startswith('"""')]
+    assert silent == []
+
+
+def test_names_say_something() -> None:
+    """No utils, no helpers: a thing that has no name has no place."""
+    empty = [_named(path) for path in _ours() if EMPTY_NAMES.search(path.stem.lower())]
+    assert empty == []
+
+
+def test_no_module_is_longer_than_one_reads() -> None:
+    """Three hundred lines; longer ones are named here with the reason, and only as long as they are."""
+    lengths = {_named(path): len(path.read_text().splitlines()) for path in _code()}
+    assert {name for name, lines in lengths.items() if lines > MOST_LINES} == set(LONGER)
+
+
+def test_no_address_and_no_machine() -> None:
+    """No file names a package registry, or a path that exists on one machine only."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False, timeout=60
+    )
+    tracked = [ROOT / name for name in listing.stdout.decode().split("\0") if name] or _ours()
+    machines = [
+        f"{_named(path)}: {found[0]}"
+        for path in tracked
+        if path.is_file() and path != Path(__file__)
+        if (found := MACHINES.search(path.read_bytes().decode(errors="ignore")))
+    ]
+    assert machines == []
+    assert list(rules.addresses(ROOT)) == []
