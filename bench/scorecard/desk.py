@@ -1,5 +1,6 @@
 """The clients of the API whose bookings are measured: they set up calendars, and book."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,8 @@ from itertools import cycle
 from typing import Any, Self
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
-from local.setup import Api
+
+from local.setup import Api, SetupFailed
 
 from .plan import Broken
 
@@ -20,6 +22,7 @@ ALWAYS_OPEN = [
 ]
 FIRST_SLOT = datetime(2030, 1, 7, tzinfo=UTC)  # far from "now", so that no rule about now matters
 SLOT = timedelta(minutes=5)
+KNOWN_LIMIT = 20.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Desk:
         user = await self._user(f"bench-{'connected' if connected else 'plain'}-{number}")
         if connected:
             person = f"{user}@zoom.example.com"
-            await self._api.connect("zoom", {"userId": user}, person=person)
+            await self._connect("zoom", {"userId": user}, person)
         place = [{"kind": "zoom_conference"}] if connected else []
         body = {
             "locationId": self.facts["location_id"],
@@ -92,8 +95,19 @@ class Desk:
         calendar = str(made["calendar"]["id"])
         if connected:
             person = f"{user}@google.example.com"
-            await self._api.connect("google", {"calendarId": calendar}, person=person)
+            await self._connect("google", {"calendarId": calendar}, person)
         return calendar
+
+    async def _connect(self, provider: str, body: Mapping[str, str], person: str) -> None:
+        """Whom we made a moment ago, this service may not know yet."""
+        deadline = time.monotonic() + KNOWN_LIMIT
+        while True:
+            try:
+                return await self._api.connect(provider, body, person=person)
+            except SetupFailed:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
 
     async def _user(self, name: str) -> str:
         ours = [self.facts["location_id"]]

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
 from shared.config import with_database
 
 TOPIC = "bench-floor"
@@ -36,7 +37,8 @@ class Broker:
         begun = time.perf_counter()
         await self._producer.send(TOPIC, key=key, value=bytes(SIZE))
         async with asyncio.timeout(20):
-            return (await seen - begun) * 1000
+            arrived: float = await seen
+        return (arrived - begun) * 1000
 
     async def listen(self, consumer: AIOKafkaConsumer) -> None:
         """Say who has arrived, until cancelled."""

@@ -23,7 +23,10 @@ def facts() -> dict[str, Any]:
 def revision() -> dict[str, Any]:
     """The commit, and whether the tree differs from it."""
     changed = _git("status", "--porcelain")
-    return {"revision": _git("rev-parse", "HEAD"), "changed": None if changed is None else changed != ""}
+    return {
+        "revision": _git("rev-parse", "HEAD"),
+        "changed": None if changed is None else changed != "",
+    }
 
 
 def load() -> dict[str, float]:

@@ -23,14 +23,19 @@ STOP_LIMIT = 60.0
 @asynccontextmanager
 async def running() -> AsyncIterator[dict[str, Any]]:
     """One process for each service, on free ports of loopback: yields what its stack.json says."""
-    base = Path(tempfile.mkdtemp(prefix="hoop-bench-"))
-    base.chmod(0o711)  # PostgreSQL, which never runs as root, has to pass
+    base = _folder()
     process = _start(base)
     try:
         yield await _ready(base, process)
     finally:
         await asyncio.to_thread(_stop, process)
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="hoop-bench-"))
+    folder.chmod(0o711)  # PostgreSQL, which never runs as root, has to pass
+    return folder
 
 
 def _start(base: Path) -> subprocess.Popen[bytes]:

@@ -112,7 +112,12 @@ class Stack:
         if name == "mail":
             command += ["--http-port", str(self.ports.inbox)]
         log_file = self.folder / "logs" / f"{name}-requests.jsonl"
-        await self._program(name, [*command, "--log-file", str(log_file)])
+        command += ["--log-file", str(log_file)]
+        command += [
+            "--state-file",
+            str(self.folder / f"{name}.state"),
+        ]  # so that it knows yesterday
+        await self._program(name, command)
         await _answers(url(self.ports.inbox if name == "mail" else port) + "/_sim/log")
 
     async def _start_services(self) -> None:

@@ -100,3 +100,11 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
     tree = Tree(root)
     yield tree
     tree.end()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A run in the background ignores Ctrl-C, and so would all that it starts."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)

@@ -223,6 +223,7 @@ def test_check_covers_every_member():
     assert {ROOT / "shared/events", ROOT / "shared/platform", ROOT / "services/booking"} <= declared
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_130():
     """And nothing of what was started stays behind."""
     with subprocess.Popen(

@@ -142,6 +142,7 @@ def test_two_first_calls_at_once(tree):
     assert sum("the environment is ready" in one.stderr for one in done) == 1
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_install_is_begun_anew(tree, how):
     """Even if killed: half an environment is never taken for a whole one."""

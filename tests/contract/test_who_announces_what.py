@@ -1,7 +1,8 @@
 """The table "who announces what, who listens" of ARCHITECTURE.md, held against code and running system."""
 
-import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -118,7 +119,7 @@ async def _linked(desk: Any, mine: str) -> bool:
 async def _refused(desk: Any, person: str) -> None:
     """Google will refuse the next change in this person's calendar, the mail server the next mail."""
     no = {"error": {"code": 400, "message": "Invalid", "errors": [{"reason": "invalid"}]}}
-    match = {"method": "PUT", "path": "/events/", "user": person}
+    match = {"method": "PATCH", "path": "/events/", "user": person}
     fault = {"match": match, "do": "status:400", "times": 1, "body": no}
     await desk.system.simulator("google", "faults", fault)
     inbox = desk.facts["mail"]["inbox_url"]
@@ -130,24 +131,36 @@ async def _refused(desk: Any, person: str) -> None:
 async def _announced(bootstrap: str) -> Said:
     """Source, topic and type of every record that is there, from the beginning of every topic."""
     found: Said = set()
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        topics = await consumer.topics()
-        everything = [
-            TopicPartition(topic, number)
-            for topic in sorted(topics)
-            if not topic.startswith("__")
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        consumer.assign(everything)
-        ends = await consumer.end_offsets(everything)
+    partitions = await _partitions(bootstrap)
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
         while [p for p, end in ends.items() if await consumer.position(p) < end]:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found |= {_said(record) for record in records if record.value is not None}
-    finally:
-        await consumer.stop()
     return found
+
+
+@asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _partitions(bootstrap: str) -> list[TopicPartition]:
+    """Of every topic there is, whoever made it; the broker's own are not for us."""
+    async with _admin(bootstrap) as admin:
+        return [
+            TopicPartition(topic["topic"], partition["partition"])
+            for topic in await admin.describe_topics()
+            if not topic["is_internal"]
+            for partition in topic["partitions"]
+        ]
 
 
 def _said(record: Any) -> tuple[str, str, str]:
@@ -158,15 +171,11 @@ def _said(record: Any) -> tuple[str, str, str]:
 async def _listening(bootstrap: str) -> dict[str, set[str]]:
     """Each group with the topics that its members have subscribed to."""
     found: dict[str, set[str]] = defaultdict(set)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        names = [group[0] for group in await admin.list_consumer_groups()]
-        for answer in await admin.describe_consumer_groups(names):
-            for _, name, _, _, _, members in answer.groups:
-                for _, _, _, subscribed, _ in members:
-                    asked = ConsumerProtocolMemberMetadata.decode(subscribed)
-                    found[name] |= set(asked.subscription)
-    finally:
-        await admin.close()
+    async with _admin(bootstrap) as admin:
+        for name, _ in await admin.list_consumer_groups():
+            for answer in await admin.describe_consumer_groups([name]):  # more at once: it fails
+                for *_, members in answer.groups:
+                    for member in members:
+                        asked = ConsumerProtocolMemberMetadata.decode(member[3])
+                        found[name] |= set(asked.subscription)
     return dict(found)

@@ -1,11 +1,15 @@
 """Hosts who are not connected, disconnect, are locked out by their administrator, or come back."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from hoop_events import Personal
+from meetings.domain import Draft, Place, Wanted
+from meetings.jobs.calls import Calls
 from meetings.jobs.connection import keep_fresh
+from shared.connections import NotConnected
 
 HOUR = timedelta(hours=1)
 
@@ -96,6 +100,28 @@ async def test_50_nothing_that_was_under_way_goes_on_after_disconnecting(new_wor
     await world.work()
 
     assert await api_calls(world) == []
+
+
+async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_world):
+    """The connection is looked at once more in the transaction that writes the intent."""
+    world = await new_world()
+    connection_id = await world.connect()
+    booked = await world.book()
+    [claimed] = await world.workers[1]._claim(1)
+    place = Place(world.tenant.account_id, booked.session, "zoom")
+    wanted = Wanted.from_json(claimed.wish.desired)
+    until = asyncio.get_running_loop().time() + 60
+    calls = Calls(world.runtime, claimed, place, wanted, connection_id, until)
+    draft = Draft(booked.session, 1, "Title", booked.start_time, 60, "UTC")
+    token = await calls._token()
+    await world.disconnect(connection_id)
+    await world.forget_calls()
+
+    with pytest.raises(NotConnected):
+        await calls._create(draft, token)
+
+    assert await api_calls(world) == []
+    assert await world.references(booked) == []
 
 
 async def test_51_what_is_cancelled_or_moved_after_disconnecting_makes_no_call(new_world):

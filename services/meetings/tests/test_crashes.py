@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from meetings.domain import SETTLE
+from meetings.jobs import fulfil
 from shared import failpoints
+from shared.work import Done
 
 IMPATIENT = pytest.mark.parametrize("patience", [0.7])
 SOON = timedelta(seconds=45)
@@ -185,6 +187,30 @@ async def test_60_what_a_zombie_made_is_dropped(world):
 
     await exactly_one(world, booked)
     assert "live" in await world.references(booked)
+
+
+async def test_31_what_is_cancelled_after_its_wish_was_claimed_is_not_made(world):
+    """The wish is looked at once more before the call: it would have been made in vain."""
+    booked = await world.book()
+    [claimed] = await world.workers[1]._claim(1)
+    await world.cancel(booked)
+
+    assert await fulfil(world.runtime, claimed) == Done()
+
+    assert await world.calls("POST") == []
+    assert await world.db.fetchval("SELECT count(*) FROM ledger") == 0
+
+
+async def test_60_who_has_lost_the_lease_makes_nothing(world):
+    """Somebody else may be at it by now."""
+    booked = await world.book()
+    [claimed] = await world.workers[1]._claim(1)
+    await world.pass_time(SOON)
+
+    assert await fulfil(world.runtime, claimed) == Done()
+
+    assert await world.calls("POST") == []
+    await exactly_one(world, booked)
 
 
 async def test_59_an_outage_of_hours_makes_links_late_and_loses_none(world):

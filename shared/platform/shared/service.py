@@ -15,7 +15,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 from hoop_events import Event
 from shared import failpoints, telemetry
 from shared.clock import Clock
-from shared.config import Settings
+from shared.config import Settings, SettingsMissing
 from shared.db import UNAVAILABLE, Database, migrate
 from shared.http import Route, application
 from shared.kafka import Group, Handler, Subscriptions, Tables, Tombstone, ensure_topics
@@ -213,6 +213,15 @@ async def _until_signal(services: Sequence[tuple[Service, Settings]]) -> None:
     log.info("stopped", of=names)
 
 
+def settings_of(service: Service) -> Settings:
+    """Its settings from the environment; what is wrong with them is said, all at once, and ends it."""
+    try:
+        return service.settings.of(service.name)
+    except SettingsMissing as missing:
+        sys.stderr.write(f"{missing}\n")
+        raise
+
+
 async def _prepare(settings: Settings, package: str) -> int:
     done = await migrate(settings.database_url.get_secret_value(), package)
     sys.stdout.write("".join(f"applied {name}\n" for name in done) or "schema up to date\n")
@@ -235,7 +244,7 @@ def main(service: Service) -> None:
     if command not in known:
         sys.stderr.write(f"usage: {service.name} [{'|'.join(sorted(known))}]\n")
         sys.exit(2)
-    settings = service.settings.of(service.name)
+    settings = settings_of(service)
     if command == "serve":
         run([(service, settings)])
     elif command == "prepare":

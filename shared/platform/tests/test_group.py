@@ -12,7 +12,7 @@ from local.ports import free_ports
 from local.testing import eventually, publish
 from shared.db import Connection, Database
 from shared.ids import new_id
-from shared.kafka import Group, Subscriptions, member, runner
+from shared.kafka import Group, Subscriptions, clients, member, runner
 from shared.kafka import group as groups
 from tests.noted import (
     Listener,

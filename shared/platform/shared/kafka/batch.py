@@ -27,6 +27,7 @@ TRIES = 5
 """So often a record may fail before it is set aside."""
 DOUBTS = 20
 """So often Postgres may be called unavailable although it answers, before the record is blamed."""
+LONGEST_PAUSE = 2.0
 STOPPED_SECONDS = 5.0
 STOP_AFTER = 10
 """So many keys in a row may be set aside; the next one is our fault, and is tried until it works."""
@@ -96,7 +97,7 @@ class Batches:
                 if (len(records) > 1 or tries >= TRIES) and await self._apart(records, error):
                     return None
             waits += 1
-            await asyncio.sleep(min(0.025 * 2 ** min(waits, 7), 2.0))
+            await asyncio.sleep(min(0.025 * 2 ** min(waits, 7), LONGEST_PAUSE))
 
     async def _answers(self) -> bool:
         try:

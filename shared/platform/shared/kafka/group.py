@@ -45,7 +45,10 @@ class Group:
         self._behind: dict[TopicPartition, tuple[int, float]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self.joined = asyncio.Event()
-        """Set once it has its part of the partitions, which may be none, and knows where to go on."""
+        """Set once it has its part of the partitions, which may be none, and knows where to go on.
+
+        A broker that goes away later leaves it set: who is asked over HTTP can still answer.
+        """
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume; a lost broker or database is waited for, with a new client each time."""
@@ -70,10 +73,8 @@ class Group:
                 await consumer.start()
                 await member.joined.wait()
             self._consumer = consumer
-            self.joined.set()
             await self._poll(consumer, member, stop)
         finally:
-            self.joined.clear()
             self._consumer = None
             await member.leave()
             await clients.dispose(consumer)

@@ -1,0 +1,83 @@
+"""The command line of the scorecard."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from .machine import ROOT
+from .plan import Plan
+from .report import document, show, write
+from .run import MEASURES, run
+from .talk import talk
+
+FAILED, INTERRUPTED = 1, 130
+RESULTS = ROOT / "bench" / "results"
+QUICK = Plan(seconds=1.5, rates=(20,))
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode="rich", pretty_exceptions_show_locals=False
+)
+
+
+def _listed(asked: bool) -> None:
+    if asked:
+        for name, measure in MEASURES.items():
+            typer.echo(f"{name:10} {sys.modules[measure.__module__].__doc__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="Exit codes: 0 measured · 1 something came out wrong · 2 wrong usage · 130 interrupted."
+)
+def bench(
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Measure this alone; again for more.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Rough figures in a minute.")] = False,
+    seconds: Annotated[float | None, typer.Option(min=0.5, max=60, help="Of each burst.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Bookings offered a second.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Bursts of each kind.")] = 5,
+    json: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            show_default="bench/results/latest.json",
+            help="Where the figures go, bursts included.",
+        ),
+    ] = RESULTS / "latest.json",
+    listed: Annotated[  # noqa: ARG001 -- its callback does it
+        bool, typer.Option("--list", is_eager=True, callback=_listed, help="Name the measures.")
+    ] = False,
+) -> None:
+    """Measure a running system: ours and a floor in turns, and the ratio of the two."""
+    names = only or list(MEASURES)
+    if unknown := [name for name in names if name not in MEASURES]:
+        raise typer.BadParameter(
+            f"there is no {unknown[0]}; --list names them", param_hint="--only"
+        )
+    plan = replace(_plan(QUICK if quick else Plan(), seconds, rate), rounds=rounds)
+    raise typer.Exit(_bench(plan, names, json))
+
+
+def _plan(plan: Plan, seconds: float | None, rate: int | None) -> Plan:
+    return replace(plan, seconds=seconds or plan.seconds, rates=(rate,) if rate else plan.rates)
+
+
+def _bench(plan: Plan, names: list[str], file: Path) -> int:
+    try:
+        found, about = uvloop.run(run(plan, names, talk()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    show(found, about, Console(width=None if Console().is_terminal else 160))
+    write(file, document(found, about))
+    typer.echo(f"written: {file.relative_to(ROOT) if file.is_relative_to(ROOT) else file}")
+    return FAILED if found.problems else 0

@@ -1,0 +1,71 @@
+"""The table for people, and the JSON for programs and for comparing one day with another."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .plan import Findings, Row
+
+_NUMBERS = ("p50", "p99", "floor", "p50", "p99", "ratio", "at p99", "pairs")
+
+
+def show(found: Findings, about: Mapping[str, Any], console: Console) -> None:
+    """Print the one table and below it where and when it was measured."""
+    table = Table("measure", "", "ours", *_NUMBERS, title="Scorecard: ours beside the floor")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    table.columns[0].no_wrap = True
+    for row in found.rows:
+        table.add_row(*_cells(row, rounds=about["plan"]["rounds"]))
+    console.print(table)
+    console.print(_legend(about), highlight=False, markup=False, soft_wrap=True)
+    for problem in found.problems:
+        console.print(f"BROKEN: {problem}", style="bold red", markup=False, soft_wrap=True)
+
+
+def _cells(row: Row, *, rounds: int) -> list[str]:
+    values = (row.ours, row.p50, row.p99, row.floor, row.floor_p50, row.floor_p99)
+    ratios = (row.ratio, row.ratio_p99)
+    pairs = "" if row.kept is None else f"{row.kept}/{rounds}"
+    shown = [*map(number, values), *(f"{number(r)}x" if r else "" for r in ratios), pairs]
+    return [row.name, row.unit, *shown]
+
+
+def number(value: float | None) -> str:
+    """Three digits that count, or nothing."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _legend(about: Mapping[str, Any]) -> str:
+    machine, load, git = about["machine"], about["load"], about["git"]
+    changed = " + changes" if git["changed"] else ""
+    return (
+        f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}; load"
+        f" {load['load_before']} to {load['load_after']}, idle {load['idle_share']:.0%}, stolen"
+        f" {load['steal_share']:.0%}; revision {str(git['revision'])[:10]}{changed};"
+        f" {about['date']}, {about['seconds']:.0f} s"
+    )
+
+
+def document(found: Findings, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything, bursts included, as JSON says it."""
+    return {
+        "schema": 1,
+        "ok": not found.problems,
+        **about,
+        "problems": found.problems,
+        "rows": [asdict(row) for row in found.rows],
+        "bursts": found.bursts,
+    }
+
+
+def write(path: Path, said: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(said, indent=2) + "\n")

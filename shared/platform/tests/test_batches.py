@@ -1,0 +1,297 @@
+"""One batch, one transaction: what cannot be handled is set aside as it came, and nothing else suffers."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared import failpoints, telemetry
+from shared.db import Connection, Database, Row
+from shared.ids import new_id
+from shared.kafka import Subscriptions, batch
+from shared.kafka.batch import Batches
+from tests.noted import Listener, Noted, headers, heard, note, noted_on, record, subscriptions
+
+NOTED = noted_on("notes")
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def batches(database: Database, listener: Listener) -> Batches:
+    return Batches(database, subscriptions(NOTED, listener))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting between tries."""
+    monkeypatch.setattr(batch, "LONGEST_PAUSE", 0.0)
+
+
+async def quarantined(database: Database) -> list[Row]:
+    return list(await database.fetch("SELECT * FROM quarantine ORDER BY record"))
+
+
+async def place(database: Database) -> int:
+    return int(await database.fetchval("SELECT next_offset FROM consumed WHERE topic = 'notes'"))
+
+
+async def test_a_batch_is_handled_in_order_and_its_place_is_kept(
+    database: Database, batches: Batches
+) -> None:
+    one, other = new_id(), new_id()
+    events = [note(NOTED, s, n) for n in (1, 2, 3) for s in (one, other)]
+    await batches.handle([record(e, offset) for offset, e in enumerate(events, 10)])
+    assert await heard(database, one) == await heard(database, other) == [1, 2, 3]
+    assert await place(database) == 16
+
+
+async def test_a_batch_that_comes_again_changes_nothing(
+    database: Database, batches: Batches, listener: Listener
+) -> None:
+    subject = new_id()
+    records = [record(note(NOTED, subject, n), n) for n in (1, 2, 3)]
+    await batches.handle(records[:2])
+    await batches.handle(records)
+    assert await heard(database, subject) == [1, 2, 3]
+    assert listener.tries == 3
+
+
+async def test_old_news_at_a_new_place_is_dropped(
+    database: Database, batches: Batches, listener: Listener
+) -> None:
+    """A relay that was late sends again what was sent before: other offsets, the same sequence."""
+    subject = new_id()
+    for offset, sequence in enumerate((2, 1, 2, 3)):
+        await batches.handle([record(note(NOTED, subject, sequence), offset)])
+    assert await heard(database, subject) == [2, 3]
+    assert await place(database) == 4
+
+
+async def test_one_bad_record_among_many_is_set_aside_alone(
+    database: Database, batches: Batches, listener: Listener, impatient: None
+) -> None:
+    """It is found by halving; it fails five times, its neighbours are each handled once."""
+    listener.failing = {"bad"}
+    subjects = [new_id() for _ in range(40)]
+    events = [note(NOTED, s, 1, "bad" if n == 17 else "good") for n, s in enumerate(subjects)]
+    await batches.handle([record(e, offset) for offset, e in enumerate(events)])
+    for n, subject in enumerate(subjects):
+        assert await heard(database, subject) == ([] if n == 17 else [1])
+    [kept] = await quarantined(database)
+    assert (kept["record"], kept["key"]) == (17, subjects[17].encode())
+    assert kept["value"] == record(events[17], 0).value
+    assert "cannot handle this" in kept["error"]
+    assert await place(database) == 40
+
+
+async def test_what_follows_a_bad_record_heals_its_aggregate(
+    database: Database, batches: Batches, listener: Listener, impatient: None
+) -> None:
+    listener.failing = {"bad"}
+    subject = new_id()
+    events = [note(NOTED, subject, 1, "bad"), note(NOTED, subject, 2, "better")]
+    await batches.handle([record(e, offset) for offset, e in enumerate(events)])
+    assert await heard(database, subject) == [2]
+
+
+async def test_a_handler_that_failed_for_a_moment_is_asked_again(
+    database: Database, listener: Listener, impatient: None
+) -> None:
+    """An error that passes costs nothing but time."""
+    left = 3
+
+    async def hear(db: Connection, event: Noted) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise RuntimeError("not now")
+        await listener.hear(db, event)
+
+    subject = new_id()
+    batches = Batches(database, Subscriptions({NOTED: hear}))
+    await batches.handle([record(note(NOTED, subject, 1), 0)])
+    assert await heard(database, subject) == [1]
+    assert await quarantined(database) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"value": b"\xff"},
+        {"value": b"{}"},
+        {"value": b"[" * 100_000},
+        {"headers": ()},
+        {"headers": (("ce_id", b"\xff\x00"), ("ce_type", None))},
+        {"key": None},
+        {"key": b"somebody else"},
+        {"key": b"\xff\x00"},
+    ],
+    ids=[
+        "no text",
+        "no fields",
+        "deep",
+        "no headers",
+        "foreign headers",
+        "no key",
+        "another's key",
+        "foreign key",
+    ],
+)
+async def test_what_is_no_event_of_ours_is_kept_as_it_came(
+    database: Database, batches: Batches, listener: Listener, wrong: dict[str, Any]
+) -> None:
+    """At once and without a try: it will not change. Its neighbours are handled."""
+    subject = new_id()
+    good = [record(note(NOTED, subject, n), n) for n in (1, 3)]
+    bad = record(note(NOTED, subject, 2), 2, **wrong)
+    await batches.handle([good[0], bad, good[1]])
+    assert await heard(database, subject) == [1, 3]
+    [kept] = await quarantined(database)
+    assert (kept["key"], kept["value"]) == (bad.key, bad.value)
+    assert listener.tries == 2
+
+
+async def test_types_that_nobody_here_handles_are_passed_over(
+    database: Database, batches: Batches
+) -> None:
+    """A newer version's events, too: they are not wrong, they are not for us."""
+    subject = new_id()
+    event = note(NOTED, subject, 1)
+    future = [*headers(event), ("ce_type", b"Noted.v9")]
+    later = record(note(NOTED, subject, 2), 1)
+    await batches.handle([record(event, 0, headers=tuple(future)), later])
+    assert await heard(database, subject) == [2]
+    assert await quarantined(database) == []
+
+
+async def test_a_tombstone_forgets(database: Database, listener: Listener) -> None:
+    subject = new_id()
+
+    async def forget(db: Connection, key: str) -> None:
+        await db.execute("DELETE FROM heard WHERE subject = $1", key)
+
+    batches = Batches(database, subscriptions(NOTED, listener, tombstones={"notes": forget}))
+    event = note(NOTED, subject, 1)
+    await batches.handle([record(event, 0), record(note(NOTED, new_id(), 1), 1)])
+    await batches.handle([record(event, 2, value=None), record(event, 3, value=None, key=None)])
+    assert await heard(database, subject) == []
+    assert await database.fetchval("SELECT count(*) FROM heard") == 1
+    assert await place(database) == 4
+
+
+async def test_two_that_wait_for_each_other_are_both_handled(
+    database: Database, listener: Listener, impatient: None
+) -> None:
+    """A deadlock, however often, is nobody's fault: it is tried until it works, never set aside."""
+    left = 30
+
+    async def hear(db: Connection, event: Noted) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise asyncpg.DeadlockDetectedError
+        await listener.hear(db, event)
+
+    subject = new_id()
+    batches = Batches(database, Subscriptions({NOTED: hear}))
+    await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2)])
+    assert await heard(database, subject) == [1, 2]
+    assert await quarantined(database) == []
+
+
+async def test_a_lost_connection_is_waited_for(
+    database: Database, listener: Listener, impatient: None
+) -> None:
+    """Postgres cut us off seven times in the middle of it: nothing is set aside, nothing is halved."""
+    left = 7
+
+    async def hear(db: Connection, event: Noted) -> None:
+        nonlocal left
+        await listener.hear(db, event)
+        left -= 1
+        if left >= 0:
+            await database.execute("SELECT pg_terminate_backend($1)", db.get_server_pid())
+            await db.execute("SELECT 1")
+
+    subject = new_id()
+    batches = Batches(database, Subscriptions({NOTED: hear}))
+    await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2)])
+    assert await heard(database, subject) == [1, 2]
+    assert await quarantined(database) == []
+
+
+async def test_who_blames_postgres_without_cause_is_set_aside_in_the_end(
+    database: Database, listener: Listener, impatient: None
+) -> None:
+    """A handler that opens a missing file fails like a lost connection, but Postgres answers."""
+
+    async def hear(db: Connection, event: Noted) -> None:
+        if event.state.text == "bad":
+            raise FileNotFoundError(2, "no template")
+        await listener.hear(db, event)
+
+    subject = new_id()
+    batches = Batches(database, Subscriptions({NOTED: hear}))
+    events = [note(NOTED, subject, 1, "bad"), note(NOTED, subject, 2)]
+    await batches.handle([record(e, offset) for offset, e in enumerate(events)])
+    assert await heard(database, subject) == [2]
+    assert "no template" in (await quarantined(database))[0]["error"]
+
+
+async def test_when_one_key_after_the_other_fails_the_partition_stops(
+    database: Database,
+    batches: Batches,
+    listener: Listener,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten are set aside; then it must be our fault, and all others wait until it is mended."""
+    monkeypatch.setattr(batch, "STOPPED_SECONDS", 0.05)
+    listener.failing = {"bad"}
+    subjects = [new_id() for _ in range(25)]
+    records = [record(note(NOTED, s, 1, "bad"), offset) for offset, s in enumerate(subjects)]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(batches.handle(records))
+        async with asyncio.timeout(20):
+            while len(await quarantined(database)) < batch.STOP_AFTER:
+                await asyncio.sleep(0.01)
+        tries = listener.tries
+        async with asyncio.timeout(20):
+            while listener.tries < tries + 20:
+                await asyncio.sleep(0.01)
+        assert len(await quarantined(database)) == batch.STOP_AFTER
+        listener.failing = set()
+    assert len(await quarantined(database)) == batch.STOP_AFTER
+    assert await database.fetchval("SELECT count(*) FROM heard") == 15
+
+
+@pytest.mark.parametrize("point", ["batch_handled", "batch_committed"])
+async def test_a_crash_around_the_commit_applies_it_once(
+    database: Database, batches: Batches, point: str, impatient: None
+) -> None:
+    subject = new_id()
+    failpoints.arm(f"{point}=raise")
+    await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2, 3)])
+    assert await heard(database, subject) == [1, 2, 3]
+
+
+async def test_what_is_counted_was_committed(
+    database: Database, batches: Batches, listener: Listener, impatient: None
+) -> None:
+    """However often a batch is tried and halved, each record is counted once, by its fate."""
+    listener.failing = {"bad"}
+    topic = f"notes-{new_id()}"
+    noted = noted_on(topic)
+    batches = Batches(database, subscriptions(noted, listener))
+    events = [note(noted, new_id(), 1, "bad" if n == 5 else "") for n in range(8)]
+    await batches.handle([record(e, offset) for offset, e in enumerate(events)])
+
+    def count(fate: str) -> float:
+        return telemetry.consumed.labels(telemetry.name(), topic, fate)._value.get()
+
+    assert (count("handled"), count("quarantined")) == (7, 1)
