@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -28,11 +29,18 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 )
 """Postgres is not there, or not now: nobody's request was wrong, and trying again makes sense."""
 
+
+class DatabaseGone(ConnectionError):
+    """The connection was cut while it was used, or the pool is being closed: one of `UNAVAILABLE`."""
+
+
 CONTENTION: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
 )
+
+_CUT = re.compile(r"connection is closed|pool is clos|connection has been released")
 
 _SERVER_SETTINGS = {
     "statement_timeout": "8000",
@@ -101,15 +109,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, wakes: bool = True) -> AsyncIterator[Connection]:
         """All or nothing; whoever waits for news is woken after the commit, unless there is none."""
-        try:
-            async with self.pool.acquire(timeout=5) as connection, connection.transaction():
-                yield connection
-        except asyncpg.exceptions.InterfaceError as error:
-            if (
-                type(error) is asyncpg.exceptions.InterfaceError
-            ):  # not its subclasses: those are bugs
-                raise ConnectionResetError(str(error)) from error
-            raise
+        async with self._connection() as connection, connection.transaction():
+            yield connection
         if wakes:
             self.woken()
 
@@ -118,22 +119,33 @@ class Database:
         for event in self._waiting:
             event.set()
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """One of the pool. asyncpg calls the use of a connection that was cut a wrong use of it."""
+        try:
+            async with self.pool.acquire(timeout=5) as connection:
+                yield connection
+        except asyncpg.InterfaceError as error:
+            if type(error) is asyncpg.InterfaceError and _CUT.search(str(error)):
+                raise DatabaseGone(str(error)) from error
+            raise
+
     async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
-        async with self.pool.acquire(timeout=5) as connection:
+        async with self._connection() as connection:
             rows: Sequence[Row] = await connection.fetch(sql, *args)
             return rows
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
-        async with self.pool.acquire(timeout=5) as connection:
+        async with self._connection() as connection:
             found: Row | None = await connection.fetchrow(sql, *args)
             return found
 
     async def fetchval(self, sql: str, *args: object) -> Any:  # one column of any type
-        async with self.pool.acquire(timeout=5) as connection:
+        async with self._connection() as connection:
             return await connection.fetchval(sql, *args)
 
     async def execute(self, sql: str, *args: object) -> str:
-        async with self.pool.acquire(timeout=5) as connection:
+        async with self._connection() as connection:
             status: str = await connection.execute(sql, *args)
             return status
 
