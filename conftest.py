@@ -37,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """When tests run side by side: a file stays together, and so do all that share the system."""
+    for item in items:
+        shared = "system" in getattr(item, "fixturenames", ())
+        name = "system" if shared else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what the tests run on, and why."""
     return [str(choice) for choice in config.stash[CHOICES].values()]

@@ -82,6 +82,12 @@ class System:
         finally:
             await connection.close()
 
+    def pids(self) -> list[int]:
+        """Of all its processes, as far as it knows."""
+        facts = self.facts
+        services = [service["pid"] for service in facts["services"].values()]
+        return [*services, facts["edge_pid"], facts["kafka_pid"], facts["postgres_pid"]]
+
     def order(self, service: str, point: str, deed: str) -> Path:
         """Have it done when this service passes this fail point next; the file is gone then."""
         path = self.folder.parent / f"{self.folder.name}-failpoints" / service / point
@@ -250,14 +256,16 @@ def day() -> datetime:
     return FIRST_DAY + timedelta(days=next(_days))
 
 
-async def _eventually(check: Callable[[], Awaitable[Any]], *, within: float = 45) -> Any:
+async def _eventually(
+    check: Callable[[], Awaitable[Any]], *, within: float = 45, every: float = 0.1
+) -> Any:
     deadline = time.monotonic() + within
     while True:
         found = await check()
         if found:
             return found
         assert time.monotonic() < deadline, f"not within {within} s: {check}"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(every)
 
 
 @pytest.fixture

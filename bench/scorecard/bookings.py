@@ -1,5 +1,7 @@
 """Bookings per second over HTTP, next to a bare transaction of two inserts; CPU seconds of each."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,12 +13,16 @@ from .measures import Bench
 from .plan import Broken, Row
 from .stats import Pair, percentile, score
 
+REST = 4.0  # seconds
+
 
 @dataclass
 class _Series:
     """The bursts of one number of clients; `costs`: seconds for each, on the clock and of CPU."""
 
     clients: int
+    at_rest: dict[str, float]
+    """CPU seconds that each process uses in a second when nobody books."""
     costs: list[Pair] = field(default_factory=list)
     cpu: list[Pair] = field(default_factory=list)
     cpu_of: list[dict[str, float]] = field(default_factory=list)
@@ -29,8 +35,9 @@ async def bookings(bench: Bench) -> None:
     plan = bench.plan
     calendars = await bench.desk.calendars(plan.hosts, connected=False)
     await bench.watch.quiet()
+    at_rest = await _at_rest(bench)
     before, made = await bench.watch.appointments(), 0
-    everyone = [_Series(clients) for clients in plan.clients]
+    everyone = [_Series(clients, at_rest) for clients in plan.clients]
     async with floors.store(bench.facts, clients=max(plan.clients)) as store:
         with bench.talk.steps("bookings", plan.rounds * len(everyone)) as steps:
             for number in range(plan.rounds):
@@ -40,6 +47,14 @@ async def bookings(bench: Bench) -> None:
     there = await bench.watch.appointments() - before
     if there != made:
         raise Broken(f"{made} bookings were answered 200, and {there} are there")
+    bench.found.rows.append(
+        Row(
+            "bookings",
+            "CPU of a second at rest, all processes",
+            "CPU ms",
+            sum(at_rest.values()) * 1000,
+        )
+    )
     for series in everyone:
         bench.found.rows += _rows(series)
 
@@ -51,21 +66,33 @@ async def _pair(
     warmed = await _warm(bench, series, calendars, store) if warm else 0
     seconds, clients = bench.plan.seconds, series.clients
     pids = cpu.processes(bench.facts)
-    at_first = cpu.used(pids)
+    at_first, begun = cpu.used(pids), time.perf_counter()
     booked, took = await closed(
         lambda: bench.desk.book(calendars), clients=clients, seconds=seconds
     )
     await bench.watch.quiet()
-    after_ours = cpu.used(pids)
+    after_ours, passed = cpu.used(pids), time.perf_counter() - begun
     written, floor_took = await closed(store.write, clients=clients, seconds=seconds)
     after_floor = cpu.used(pids)
-    spent = {name: (after_ours[name] - at_first[name]) / len(booked) for name in pids}
+    spent = {
+        name: (after_ours[name] - at_first[name] - series.at_rest[name] * passed) / len(booked)
+        for name in pids
+    }
     floor_spent = (after_floor["postgres"] - after_ours["postgres"]) / len(written)
     _keep(series, booked, took, written, floor_took)
     series.cpu.append(Pair(sum(spent.values()), max(floor_spent, 1e-9)))
     series.cpu_of.append(spent)
     _note(bench, series)
     return len(booked) + warmed
+
+
+async def _at_rest(bench: Bench) -> dict[str, float]:
+    """CPU seconds a second of a system that has nothing to do: it polls, and keeps leases."""
+    pids = cpu.processes(bench.facts)
+    before, begun = cpu.used(pids), time.perf_counter()
+    await asyncio.sleep(REST)
+    after, passed = cpu.used(pids), time.perf_counter() - begun
+    return {name: (after[name] - before[name]) / passed for name in pids}
 
 
 async def _warm(bench: Bench, series: _Series, calendars: Calendars, store: Store) -> int:

@@ -12,13 +12,14 @@ from rich.console import Console
 
 from .machine import ROOT
 from .plan import Plan
+from .profile import profile
 from .report import document, show, write
 from .run import MEASURES, run
 from .talk import talk
 
 FAILED, INTERRUPTED = 1, 130
 RESULTS = ROOT / "bench" / "results"
-QUICK = Plan(seconds=1.5, rates=(20,))
+QUICK = Plan(seconds=1.0, rates=(20,), hosts=10)
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode="rich", pretty_exceptions_show_locals=False
@@ -54,6 +55,9 @@ def bench(
             help="Where the figures go, bursts included.",
         ),
     ] = RESULTS / "latest.json",
+    profiled: Annotated[
+        bool, typer.Option("--profile", help="Say where a booking spends its CPU time instead.")
+    ] = False,
     listed: Annotated[  # noqa: ARG001 -- its callback does it
         bool, typer.Option("--list", is_eager=True, callback=_listed, help="Name the measures.")
     ] = False,
@@ -65,6 +69,9 @@ def bench(
             f"there is no {unknown[0]}; --list names them", param_hint="--only"
         )
     plan = replace(_plan(QUICK if quick else Plan(), seconds, rate), rounds=rounds)
+    if profiled:
+        typer.echo("\n".join(uvloop.run(profile(plan, talk()))))
+        raise typer.Exit
     raise typer.Exit(_bench(plan, names, json))
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
@@ -23,6 +23,8 @@ ALWAYS_OPEN = [
 FIRST_SLOT = datetime(2030, 1, 7, tzinfo=UTC)  # far from "now", so that no rule about now matters
 SLOT = timedelta(minutes=5)
 KNOWN_LIMIT = 20.0  # seconds
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Desk:
             "slotInterval": 5,
             "teamMembers": [{"userId": user, "locationConfigurations": place}],
         }
-        made, _ = await self._api.ask("POST", "/calendars/", body)
+        made, _ = await _until_known(lambda: self._api.ask("POST", "/calendars/", body))
         calendar = str(made["calendar"]["id"])
         if connected:
             person = f"{user}@google.example.com"
@@ -99,15 +101,7 @@ class Desk:
         return calendar
 
     async def _connect(self, provider: str, body: Mapping[str, str], person: str) -> None:
-        """Whom we made a moment ago, this service may not know yet."""
-        deadline = time.monotonic() + KNOWN_LIMIT
-        while True:
-            try:
-                return await self._api.connect(provider, body, person=person)
-            except SetupFailed:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(0.1)
+        await _until_known(lambda: self._api.connect(provider, body, person=person))
 
     async def _user(self, name: str) -> str:
         ours = [self.facts["location_id"]]
@@ -142,3 +136,15 @@ class Desk:
             "Version": "v3",
             "traceparent": f"00-{trace}-{trace[16:]}-01",
         }
+
+
+async def _until_known(deed: Callable[[], Awaitable[T]]) -> T:
+    """What was made a moment ago, another service may not know yet: again, for a while."""
+    deadline = time.monotonic() + KNOWN_LIMIT
+    while True:
+        try:
+            return await deed()
+        except SetupFailed:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)

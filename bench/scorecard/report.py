@@ -40,7 +40,7 @@ def number(value: float | None) -> str:
     """Three digits that count, or nothing."""
     if value is None:
         return ""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if value >= 100 else f"{max(value, 0.0):.3g}"  # below 0: noise at rest
 
 
 def _legend(about: Mapping[str, Any]) -> str:

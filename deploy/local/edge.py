@@ -96,7 +96,9 @@ async def _serve(port: int, upstreams: Mapping[str, int]) -> None:
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    runner = web.AppRunner(application(upstreams), access_log=None, max_line_size=16_384)
+    runner = web.AppRunner(
+        application(upstreams), access_log=None, max_line_size=16_384, auto_decompress=False
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     await stop.wait()

@@ -125,7 +125,7 @@ async def test_a_provider_that_hangs_delays_nothing_but_its_links(
     lags = sorted(sampling.result())
     assert during <= before * 1.5 + 0.05, f"p99 {before:.3f} s before, {during:.3f} s during"
     assert lags[int(len(lags) * 0.95)] <= 50, lags
-    await eventually(lambda: _right(desk, calendars, users, load.kept), within=180)
+    await eventually(lambda: _right(desk, calendars, users, load.kept), within=180, every=1.0)
 
 
 async def _right(desk: Any, calendars: list[str], users: list[str], kept: set[str]) -> bool:

@@ -125,7 +125,7 @@ def _edges(spans: list[Span], facts: Mapping[str, Any]) -> set[Edge]:
     for span in spans:
         about, parent = span["attributes"], known.get(span["parent_id"])
         if span["kind"] == "client":
-            found.add((span["service"], "call", ports.get(about["server.port"], "a stranger")))
+            found.add((span["service"], "call", ports.get(about.get("server.port"), "a stranger")))
         elif span["kind"] == "consumer" and parent:
             what = f"{about['messaging.destination.name']} {about['hoop.event']}"
             found.add((parent["service"], what, span["service"]))

@@ -1,4 +1,4 @@
-"""Which slots are free?"""
+"""Speaks HTTP: which slots are free."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self

@@ -164,7 +164,7 @@ async def test_a_link_arrives_and_a_late_one_of_a_left_session_does_not_show(off
         return answer.body["event"]["meeting"]
 
     async with asyncio.timeout(10):
-        while (await shown())["state"] != "ready":  # noqa: ASYNC110 -- seen from outside only
+        while (await shown())["state"] != "ready":
             await asyncio.sleep(0.02)
     assert (await shown())["joinUrl"] == "https://zoom.us/j/new"
     events = await office.announced(mine)

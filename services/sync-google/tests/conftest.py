@@ -105,8 +105,10 @@ class World:
         self.sequences[subject] = self.sequences.get(subject, 0) + 1
         return self.sequences[subject]
 
-    async def book(self, calendar_id: str, start: float = 0, **changes: Any) -> str:
-        """An appointment of an hour, announced."""
+    async def book(
+        self, calendar_id: str, start: float = 0, *, db: Any = None, **changes: Any
+    ) -> str:
+        """An appointment of an hour, announced; in a transaction of the caller's, if he has one."""
         appointment_id = new_id()
         self.states[appointment_id] = Appointment(
             id=appointment_id,
@@ -127,7 +129,12 @@ class World:
             date_added=TODAY,
             date_updated=TODAY,
         ).model_copy(update=changes)
-        await self.tell(AppointmentCreated, appointment_id)
+        if db is None:
+            await self.tell(AppointmentCreated, appointment_id)
+        else:
+            state = self.states[appointment_id]
+            event = AppointmentCreated(account_id=self.account_id, state=state)
+            await handlers.follow_appointment(db, event)
         return appointment_id
 
     async def change(self, appointment_id: str, **changes: Any) -> None:

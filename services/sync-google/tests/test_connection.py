@@ -1,5 +1,7 @@
 """Whom a connection blocks, and what its end leaves behind."""
 
+import asyncio
+
 import pytest
 from aiohttp import ClientSession
 
@@ -116,6 +118,18 @@ async def test_a_deleted_calendar_ends_its_connection(world) -> None:
     after = await world.connection(connection_id)
     assert (after.status, after.reason) == ("disconnected", "calendar_deleted")
     assert await world.events() == []
+
+
+async def test_booked_while_the_calendar_is_being_connected(world) -> None:
+    """Each on its way while the other commits: they hear of each other all the same."""
+    calendar, appointment = await world.calendar(), None
+    async with asyncio.TaskGroup() as tasks, world.runtime.db.transaction() as db:
+        appointment = await world.book(calendar, db=db)
+        connecting = tasks.create_task(world.connect(calendar))
+        await asyncio.wait([connecting], timeout=0.5)
+        assert not connecting.done()
+    await world.push()
+    assert [event["id"] for event in await world.events()] == [f"{appointment}1"]
 
 
 async def test_one_connection_for_a_calendar(world) -> None:

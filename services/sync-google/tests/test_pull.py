@@ -7,6 +7,7 @@ import pytest
 
 from shared import failpoints
 from shared.ids import new_id
+from sync_google.jobs import pull as job
 
 ADA = "ada@example.com"
 
@@ -211,6 +212,39 @@ async def test_our_event_blocks_nothing_wherever_somebody_moves_it(world, calend
     await world.foreign(50, extendedProperties=event["extendedProperties"])
     await world.pull()
     assert await world.busy() == [(world.at(50), world.at(51))]
+
+
+async def test_our_event_is_ours_without_its_marks(world, calendar) -> None:
+    """Whatever an app of somebody else does to it: we know the ids that we have chosen."""
+    appointment = await world.book(calendar)
+    await world.push()
+    marks = dict.fromkeys(("hoopAppointment", "hoopGeneration", "hoopConnection"))
+    await world.google(
+        f"PATCH events/{appointment}1", {"extendedProperties": {"private": marks}, "summary": "x"}
+    )
+    await world.pull()
+    assert await world.busy() == []
+
+
+async def test_a_list_older_than_our_write_is_no_drift(world, calendar, monkeypatch) -> None:
+    """It was asked for before we wrote and arrives after: what it says of our event is the past."""
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.google(f"PATCH events/{appointment}1", {"summary": "Mine now"})
+    real_fp = job.fp
+
+    async def write_meanwhile(name: str) -> None:
+        if name == "google_listed":
+            await world.move(appointment, 2)
+            await world.push()
+        await real_fp(name)
+
+    monkeypatch.setattr(job, "fp", write_meanwhile)
+    await world.pull()
+    written = await world.writes()
+    await world.change(appointment, appointment_status="showed")
+    await world.push()
+    assert await world.writes() == written
 
 
 async def test_another_tenants_appointment_blocks(world, calendar) -> None:

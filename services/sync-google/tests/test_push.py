@@ -379,6 +379,41 @@ async def test_what_google_will_never_take_is_said_aloud(world, calendar) -> Non
     assert await starts(world) == ["2027-03-01T11:00:00Z"]
 
 
+async def test_one_event_that_is_not_ours_to_change_is_said(world, calendar) -> None:
+    """Somebody else organises it now: that is no reason to give the whole calendar up."""
+    appointment = await world.book(calendar)
+    await world.push()
+    body = {"error": {"code": 403, "errors": [{"domain": "calendar", "reason": "forbidden"}]}}
+    await world.fault("status:403", method="PATCH", body=body, times=1)
+    await world.move(appointment, 2)
+    await world.push()
+    assert [f["reason"] for f in await world.announced("CalendarPushFailed")] == ["403 forbidden"]
+    assert (await world.announced("ConnectionChanged"))[-1]["status"] == "active"
+
+    await world.fault("status:403", method="DELETE", body=body, times=1)
+    await world.cancel(appointment)
+    await world.push()
+    told = [failed["sequence"] for failed in await world.announced("CalendarPushFailed")]
+    assert told == [1, 2]
+
+
+async def test_no_new_token_for_a_while(world, calendar) -> None:
+    """Google's token endpoint is down: nobody is disconnected, and all goes on after it."""
+    await world.pull()
+    world.pass_time(hours=2)
+    await world.foreign(10)
+    fault = await world.fault("status:500", method="POST", path="/token")
+    await world.book(calendar)
+    await world.push()
+    await world.pull()
+    assert (await world.announced("ConnectionChanged"))[-1]["status"] == "active"
+    await world.google(f"DELETE faults/{fault}")
+    await world.wait()
+    await world.push()
+    await world.pull()
+    assert (len(await world.events()), len(await world.busy())) == (2, 1)
+
+
 async def test_moved_to_another_calendar_the_event_moves_along(world) -> None:
     """Out of one person's Google into the other's, and back; never in both."""
     one, two = await world.calendar(), await world.calendar()

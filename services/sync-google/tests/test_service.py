@@ -8,9 +8,19 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
-from hoop_events import Appointment, AppointmentCreated, Calendar, CalendarChanged, Personal
+from hoop_events import (
+    ApiKey,
+    ApiKeyChanged,
+    Appointment,
+    AppointmentCreated,
+    Calendar,
+    CalendarChanged,
+    Personal,
+)
 from local.testing import Client, Tenant, eventually, publish, running
+from shared.auth import digest
 from shared.ids import new_id
 from shared.service import Runtime
 from simulators import google
@@ -146,6 +156,32 @@ async def test_only_calendars_and_members_of_the_account_can_be_connected(office
     answer = await office.ask("POST", "/integrations/google/connect", stranger)
     assert answer.status == 422
     assert [d["path"] for d in answer.body["details"]] == ["userId"]
+
+
+async def test_a_key_of_another_location_connects_nothing(office: Any) -> None:
+    """The calendar is the account's, but not within this key's reach."""
+    narrow = ApiKey(
+        id=office.tenant.key_id,
+        sequence=2,
+        digest=digest(office.tenant.api_key),
+        scopes=office.tenant.scopes,
+        location_ids=(new_id(),),
+    )
+    await publish(office.kafka, ApiKeyChanged(account_id=office.tenant.account_id, state=narrow))
+
+    async def refused() -> bool:
+        body = {"calendarId": office.calendar_id}
+        answer = await office.ask("POST", "/integrations/google/connect", body)
+        return (answer.status, answer.body.get("code")) == (403, "location_forbidden")
+
+    await eventually(refused)
+
+
+def test_an_address_must_be_one() -> None:
+    """A wrong setting is said at the start, not at the first call."""
+    given = {"google_client_id": "x", "google_client_secret": "y", "google_api_url": "localhost"}
+    with pytest.raises(ValidationError, match="google_api_url"):
+        service.settings(database_url="postgresql://h/d", kafka_bootstrap="h:1", **given)
 
 
 async def test_changing_whom_it_blocks_over_http(office: Any) -> None:

@@ -121,12 +121,18 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        """One of the pool. asyncpg calls the use of a connection that was cut a wrong use of it."""
+        """One of the pool. A connection that was cut shows in many ways; all of them are `UNAVAILABLE`."""
         try:
             async with self.pool.acquire(timeout=5) as connection:
-                yield connection
-        except asyncpg.InterfaceError as error:
-            if type(error) is asyncpg.InterfaceError and _CUT.search(str(error)):
+                try:
+                    yield connection
+                except asyncpg.exceptions.InternalClientError:
+                    connection.terminate()  # cut in the middle of an answer: of no use to anybody
+                    raise
+        except asyncpg.exceptions.InternalClientError as error:
+            raise DatabaseGone(str(error)) from error
+        except asyncpg.exceptions.InterfaceError as error:
+            if type(error) is asyncpg.exceptions.InterfaceError and _CUT.search(str(error)):
                 raise DatabaseGone(str(error)) from error
             raise
 

@@ -171,7 +171,12 @@ async def _listen(
     routes = [(route, runtime) for service, runtime in runtimes for route in service.routes]
     app = application(routes, ready=ready)
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=5, max_line_size=16_384, keepalive_timeout=75
+        app,
+        access_log=None,
+        shutdown_timeout=5,
+        max_line_size=16_384,
+        keepalive_timeout=75,
+        auto_decompress=False,  # compressed bodies are refused, not unpacked
     )
     await runner.setup()
     await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()

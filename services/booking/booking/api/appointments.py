@@ -8,9 +8,8 @@ from booking.domain.appointments import Newcomer, Patch
 from booking.handlers import appointments as handlers
 from booking.store import appointments as store
 from booking.store import known
-from booking.store.calendars import calendar
 from shared.auth import location_zone
-from shared.errors import NotFound, invalid
+from shared.errors import NotFound
 from shared.http import Call, Reply, Route
 from shared.ids import is_id, new_id
 
@@ -18,20 +17,17 @@ from shared.ids import is_id, new_id
 async def create_appointment(call: Call) -> Reply:
     body: CreateAppointment = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    await _check_calendar(call, body.calendar_id, body.location_id)
+    known_id(body.calendar_id)
     newcomer = Newcomer(new_id(), body.contact_id, await _contact_name(call, body.contact_id))
     booked = await handlers.book(
-        call.runtime.db, call.account_id, newcomer, _patch(body, call), now=call.now
+        call.runtime.db,
+        call.account_id,
+        newcomer,
+        _patch(body, call),
+        location_id=body.location_id,
+        now=call.now,
     )
     return _reply(shown_appointment(booked))
-
-
-async def _check_calendar(call: Call, calendar_id: str, location_id: str) -> None:
-    held = await calendar(call.runtime.db, call.account_id, known_id(calendar_id))
-    if held is None:
-        raise NotFound
-    if held.location_id != location_id:
-        raise invalid("locationId", "other_location", "the calendar stands in another location")
 
 
 async def _contact_name(call: Call, contact_id: str) -> str:

@@ -119,7 +119,7 @@ class CalendarSettings(Body):
     allow_booking_for: Count | None = None
     allow_booking_for_unit: Literal["days", "weeks", "months"] = "days"
     open_hours: list[OpenHours] = Field(default=[], max_length=50)
-    availability_type: Literal[0, 1] | None = None
+    availability_type: Annotated[int, Field(ge=0, le=1)] | None = None
     availabilities: list[Availability] = Field(default=[], max_length=500)
     auto_confirm: bool = True
     allow_reschedule: bool = True

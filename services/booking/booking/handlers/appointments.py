@@ -8,13 +8,11 @@ from booking.domain.appointments import Decision, Newcomer, Patch
 from booking.domain.placing import Basis
 from booking.store import appointments as store
 from booking.store.basis import basis
-from booking.store.calendars import calendar
 from hoop_events import Appointment
 from shared.db import CONTENTION, Connection, Database
-from shared.errors import NotFound, Unavailable
+from shared.errors import NotFound, Unavailable, invalid
 from shared.failpoints import fp
 from shared.ids import new_id
-from shared.slots import day_of, epoch_ms
 
 Decide = Callable[[Connection | Database], Awaitable[Decision | None]]
 
@@ -23,14 +21,22 @@ LOCKED_TRIES = 5
 
 
 async def book(
-    database: Database, account_id: str, newcomer: Newcomer, patch: Patch, *, now: datetime
+    database: Database,
+    account_id: str,
+    newcomer: Newcomer,
+    patch: Patch,
+    *,
+    location_id: str,
+    now: datetime,
 ) -> Appointment:
-    """Book the wanted time, or raise the reason why not."""
+    """Book the wanted time on a calendar of this location, or raise the reason why not."""
     assert patch.calendar_id is not None
     calendar_id = patch.calendar_id
 
     async def decide(db: Connection | Database) -> Decision:
         known = await _basis(db, account_id, calendar_id, patch, before=None)
+        if known.calendar.location_id != location_id:
+            raise invalid("locationId", "other_location", "the calendar stands in another location")
         return domain.book(known, newcomer, patch, session_id=new_id(), now=now)
 
     booked = await settled(database, account_id, decide)
@@ -65,19 +71,16 @@ async def _basis(
     *,
     before: Appointment | None,
 ) -> Basis:
-    held = await calendar(db, account_id, calendar_id)
     start = patch.start or (before.start_time if before else None)
-    if held is None or start is None:
+    if start is None:
         raise NotFound
     end = patch.end or before.end_time if before else patch.end
-    counted = day_of(epoch_ms(start), held.time_zone) if held.rules.per_day else None
     known = await basis(
         db,
         account_id,
         calendar_id,
         start=start,
         end=max(end or start, start),
-        day=counted,
         before=before,
     )
     if known is None:

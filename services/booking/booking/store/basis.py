@@ -1,7 +1,7 @@
 """Reading what a decision stands on: one statement, hence one snapshot; no locks."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from asyncpg import Range
 
@@ -31,6 +31,12 @@ WITH c AS (
     UNION ALL
     SELECT resource_id, during, 0, 0 FROM external_busy
      WHERE account_id = $1 AND resource_id IN (SELECT id FROM touched) AND during && $4::tstzrange
+), counted AS (
+    SELECT a.local_day, count(*) AS n FROM appointment a, c
+     WHERE (c.settings ->> 'appoinmentPerDay')::numeric > 0
+       AND a.account_id = $1 AND a.calendar_id = c.id AND a.occupies
+       AND a.local_day BETWEEN $7::date - 1 AND $7::date + 1
+     GROUP BY a.local_day
 )
 SELECT c.*,
     ARRAY(SELECT id FROM resource WHERE account_id = $1 AND id IN (SELECT id FROM touched)
@@ -43,9 +49,8 @@ SELECT c.*,
     (SELECT array_agg(buffer_before) FROM busy) AS busy_before,
     (SELECT array_agg(buffer_after) FROM busy) AS busy_after,
     ARRAY(SELECT id FROM sessions ORDER BY id) AS session_ids,
-    CASE WHEN $7::date IS NULL THEN 0 ELSE (
-        SELECT count(*) FROM appointment WHERE account_id = $1 AND calendar_id = c.id
-           AND local_day = $7 AND occupies) END AS on_day,
+    (SELECT array_agg(local_day) FROM counted) AS days,
+    (SELECT array_agg(n) FROM counted) AS on_day,
     (SELECT seat FROM appointment WHERE account_id = $1 AND id = $8) AS seat
   FROM c
 """
@@ -64,12 +69,12 @@ async def basis(
     *,
     start: datetime,
     end: datetime,
-    day: date | None,
     before: Appointment | None,
 ) -> Basis | None:
     """What is known about this calendar around [start, end); None when there is no such calendar.
 
-    `day`: the local date whose appointments are to be counted, for calendars that limit them.
+    Where it limits the appointments of a day, those of `start`'s date in UTC and of its neighbours
+    are counted: the local date, which only the calendar's zone can tell, is one of the three.
     """
     row = await db.fetchrow(
         _BASIS,
@@ -79,7 +84,7 @@ async def basis(
         Range(start - AROUND, end + AROUND),
         list(before.hosts) if before else [],
         before.session if before else None,
-        day,
+        start.astimezone(UTC).date(),
         before.id if before else None,
     )
     if row is None:
@@ -90,7 +95,7 @@ async def basis(
         versions=dict(zip(row["resources"], row["versions"], strict=True)),
         busy=_busy(row),
         sessions=await sessions(db, account_id, row["session_ids"]),
-        day_counts={day: row["on_day"]} if day else {},
+        day_counts=dict(zip(row["days"] or (), row["on_day"] or (), strict=True)),
         loads=await _loads(db, calendar, start),
         seat=row["seat"],
     )

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from hoop_events import CalendarChanged, CalendarDeleted
 from shared.connections import Connection as Connected
+from shared.connections import list_connections
 from shared.db import Connection
 from shared.errors import invalid
 from shared.ids import is_id
@@ -34,9 +35,12 @@ async def follow_calendar(db: Connection, event: CalendarChanged) -> None:
 
 async def forget_calendar(db: Connection, event: CalendarDeleted) -> None:
     """Its connection ends, as soon as its appointments are gone from Google."""
-    await store.drop_calendar(db, event.account_id, event.state.id)
-    for feed in await store.feeds_of_calendar(db, event.account_id, event.state.id):
-        await _wish(db, feed.account_id, feed.connection_id, ends=True)
+    account_id, calendar_id = event.account_id, event.state.id
+    await store.drop_calendar(db, account_id, calendar_id)
+    for connection in await list_connections(
+        db, account_id, provider="google", owner_kind="calendar", owner_id=calendar_id
+    ):
+        await _wish(db, account_id, connection.id, ends=True)
 
 
 async def follow_connection(db: Connection, connection: Connected, now: datetime) -> None:

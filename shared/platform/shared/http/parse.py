@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from shared.errors import Detail, Invalid, Malformed, TooLarge, UnsupportedMedia
 
 LARGEST_BODY = 1_048_576
+DEEPEST = 100  # levels of JSON; ours have six
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -108,8 +109,10 @@ def _check_media(request: web.Request) -> None:
         raise UnsupportedMedia
 
 
-def _check_text(value: object, path: str = "") -> None:
+def _check_text(value: object, path: str = "", depth: int = 0) -> None:
     """NUL and lone surrogates cannot be stored by Postgres: they are refused here, with their path."""
+    if depth > DEEPEST:
+        raise Malformed(f"The body is nested more than {DEEPEST} levels deep.")
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
             raise Invalid(
@@ -117,11 +120,11 @@ def _check_text(value: object, path: str = "") -> None:
             )
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check_text(item, f"{path}.{index}".lstrip("."))
+            _check_text(item, f"{path}.{index}".lstrip("."), depth + 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_text(key, path)
-            _check_text(item, f"{path}.{key}".lstrip("."))
+            _check_text(item, f"{path}.{key}".lstrip("."), depth + 1)
 
 
 def query(asked: MultiMapping[str], model: type[BaseModel]) -> BaseModel:

@@ -1,0 +1,389 @@
+"""Wishes and workers: the newest wish wins, one hand per principal, soonest first, nothing forgotten."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from local.testing import eventually
+from shared import failpoints
+from shared.clock import Clock
+from shared.db import Connection, Database, Row
+from shared.ids import new_id
+from shared.work import (
+    LONGEST_WAIT,
+    Claimed,
+    Done,
+    Failed,
+    Later,
+    LeaseLost,
+    Outcome,
+    Wish,
+    Worker,
+    open_gate,
+    want,
+)
+from shared.work import worker as working
+from tests.noted import going
+
+NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
+ACCOUNT = new_id()
+Deed = Callable[[Claimed], Awaitable[Outcome]]
+
+
+def wish(subject: str, sequence: int = 1, **other: Any) -> Wish:
+    said: dict[str, Any] = {
+        "account_id": ACCOUNT,
+        "kind": "meeting",
+        "subject": subject,
+        "provider": "zoom",
+        "principal": subject,
+        "due_start": NOON,
+        "desired": {"sequence": sequence},
+        "sequence": sequence,
+    }
+    return Wish(**{**said, **other})
+
+
+async def wanted(database: Database, *wishes: Wish) -> list[bool]:
+    async with database.transaction() as db:
+        return [await want(db, each) for each in wishes]
+
+
+async def row(database: Database, subject: str) -> Row:
+    found = await database.fetchrow("SELECT * FROM work WHERE subject = $1", subject)
+    assert found is not None
+    return found
+
+
+class Deeds:
+    """A provider: writes down what it was asked, and answers as told."""
+
+    def __init__(self, answer: Outcome | Exception | None = None) -> None:
+        self.done: list[tuple[str, int]] = []
+        self.answer: Outcome | Exception = answer or Done()
+        self.at_work: set[str] = set()
+        self.most_at_once = 0
+        self.takes = 0.0
+
+    async def __call__(self, _: object, mine: Claimed) -> Outcome:
+        assert mine.wish.principal not in self.at_work, "two at a time for one principal"
+        self.at_work.add(mine.wish.principal)
+        self.most_at_once = max(self.most_at_once, len(self.at_work))
+        await asyncio.sleep(self.takes)
+        self.at_work.discard(mine.wish.principal)
+        self.done.append((mine.wish.subject, mine.wish.sequence))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def worker(database: Database, deeds: Any, kind: str = "meeting", hands: int = 8) -> Worker[None]:
+    return Worker(kind, database, None, deeds, hands=hands)
+
+
+async def _all_done(database: Database) -> bool:
+    return bool(await database.fetchval("SELECT bool_and(status = 'done') FROM work"))
+
+
+async def now_due(database: Database) -> None:
+    """Let all waiting be over."""
+    await database.execute(
+        "UPDATE work SET next_attempt_at = clock_timestamp(), lease_until = NULL"
+    )
+
+
+async def test_the_newest_wish_wins(database: Database) -> None:
+    """What is not newer changes nothing, nor does a wish of another account."""
+    subject, deeds = new_id(), Deeds()
+    foreign = wish(subject, 9, account_id=new_id())
+    news = await wanted(
+        database, wish(subject, 2), wish(subject, 1), wish(subject, 2), wish(subject, 3), foreign
+    )
+    assert news == [True, False, False, True, False]
+    assert await worker(database, deeds).once()
+    assert deeds.done == [(subject, 3)]
+    assert not await worker(database, deeds).once()
+
+
+async def test_a_wish_that_changed_while_it_was_worked_on_is_worked_on_again(
+    database: Database,
+) -> None:
+    subject, seen = new_id(), []
+
+    async def perform(_: None, mine: Claimed) -> Outcome:
+        seen.append(mine.wish.sequence)
+        if mine.wish.sequence == 1:
+            await wanted(database, wish(subject, 2))
+        return Done()
+
+    await wanted(database, wish(subject, 1))
+    one = worker(database, perform)
+    assert [await one.once(), await one.once(), await one.once()] == [True, True, False]
+    assert seen == [1, 2]
+    assert (await row(database, subject))["done_sequence"] == 2
+
+
+async def test_the_soonest_appointment_comes_first(database: Database) -> None:
+    days = [3, 1, 4, 0, 5, 2]
+    subjects = {day: new_id() for day in days}
+    for day in days:
+        await wanted(database, wish(subjects[day], due_start=NOON + timedelta(days=day)))
+    deeds = Deeds()
+    while await worker(database, deeds).once():
+        pass
+    assert [subject for subject, _ in deeds.done] == [subjects[day] for day in sorted(days)]
+
+
+async def test_one_at_a_time_for_a_principal_whoever_works(database: Database) -> None:
+    """Three workers of two kinds, as many as two replicas have: a principal never sees two of them."""
+    deeds = Deeds()
+    deeds.takes = 0.005
+    principals = ["ada", "bob", "cem"]
+    for n in range(45):
+        kind = "meeting" if n % 2 else "sync"
+        await wanted(database, wish(new_id(), principal=principals[n % 3], kind=kind))
+    workers = [worker(database, deeds, kind) for kind in ("meeting", "meeting", "sync")]
+    async with going(*workers):
+        await eventually(lambda: _all_done(database), within=30)
+    assert len(deeds.done) == 45
+    assert deeds.most_at_once <= 3
+
+
+async def test_many_hands_do_each_wish_once(database: Database) -> None:
+    """Two workers of eight hands, two hundred wishes of a hundred principals."""
+    deeds = Deeds()
+    deeds.takes = 0.002
+    await wanted(database, *(wish(new_id(), principal=str(n % 100)) for n in range(200)))
+    async with going(worker(database, deeds), worker(database, deeds)):
+        await eventually(lambda: _all_done(database), within=30)
+    assert len(deeds.done) == len(set(deeds.done)) == 200
+    assert deeds.most_at_once > 1
+
+
+async def test_a_lease_that_ran_out_is_taken_over_and_its_late_outcome_ignored(
+    database: Database,
+) -> None:
+    """Who was too late changes nothing: neither the wish nor the record."""
+    subject = new_id()
+    await wanted(database, wish(subject))
+    [late] = await worker(database, Deeds())._claim(1)
+    assert not await worker(database, Deeds()).once()
+    await database.execute("UPDATE work SET lease_until = clock_timestamp()")
+    await database.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
+    assert await worker(database, Deeds(Failed("no"))).once()
+    before = await row(database, subject)
+    with pytest.raises(LeaseLost):
+        await worker(database, Deeds())._conclude(late, Done(_record_in(subject)))
+    assert await row(database, subject) == before
+    assert await database.fetchval("SELECT count(*) FROM heard") == 0
+
+
+def _record_in(subject: str) -> Callable[[Connection], Awaitable[None]]:
+    async def record(db: Connection) -> None:
+        await db.execute("INSERT INTO heard (subject) VALUES ($1)", subject)
+
+    return record
+
+
+async def test_the_outcome_and_its_record_are_written_together(database: Database) -> None:
+    subject = new_id()
+    await wanted(database, wish(subject))
+    assert await worker(database, Deeds(Done(_record_in(subject)))).once()
+    assert (await row(database, subject))["status"] == "done"
+    assert await database.fetchval("SELECT count(*) FROM heard") == 1
+
+
+async def test_a_crash_before_the_record_is_made_good_after_the_lease(database: Database) -> None:
+    """It was performed, and nobody knows: it is performed again, once the lease is over."""
+    subject = new_id()
+    deeds = Deeds(Done(_record_in(subject)))
+    await wanted(database, wish(subject))
+    [mine] = await worker(database, deeds)._claim(1)
+    await deeds(None, mine)  # the process dies here
+    assert not await worker(database, deeds).once()
+    await now_due(database)
+    assert await worker(database, deeds).once()
+    assert deeds.done == [(subject, 1), (subject, 1)]
+    assert await database.fetchval("SELECT count(*) FROM heard") == 1
+
+
+async def test_a_closed_gate_stops_one_principal_alone(database: Database) -> None:
+    """The provider said: not this user, for an hour. Reconnecting opens the gate at once."""
+    ada, deeds = [new_id(), new_id()], Deeds(Later("429", gate=True))
+    deeds.answer = Later("429", at=Clock().now() + timedelta(hours=1), gate=True)
+    await wanted(database, *(wish(s, principal="ada") for s in ada))
+    assert await worker(database, deeds).once()
+    deeds.answer = Done()
+    assert not await worker(database, deeds).once()
+    await wanted(database, wish(new_id(), principal="bob"))
+    assert await worker(database, deeds).once()
+    async with database.transaction() as db:
+        await open_gate(db, "zoom", "ada")
+    assert [await worker(database, deeds).once() for _ in range(3)] == [True, True, False]
+
+
+async def test_a_provider_s_own_word_counts(database: Database) -> None:
+    subject = new_id()
+    at = Clock().now().replace(microsecond=0) + timedelta(hours=7)
+    await wanted(database, wish(subject))
+    assert await worker(database, Deeds(Later("quota", at=at))).once()
+    said = await row(database, subject)
+    assert (said["next_attempt_at"], said["status"], said["last_error"]) == (at, "due", "quota")
+    assert await database.fetchval("SELECT count(*) FROM gate") == 0
+
+
+async def test_waits_grow_from_half_a_second_to_a_quarter_of_an_hour(database: Database) -> None:
+    subject, waits = new_id(), []
+    await wanted(database, wish(subject))
+    for _ in range(14):
+        assert await worker(database, Deeds(Later("down"))).once()
+        waits.append(
+            await database.fetchval("SELECT next_attempt_at - clock_timestamp() FROM work")
+        )
+        await now_due(database)
+    assert timedelta(seconds=0.3) < waits[0] <= timedelta(seconds=0.5)
+    assert all(longer > wait for wait, longer in pairwise(waits[:10]))
+    assert LONGEST_WAIT - timedelta(seconds=5) < waits[-1] <= LONGEST_WAIT
+
+
+async def test_a_newer_wish_begins_anew(database: Database) -> None:
+    """After a failure for good, and after long waits: it is due at once, with its tries before it."""
+    subject = new_id()
+    await wanted(database, wish(subject))
+    assert await worker(database, Deeds(Failed("never"))).once()
+    assert (await row(database, subject))["status"] == "failed"
+    assert not await worker(database, Deeds()).once()
+    await wanted(database, wish(subject, 2))
+    assert await worker(database, Deeds()).once()
+    said = await row(database, subject)
+    assert (said["status"], said["attempts"], said["last_error"]) == ("done", 0, None)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), ConnectionResetError("gone")])
+async def test_a_job_that_crashes_is_tried_again_and_says_why(
+    database: Database, error: Exception
+) -> None:
+    subject = new_id()
+    await wanted(database, wish(subject))
+    assert await worker(database, Deeds(error)).once()
+    said = await row(database, subject)
+    assert (said["status"], said["attempts"]) == ("due", 1)
+    assert str(error) in said["last_error"]
+
+
+async def test_a_record_that_crashes_takes_no_other_wish_along(database: Database) -> None:
+    async def crash(_: Connection) -> None:
+        raise KeyError("bug")
+
+    subject = new_id()
+    await wanted(database, wish(subject))
+    assert await worker(database, Deeds(Done(crash))).once()
+    said = await row(database, subject)
+    assert (said["status"], "bug" in said["last_error"]) == ("due", True)
+
+
+async def test_a_job_that_never_ends_is_cut_before_its_lease_is_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.2))
+    subject, deeds = new_id(), Deeds()
+    deeds.takes = 3600
+    await wanted(database, wish(subject))
+    assert await worker(database, deeds).once()
+    assert (await row(database, subject))["status"] == "due"
+
+
+async def test_the_outcome_waits_for_postgres(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is cut while the outcome is written: it is written again, not performed again."""
+    subject, cuts = new_id(), 3
+
+    async def record(db: Connection) -> None:
+        nonlocal cuts
+        await db.execute("INSERT INTO heard (subject) VALUES ($1)", subject)
+        cuts -= 1
+        if cuts >= 0:
+            await database.execute("SELECT pg_terminate_backend($1)", db.get_server_pid())
+            await db.execute("SELECT 1")
+
+    deeds = Deeds(Done(record))
+    await wanted(database, wish(subject))
+    assert await worker(database, deeds).once()
+    assert (await row(database, subject))["status"] == "done"
+    assert deeds.done == [(subject, 1)]
+    assert await database.fetchval("SELECT count(*) FROM heard") == 1
+
+
+async def test_a_stop_lets_the_hands_finish_and_takes_nothing_new(database: Database) -> None:
+    deeds = Deeds()
+    deeds.takes = 0.3
+    await wanted(database, *(wish(new_id()) for _ in range(6)))
+    async with going(worker(database, deeds, hands=2)):
+        await eventually(lambda: _somebody_works(deeds))
+    assert len(deeds.done) == 2
+    assert await database.fetchval("SELECT count(*) FROM work WHERE status = 'done'") == 2
+
+
+async def _somebody_works(deeds: Deeds) -> bool:
+    return len(deeds.at_work) == 2
+
+
+async def test_a_commit_wakes_the_worker(database: Database) -> None:
+    """A wish is taken up at once, not at the next look around."""
+    deeds = Deeds()
+    async with going(worker(database, deeds)):
+        await asyncio.sleep(2)  # it is as patient now as it gets
+        await wanted(database, wish(new_id()))
+        await eventually(lambda: _all_done(database), within=0.8)
+
+
+async def test_a_worker_without_work_is_quiet(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own looking around does not wake it."""
+    looks = 0
+    fetchval = database.fetchval
+
+    async def count(sql: str, *args: object) -> Any:
+        nonlocal looks
+        looks += 1
+        return await fetchval(sql, *args)
+
+    monkeypatch.setattr(database, "fetchval", count)
+    await wanted(database, wish(new_id()))
+    async with going(worker(database, Deeds(Later("x", at=NOON)))):
+        await asyncio.sleep(1.5)
+    assert looks < 15
+
+
+async def test_every_repeats_until_told_and_waits_for_postgres(database: Database) -> None:
+    deeds: list[int] = []
+    stop = asyncio.Event()
+
+    async def deed() -> None:
+        deeds.append(len(deeds))
+        if len(deeds) == 2:
+            raise ConnectionResetError
+        if len(deeds) == 4:
+            stop.set()
+
+    async with asyncio.timeout(5):
+        await working.every(0.01, deed, stop, what="deed")
+    assert len(deeds) == 4
+
+
+async def test_a_fail_point_in_the_record_changes_nothing_of_the_world_twice(
+    database: Database,
+) -> None:
+    """`<kind>_recorded` is inside the transaction: what fails there was not recorded."""
+    subject = new_id()
+    await wanted(database, wish(subject))
+    failpoints.arm("meeting_recorded=raise")
+    assert await worker(database, Deeds(Done(_record_in(subject)))).once()
+    assert await database.fetchval("SELECT count(*) FROM heard") == 0
+    assert (await row(database, subject))["status"] == "due"
