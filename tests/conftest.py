@@ -68,6 +68,12 @@ class System:
             found: list[dict[str, Any]] = await response.json()
             return found
 
+    async def forget_mails(self) -> None:
+        """Empty the inbox: what other tests sent is not to be read again and again."""
+        address = self.facts["mail"]["inbox_url"] + "/_sim/messages"
+        async with ClientSession() as http, http.delete(address) as response:
+            assert response.status < 300
+
     async def spans(self, trace: str) -> list[dict[str, Any]]:
         address = f"{self.facts['spans_url']}/spans?trace={trace}"
         async with ClientSession() as http, http.get(address) as response:

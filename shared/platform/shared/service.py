@@ -17,7 +17,7 @@ from shared import failpoints, telemetry
 from shared.clock import Clock
 from shared.config import Settings, SettingsMissing
 from shared.db import UNAVAILABLE, Database, migrate
-from shared.http import Route, application
+from shared.http import Route, application, listen
 from shared.kafka import Group, Handler, Subscriptions, Tables, Tombstone, ensure_topics
 from shared.relay import Relay
 from shared.secrets import Cipher
@@ -170,17 +170,7 @@ async def _listen(
 
     routes = [(route, runtime) for service, runtime in runtimes for route in service.routes]
     app = application(routes, ready=ready)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=5,
-        max_line_size=16_384,
-        keepalive_timeout=75,
-        auto_decompress=False,  # compressed bodies are refused, not unpacked
-    )
-    await runner.setup()
-    await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
-    return runner
+    return await listen(app, settings.http_host, settings.http_port)
 
 
 async def _answers(database: Database) -> bool:

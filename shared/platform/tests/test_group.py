@@ -12,7 +12,7 @@ from local.ports import free_ports
 from local.testing import eventually, publish
 from shared.db import Connection, Database
 from shared.ids import new_id
-from shared.kafka import Group, Subscriptions, clients, member, runner
+from shared.kafka import Group, Subscriptions, clients, member, runner, watch
 from shared.kafka import group as groups
 from tests.noted import (
     Listener,
@@ -231,7 +231,7 @@ async def test_a_client_that_brings_nothing_is_replaced(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A known fault of clients after a broker restarted: alive, assigned, and deaf."""
-    monkeypatch.setattr(groups, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(watch, "STUCK_SECONDS", 1.0)
     monkeypatch.setattr(groups, "WATCH_SECONDS", 0.2)
     subject, one = new_id(), group(database, kafka_bootstrap, noted)
     async with going(one):

@@ -3,3 +3,4 @@
 from shared.http.app import application
 from shared.http.parse import Body, Instant, OneLine, Query, Text
 from shared.http.route import Call, Reply, Route
+from shared.http.server import listen

@@ -8,10 +8,24 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
-from shared.db import UNAVAILABLE
-from shared.errors import Invalid, MethodNotAllowed, NotFound, Refused, TooLarge, Unavailable
+from shared.db import CONTENTION, UNAVAILABLE
+from shared.errors import (
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unavailable,
+)
 from shared.http.route import Reply
 from shared.telemetry import log, trace_id
+
+COMMON_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Server": "hoop",
+}
 
 
 def respond(result: object, status: int) -> web.Response:
@@ -19,9 +33,12 @@ def respond(result: object, status: int) -> web.Response:
     said = result if isinstance(result, Reply) else Reply(result)
     status = said.status or status
     if said.content_type != "application/json":
-        text = said.body if isinstance(said.body, str) else ""
         return web.Response(
-            text=text, status=status, headers=said.headers, content_type=said.content_type
+            body=said.body if isinstance(said.body, bytes) else str(said.body or "").encode(),
+            status=status,
+            headers={"X-Trace-Id": trace_id(), **said.headers},
+            content_type=said.content_type,
+            charset="utf-8" if said.content_type.startswith("text/") else None,
         )
     return _json(said.body, status, said.headers)
 
@@ -62,8 +79,8 @@ def _as_refusal(error: Exception) -> Refused | None:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge()
     if isinstance(error, web.HTTPException):
-        return NotFound()
-    if isinstance(error, UNAVAILABLE):
+        return NotFound() if error.status == NotFound.status else Malformed()
+    if isinstance(error, (*UNAVAILABLE, *CONTENTION)):
         log.warning("unavailable", error=repr(error))
         return Unavailable(headers={"Retry-After": "1"})
     return None

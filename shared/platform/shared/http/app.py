@@ -10,7 +10,7 @@ from shared import auth, telemetry
 from shared.auth import Caller
 from shared.errors import VersionRequired, VersionUnknown
 from shared.http import parse
-from shared.http.answer import refuse, respond
+from shared.http.answer import COMMON_HEADERS, refuse, respond
 from shared.http.route import Call, Route
 from shared.telemetry import span
 
@@ -70,7 +70,7 @@ async def _call(request: web.Request, route: Route, runtime: Any) -> Call:
     return Call(
         runtime=runtime,
         caller=caller,
-        path=dict(request.match_info),
+        path=parse.path(request.match_info),
         query=parse.query(request.query, route.query) if route.query else None,
         body=await parse.body(request, route.body) if route.body else None,
         headers=request.headers,
@@ -117,6 +117,6 @@ async def _outermost(request: web.Request, handler: _Handler) -> web.StreamRespo
 
 
 async def _sign(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["Server"] = "hoop"
+    for name, value in COMMON_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = COMMON_HEADERS["Server"]

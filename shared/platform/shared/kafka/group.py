@@ -12,19 +12,15 @@ from shared.kafka import clients
 from shared.kafka.batch import Batches, Subscriptions
 from shared.kafka.member import Member
 from shared.kafka.runner import PlaceLost
+from shared.kafka.watch import Watch
 from shared.telemetry import log
 from shared.waiting import Interval, pause
 
 START_SECONDS = 30.0
-STUCK_SECONDS = 30.0
 LOST_SECONDS = 15.0
 COMMIT_SECONDS = 0.2
 WATCH_SECONDS = 1.0
 INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, *UNAVAILABLE)
-
-
-class Stuck(KafkaError):
-    """The broker has records for us and the client brings none: only a new client helps."""
 
 
 class Group:
@@ -42,7 +38,7 @@ class Group:
         self._topics = subscriptions.topics
         self._bootstrap = bootstrap
         self._committed: dict[TopicPartition, int] = {}
-        self._behind: dict[TopicPartition, tuple[int, float]] = {}
+        self._deaf = Watch()
         self._consumer: AIOKafkaConsumer | None = None
         self.joined = asyncio.Event()
         """Set once it has its part of the partitions, which may be none, and knows where to go on.
@@ -67,7 +63,7 @@ class Group:
         consumer = clients.consumer(self._bootstrap, group=self._service)
         member = Member(consumer, self._database, self.batches)
         consumer.subscribe(self._topics, listener=member)
-        self._committed, self._behind = {}, {}
+        self._committed, self._deaf = {}, Watch()
         try:
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
@@ -120,20 +116,9 @@ class Group:
                 continue
             if end < runner.place:
                 raise PlaceLost(f"{partition} ends at {end}, we are at {runner.place}")
-            if runner.full or end <= runner.expected:
-                self._behind.pop(partition, None)
-            else:
-                self._judge(partition, runner.expected)
+            self._deaf.look(partition, at=runner.expected, end=end, resting=runner.full)
             lag = telemetry.lag.labels(self._service, partition.topic, str(partition.partition))
             lag.set(end - runner.place)
-
-    def _judge(self, partition: TopicPartition, expected: int) -> None:
-        now = asyncio.get_running_loop().time()
-        at, since = self._behind.get(partition, (-1, now))
-        if at != expected:
-            self._behind[partition] = (expected, now)
-        elif now - since > STUCK_SECONDS:
-            raise Stuck(f"{partition} brings nothing beyond {expected}")
 
     async def catch_up(self, timeout: float = 0.5) -> bool:
         """Wait until what was announced before this call is in the database, whoever handles it."""

@@ -24,21 +24,27 @@ from hoop_events import (
     decode,
     envelope,
 )
+from shared.kafka import clients
 from shared.kafka.batch import Record
+from shared.kafka.watch import Watch
 from shared.telemetry import log
-from shared.waiting import pause
+from shared.waiting import Interval, pause
 
 S = TypeVar("S", bound=State)
+
+START_SECONDS = 30.0
+WATCH_SECONDS = 1.0
 
 
 class Table(Generic[S]):
     """One topic as a mapping from id to `(account id, state)`."""
 
     def __init__(self, *types: type[Event]) -> None:
-        self.types = types
         self.topic = types[0].topic
+        self._types: Mapping[str, type[Event]] = {event.type: event for event in types}
         self._rows: dict[str, tuple[str, S]] = {}
         self._newest: dict[str, int] = {}
+        self._seen: set[str] = set()
 
     def get(self, subject: str) -> tuple[str, S] | None:
         """The account that owns it, and its state; None when it is unknown or deleted."""
@@ -59,10 +65,11 @@ class Table(Generic[S]):
             self._rows.pop((record.key or b"").decode("utf-8", "replace"), None)
             return
         try:
-            event = decode(envelope(record.headers), record.value, self.types)
+            event = decode(envelope(record.headers), record.value, self._types)
         except (Undecodable, UnknownType) as error:
             log.error("record ignored", topic=record.topic, offset=record.offset, error=repr(error))
             return
+        self._seen.add(event.subject)
         if event.sequence > self._newest.get(event.subject, 0):
             self._newest[event.subject] = event.sequence
             self._store(event)
@@ -72,6 +79,15 @@ class Table(Generic[S]):
             self._rows.pop(event.subject, None)
         else:
             self._rows[event.subject] = (event.account_id, event.state)  # type: ignore[assignment] # the types of this table carry S
+
+    def read_again(self) -> None:
+        """Begin to read the topic from its beginning once more."""
+        self._seen = set()
+
+    def forget_unseen(self) -> None:
+        """Drop what is no longer on the topic: it was deleted while nobody listened here."""
+        for subject in self._rows.keys() - self._seen:
+            del self._rows[subject]
 
 
 class Tables:
@@ -86,9 +102,12 @@ class Tables:
         }
         self._bootstrap = bootstrap
         self._consumer: AIOKafkaConsumer | None = None
-        self._partitions: list[TopicPartition] = []
         self._moved = asyncio.Condition()
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._ends: Mapping[TopicPartition, int] = {}
         self.ready = asyncio.Event()
+        """Set once everything there was at the start is known; a broker that goes leaves it set."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -101,41 +120,42 @@ class Tables:
                 await self._follow(stop)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("tables interrupted", error=repr(error))
-            await pause(stop, 0.5)
+                await pause(stop, 0.5)
 
     async def _follow(self, stop: asyncio.Event) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=250,
-            retry_backoff_ms=50,
-        )
+        consumer = clients.consumer(self._bootstrap, group=None)
+        consumer.subscribe(self.topics)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
-                await self._assign(consumer)
-                ends = await consumer.end_offsets(self._partitions)
-            while not stop.is_set():
-                await self._take(await consumer.getmany(timeout_ms=100))
-                if not self.ready.is_set() and await self._reached(ends):
-                    self.ready.set()
+            for table in self._by_topic.values():
+                table.read_again()
+            self._consumer = consumer
+            await self._read(consumer, stop)
         finally:
             self._consumer = None
-            await asyncio.wait_for(consumer.stop(), 5)
+            await clients.dispose(consumer)
 
-    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
-        self._partitions = []
-        for topic in self._by_topic:
-            while not (numbers := consumer.partitions_for_topic(topic)):
-                await consumer._client.force_metadata_update()  # noqa: SLF001 -- there is no public way
-                consumer._client.add_topic(topic)  # noqa: SLF001 -- as above
-                await asyncio.sleep(0.05)
-            self._partitions += [TopicPartition(topic, number) for number in numbers]
-        consumer.assign(self._partitions)
-        await consumer.seek_to_beginning(*self._partitions)
-        self._consumer = consumer
+    async def _read(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        beginning = await self._now_ending(consumer)
+        look, watch, caught_up = Interval(WATCH_SECONDS), Watch(), False
+        while not stop.is_set():
+            await self._take(await consumer.getmany(timeout_ms=100))
+            if not caught_up and await _reached(consumer, beginning):
+                caught_up = True
+                for table in self._by_topic.values():
+                    table.forget_unseen()
+                self.ready.set()
+            if look.due():
+                for partition, end in (await self._now_ending(consumer)).items():
+                    watch.look(partition, at=await _at(consumer, partition), end=end)
+
+    async def _now_ending(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        async with asyncio.timeout(5):
+            ends: Mapping[TopicPartition, int] = await consumer.end_offsets(
+                list(consumer.assignment())
+            )
+        return ends
 
     async def _take(self, found: Mapping[TopicPartition, list[Record]]) -> None:
         for partition, records in found.items():
@@ -143,12 +163,6 @@ class Tables:
                 self._by_topic[partition.topic].apply(record)
         async with self._moved:
             self._moved.notify_all()
-
-    async def _reached(self, ends: Mapping[TopicPartition, int]) -> bool:
-        consumer = self._consumer
-        if consumer is None:
-            return False
-        return all([await consumer.position(p) >= end for p, end in ends.items()])
 
     async def catch_up(self, timeout: float = 0.5) -> bool:
         """Wait until everything announced before this call is known; False when that takes longer.
@@ -159,10 +173,30 @@ class Tables:
             async with asyncio.timeout(timeout):
                 if (consumer := self._consumer) is None:
                     return False
-                ends = await consumer.end_offsets(self._partitions)
+                ends = await self._ends_from_now_on(consumer)
                 async with self._moved:
-                    while not await self._reached(ends):
+                    while not await _reached(consumer, ends):
                         await self._moved.wait()
         except (TimeoutError, KafkaError):
             return False
         return True
+
+    async def _ends_from_now_on(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        """Where the topics end, not earlier than this call: many who ask together ask Kafka once."""
+        loop = asyncio.get_running_loop()
+        arrived_at = loop.time()
+        async with self._asking:
+            if self._asked_at < arrived_at:
+                asked_at = loop.time()
+                self._ends = await self._now_ending(consumer)
+                self._asked_at = asked_at
+            return self._ends
+
+
+async def _reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    return all([await _at(consumer, p) >= end for p, end in ends.items()])
+
+
+async def _at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    async with asyncio.timeout(5):
+        return int(await consumer.position(partition))

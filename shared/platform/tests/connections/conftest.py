@@ -41,6 +41,7 @@ class World:
 
     http: ClientSession
     database: Database
+    key: str
     cipher: Cipher
     sim: ZoomSimulator
     provider: OAuthProvider
@@ -191,10 +192,12 @@ async def whose_zoom(sim: ZoomSimulator, http: ClientSession, token: str) -> Ide
 
 @pytest.fixture
 async def world(new_database, sim, http, provider) -> World:
+    key = new_key()
     return World(
         http=http,
         database=await new_database(),
-        cipher=Cipher.from_key(new_key()),
+        key=key,
+        cipher=Cipher.from_key(key),
         sim=sim,
         provider=provider,
         account_id=new_id(),

@@ -63,7 +63,10 @@ async def edge(world, http) -> AsyncIterator[Edge]:
         keys[name] = issue(tables, account_id, scope)
     url = f"http://127.0.0.1:{port}"
     settings = Settings(
-        database_url=world.database.dsn, kafka_bootstrap="127.0.0.1:1", public_url=url
+        database_url=world.database.dsn,
+        kafka_bootstrap="127.0.0.1:1",
+        public_url=url,
+        data_key=world.key,
     )
     runtime = Runtime(
         name="meetings",
@@ -71,7 +74,6 @@ async def edge(world, http) -> AsyncIterator[Edge]:
         db=world.database,
         clock=Clock(),
         http=http,
-        cipher=world.cipher,
         tables=tables,
         group=None,
     )

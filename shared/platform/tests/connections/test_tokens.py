@@ -430,5 +430,5 @@ async def lease_ends(world):
 
 async def until(condition):
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 -- it is another program's state
+        while not condition():
             await asyncio.sleep(0.01)
