@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ ALIASES: Mapping[str, str] = {
 """Scope names of the vendor's API for what ours call `calendars.*`."""
 
 LONGEST_TOKEN = 200
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, b64token
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def bearer(header: str | None) -> str:
         scheme.lower() != "bearer"
         or not token
         or len(token) > LONGEST_TOKEN
-        or token.split() != [token]
+        or not _TOKEN.fullmatch(token)
     ):
         raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
     return token

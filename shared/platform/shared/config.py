@@ -22,7 +22,7 @@ class SettingsMissing(SystemExit):
 class Settings(BaseSettings):
     """What every service needs to know. Services subclass it with their own few."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     database_url: SecretStr = Field(description="DSN of the service's database")
     kafka_bootstrap: str = Field(description="host:port of the Kafka brokers, comma-separated")
@@ -48,36 +48,44 @@ class Settings(BaseSettings):
     @classmethod
     def of(cls, service: str, **overrides: Any) -> Self:
         """Read the settings of `service`, or stop with one line per problem."""
+        found, problems = _given(cls, service)
         try:
-            return cls(**{**_given(cls, service), **overrides})
+            read = cls(**{**found, **overrides})
         except ValidationError as error:
-            lines = [
-                f"  {'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
-            ]
-            raise SettingsMissing(f"{service}: settings\n" + "\n".join(lines)) from None
+            named = [(".".join(map(str, e["loc"])).upper(), e["msg"]) for e in error.errors()]
+            problems += [f"{name}: {message}" for name, message in named]
+        if problems:
+            raise SettingsMissing("\n  ".join([f"{service}: settings", *problems]))
+        return read
 
 
-def _given(cls: type[Settings], service: str) -> dict[str, str]:
-    """`<SERVICE>_<NAME>` wins over `<NAME>`; either may name a file as `…_FILE`."""
+def _given(cls: type[Settings], service: str) -> tuple[dict[str, str], list[str]]:
+    """`<SERVICE>_<NAME>` wins over `<NAME>`; either may name a file as `…_FILE`. Also what is wrong."""
     prefix = service.replace("-", "_").upper() + "_"
     found: dict[str, str] = {}
+    problems: list[str] = []
     for name in cls.model_fields:
-        for variable in (prefix + name.upper(), name.upper()):
-            if (value := _read(variable)) is not None:
-                found[name] = value
-                break
-    own = _read(prefix + "DATABASE_URL")
-    if own is None and "database_url" in found:
+        try:
+            value = _read(prefix + name.upper()) or _read(name.upper())
+        except OSError as error:
+            problems.append(f"{error}")
+        else:
+            found |= {name: value} if value else {}
+    if "database_url" in found and found["database_url"] != _read(prefix + "DATABASE_URL"):
         found["database_url"] = with_database(found["database_url"], service.replace("-", "_"))
-    return found
+    return found, problems
 
 
 def _read(variable: str) -> str | None:
+    """Its value; an empty one counts as none."""
     environment = os.environ  # noqa: TID251 -- the one place that reads it
-    if variable in environment:
-        return environment[variable]
-    if path := environment.get(variable + "_FILE"):
-        return Path(path).read_text().strip()
+    if value := environment.get(variable):
+        return value
+    if path := environment.get(f"{variable}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise OSError(f"{variable}_FILE: {path} cannot be read ({error.strerror})") from None
     return None
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from noted import Noted, noted_on
 
 from shared.db import Database
 from shared.ids import new_id
-from tests.noted import Noted, noted_on
 
 
 @pytest.fixture

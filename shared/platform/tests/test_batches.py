@@ -5,13 +5,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from noted import Listener, Noted, headers, heard, note, noted_on, record, subscriptions
 
 from shared import failpoints, telemetry
 from shared.db import Connection, Database, Row
 from shared.ids import new_id
 from shared.kafka import Subscriptions, batch
 from shared.kafka.batch import Batches
-from tests.noted import Listener, Noted, headers, heard, note, noted_on, record, subscriptions
 
 NOTED = noted_on("notes")
 
@@ -194,7 +194,7 @@ async def test_two_that_wait_for_each_other_are_both_handled(
         nonlocal left
         left -= 1
         if left >= 0:
-            raise asyncpg.DeadlockDetectedError
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
         await listener.hear(db, event)
 
     subject = new_id()

@@ -6,15 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-
-from hoop_events import body
-from local.ports import free_ports
-from local.testing import eventually, publish
-from shared.db import Connection, Database
-from shared.ids import new_id
-from shared.kafka import Group, Subscriptions, clients, member, runner, watch
-from shared.kafka import group as groups
-from tests.noted import (
+from noted import (
     Listener,
     Noted,
     flood,
@@ -25,6 +17,14 @@ from tests.noted import (
     note,
     subject_on,
 )
+
+from hoop_events import body
+from local.ports import free_ports
+from local.testing import eventually, publish
+from shared.db import Connection, Database
+from shared.ids import new_id
+from shared.kafka import Group, Subscriptions, clients, member, runner, watch
+from shared.kafka import group as groups
 
 Type = type[Noted]
 

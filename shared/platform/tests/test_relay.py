@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from noted import NOON, Noted, going, group, heard, note, noted_on, say
 
 from local.ports import free_ports
 from local.testing import eventually
@@ -15,7 +16,6 @@ from shared.db import Database
 from shared.ids import new_id
 from shared.outbox import announce
 from shared.relay import Relay
-from tests.noted import NOON, Noted, going, group, heard, note, noted_on, say
 
 Type = type[Noted]
 

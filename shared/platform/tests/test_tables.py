@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from noted import going, record
 
 from hoop_events import Account, AccountChanged, ApiKey, ApiKeyChanged, ApiKeyDeleted, Event, Gone
 from local.ports import free_ports
 from local.testing import eventually, publish
 from shared.ids import new_id
 from shared.kafka import Tables, ensure_topics, table, watch
-from tests.noted import going, record
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from noted import going
 
 from local.testing import eventually
 from shared import failpoints
@@ -27,7 +28,6 @@ from shared.work import (
     want,
 )
 from shared.work import worker as working
-from tests.noted import going
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = new_id()

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared import auth, telemetry
 from shared.auth import Caller
-from shared.errors import VersionRequired, VersionUnknown
+from shared.errors import Malformed, VersionRequired, VersionUnknown
 from shared.http import parse
 from shared.http.answer import COMMON_HEADERS, refuse, respond
 from shared.http.route import Call, Route
@@ -28,10 +28,17 @@ def application(routes: Iterable[tuple[Route, Any]], *, ready: Check) -> web.App
         endpoint = _endpoint(route, runtime)
         bare = route.path.rstrip("/")
         for path in (bare, bare + "/"):
-            app.router.add_route(route.method, path, endpoint)
+            app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
     _add_operations(app, ready)
     app.on_response_prepare.append(_sign)
     return app
+
+
+async def _expect(request: web.Request) -> None:
+    """Ask for the body when the client waits to be asked; other expectations nobody has."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer proper is still to come
 
 
 def _endpoint(route: Route, runtime: Any) -> _Handler:
@@ -110,10 +117,14 @@ def _add_operations(app: web.Application, ready: Check) -> None:
 async def _outermost(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Unknown paths and methods, too, are answered in our own shape."""
     try:
-        return await handler(request)
+        return await (handler if request.version >= HttpVersion10 else _too_old)(request)
     except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
         with span(f"{request.method} unmatched", kind="server"):
             return refuse(error)
+
+
+async def _too_old(_: web.Request) -> web.StreamResponse:
+    raise Malformed
 
 
 async def _sign(_: web.Request, response: web.StreamResponse) -> None:

@@ -40,8 +40,9 @@ class Table(Generic[S]):
     """One topic as a mapping from id to `(account id, state)`."""
 
     def __init__(self, *types: type[Event]) -> None:
+        self.types = types
         self.topic = types[0].topic
-        self._types: Mapping[str, type[Event]] = {event.type: event for event in types}
+        self._known: Mapping[str, type[Event]] = {event.type: event for event in types}
         self._rows: dict[str, tuple[str, S]] = {}
         self._newest: dict[str, int] = {}
         self._seen: set[str] = set()
@@ -65,7 +66,7 @@ class Table(Generic[S]):
             self._rows.pop((record.key or b"").decode("utf-8", "replace"), None)
             return
         try:
-            event = decode(envelope(record.headers), record.value, self._types)
+            event = decode(envelope(record.headers), record.value, self._known)
         except (Undecodable, UnknownType) as error:
             log.error("record ignored", topic=record.topic, offset=record.offset, error=repr(error))
             return
