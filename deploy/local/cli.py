@@ -18,7 +18,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 something is missing here"
     " (./hoop doctor says what) · 130 interrupted.",
 )
-TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")]
 LocalFolder = Annotated[
@@ -86,9 +85,9 @@ def run_tests(
 ) -> None:
     """Run the tests, on real Kafka and real PostgreSQL; the exit code is pytest's.
 
-    All of them run two at a time (`-n 2`), what you choose one after the other.
+    Those that take minutes have a call of their own: `./hoop test -m long`.
     """
-    _become("-m", "pytest", *(_from_here(arguments) or TWO_AT_A_TIME))
+    _become("-m", "pytest", *_from_here(arguments))
 
 
 @app.command(context_settings=PASS_ON, epilog="Example: [bold]./hoop bench -- --help[/]")

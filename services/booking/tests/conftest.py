@@ -1,5 +1,6 @@
 """A running booking service, a tenant it knows, and helpers to ask it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,5 +93,8 @@ async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[Offic
         runtime,
     ):
         await publish(kafka_bootstrap, *tenant.events)
+        async with asyncio.timeout(30):
+            while not await runtime.catch_up():  # on a busy machine, more often than once
+                pass
         async with Client(base_url, tenant.api_key) as ask:
             yield Office(ask, tenant, runtime, base_url, kafka_bootstrap)

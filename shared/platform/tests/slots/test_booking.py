@@ -1,10 +1,7 @@
 """Who may book what: buffers, limits, members, and the reason for each no."""
 
 import pytest
-
-from shared.slots import Busy, Leaving, Rules, Seats, free_slots, free_starts
-from shared.slots.zones import DAY, HOUR, MINUTE
-from tests.slots.asking import (
+from slots.asking import (
     ALL_WEEK,
     ELEVEN,
     MIDNIGHT,
@@ -16,6 +13,9 @@ from tests.slots.asking import (
     calendar,
     starts,
 )
+
+from shared.slots import Busy, Leaving, Rules, Seats, free_slots, free_starts
+from shared.slots.zones import DAY, HOUR, MINUTE
 
 
 @pytest.mark.parametrize(

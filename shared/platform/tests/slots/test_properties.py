@@ -4,6 +4,8 @@ from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from slots.oracle import Oracle, World, hosts, wall
+from slots.worlds import DAY, HOSTS, worlds
 
 from shared.slots import (
     Busy,
@@ -15,8 +17,6 @@ from shared.slots import (
     may_book,
     present,
 )
-from tests.slots.oracle import Oracle, World, hosts, wall
-from tests.slots.worlds import DAY, HOSTS, worlds
 
 MINUTE = 60_000
 thorough = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

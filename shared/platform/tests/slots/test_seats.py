@@ -1,8 +1,9 @@
 """Sessions with several seats: who may join, who may leave, and what closes them."""
 
+from slots.asking import ELEVEN, MIDNIGHT, NINE, NOON, TEN, TODAY, ask, calendar, starts
+
 from shared.slots import Busy, Leaving, Seats, free_slots
 from shared.slots.zones import DAY, HOUR, MINUTE
-from tests.slots.asking import ELEVEN, MIDNIGHT, NINE, NOON, TEN, TODAY, ask, calendar, starts
 
 
 def test_a_session_sells_its_seats_at_its_own_start_only():

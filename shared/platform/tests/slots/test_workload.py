@@ -1,9 +1,9 @@
 """Known answers: the counts that independent programs agree on."""
 
 import pytest
+from slots.workload import COUNTS, DAY, FIRST, office_hours, team
 
 from shared.slots import free_slots, free_starts
-from tests.slots.workload import COUNTS, DAY, FIRST, office_hours, team
 
 
 @pytest.mark.parametrize(("size", "days", "count", "mode", "slots"), COUNTS)

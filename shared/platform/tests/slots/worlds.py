@@ -3,8 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import strategies as st
-
-from tests.slots.oracle import DAYS, Oracle, World, wall
+from slots.oracle import DAYS, Oracle, World, wall
 
 # A zone and a date near a change of its clocks: plain hours, half hours, midnights, two hours.
 CHANGES = [
