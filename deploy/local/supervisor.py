@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from local.process import CannotStart, Server, end_leftover, spawn
+from local.process import Server, end_leftover, spawn
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
 CALM = 10.0  # seconds after which a death is the first again
@@ -110,8 +110,8 @@ class Supervisor:
             return
         try:
             one.process = await one.start()
-        except CannotStart as error:
-            self._told(f"{one.name} did not start: {error}")
+        except Exception as error:  # noqa: BLE001 -- whatever it was, it is tried again, and said
+            self._told(f"{one.name} did not start: {error!r}")
         else:
             self._told(f"{one.name} runs again (pid {one.process.pid})")
             self._changed()
