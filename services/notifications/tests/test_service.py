@@ -20,21 +20,29 @@ async def until(true, seconds=30):
 
 
 async def test_events_become_mails(new_database, kafka_bootstrap, story):
-    """Each event sent twice and an old one late: one mail per occasion and receiver."""
+    """Each event sent twice and an old one late: one mail per occasion and receiver.
+
+    Other tests tell their stories on the same topics; only this one's mails are looked at.
+    """
     database, life = await new_database("notifications"), story()
     booked = life.booked()
     moved = life.moved(life.state.start_time.replace(hour=20))
+
+    def mails():
+        shown = [message.shown() for message in sink.messages]
+        return [m for m in shown if m["headers"]["X-Hoop-Appointment"] == life.state.id]
+
     async with mail.serve() as sink:
         host, _, port = sink.smtp.partition(":")
         where = {"smtp_host": host, "smtp_port": int(port), **PLAIN}
         async with running(service, database=database, kafka_bootstrap=kafka_bootstrap, **where):
             await publish(kafka_bootstrap, booked, booked, *life.people_and_places)
-            await until(lambda: len(sink.messages) >= 2)
+            await until(lambda: len(mails()) >= 2)
             await publish(kafka_bootstrap, moved, booked, moved)
-            await until(lambda: len(sink.messages) >= 4)
+            await until(lambda: len(mails()) >= 4)
             await publish(kafka_bootstrap, life.cancelled())
-            await until(lambda: len(sink.messages) >= 6)
-        messages = [m.shown() for m in sink.messages]
+            await until(lambda: len(mails()) >= 6)
+        messages = mails()
 
     found = {(m["to"][0], m["headers"]["X-Hoop-Occasion"]) for m in messages}
     session = life.state.session

@@ -110,7 +110,11 @@ class Database:
     async def transaction(self, *, wakes: bool = True) -> AsyncIterator[Connection]:
         """All or nothing; whoever waits for news is woken after the commit, unless there is none."""
         async with self._connection() as connection, connection.transaction():
-            yield connection
+            try:
+                yield connection
+            except TimeoutError:
+                connection.terminate()  # else the rollback would be waited for as long again
+                raise
         if wakes:
             self.woken()
 
@@ -126,8 +130,8 @@ class Database:
             async with self.pool.acquire(timeout=5) as connection:
                 try:
                     yield connection
-                except asyncpg.exceptions.InternalClientError:
-                    connection.terminate()  # cut in the middle of an answer: of no use to anybody
+                except (asyncpg.exceptions.InternalClientError, TimeoutError):
+                    connection.terminate()  # no answer, or half of one: of no use to anybody
                     raise
         except asyncpg.exceptions.InternalClientError as error:
             raise DatabaseGone(str(error)) from error

@@ -1,8 +1,8 @@
 """The gate before every handler: nothing twice, nothing late, nothing by a consumer that lost its place."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-
-import orjson
+from typing import Any
 
 from shared.db import Connection, Database
 
@@ -37,22 +37,28 @@ async def applied(db: Connection, topic: str, subjects: Iterable[str]) -> dict[s
     return {r["subject"]: r["sequence"] for r in rows}
 
 
+async def remember(db: Connection, topic: str, newest: Mapping[str, int]) -> None:
+    """Note the newest sequences applied."""
+    if not newest:
+        return
+    await db.execute(
+        """
+        INSERT INTO applied AS a (topic, subject, sequence)
+        SELECT $1, subject, sequence FROM unnest($2::text[], $3::bigint[]) AS n (subject, sequence)
+        ON CONFLICT (topic, subject) DO UPDATE SET sequence = excluded.sequence
+         WHERE a.sequence < excluded.sequence
+        """,
+        topic,
+        list(newest),
+        list(newest.values()),
+    )
+
+
 async def leave(
     db: Connection, topic: str, partition: int, *, next_offset: int, newest: Mapping[str, int]
 ) -> None:
     """Remember what was applied and where to go on: with the handlers' writes or not at all."""
-    if newest:
-        await db.execute(
-            """
-            INSERT INTO applied AS a (topic, subject, sequence)
-            SELECT $1, subject, sequence FROM unnest($2::text[], $3::bigint[]) AS n (subject, sequence)
-            ON CONFLICT (topic, subject) DO UPDATE SET sequence = excluded.sequence
-             WHERE a.sequence < excluded.sequence
-            """,
-            topic,
-            list(newest),
-            list(newest.values()),
-        )
+    await remember(db, topic, newest)
     await db.execute(
         "UPDATE consumed SET next_offset = $3 WHERE topic = $1 AND partition = $2",
         topic,
@@ -73,7 +79,6 @@ async def quarantine(
     error: str,
 ) -> None:
     """Keep a record that cannot be handled, as it came."""
-    kept = [[name, None if raw is None else raw.decode("latin-1")] for name, raw in headers]
     await db.execute(
         """
         INSERT INTO quarantine (topic, partition, record, key, value, headers, error)
@@ -84,6 +89,28 @@ async def quarantine(
         offset,
         key,
         value,
-        orjson.loads(orjson.dumps(kept).replace(b"\\u0000", b"")),
-        error[:2000],
+        [[name.replace("\0", "\ufffd"), _kept(raw)] for name, raw in headers],
+        error[:2000].replace("\0", "\ufffd"),
     )
+
+
+def _kept(raw: bytes | None) -> object:
+    """The value of a header as JSON that Postgres takes: text where it is text."""
+    if raw is None:
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    return {"base64": b64encode(raw).decode()} if "\0" in text else text
+
+
+def as_it_came(kept: Sequence[tuple[str, Any]]) -> list[tuple[str, bytes | None]]:
+    """The headers that `quarantine` kept."""
+    return [(name, _came(value)) for name, value in kept]
+
+
+def _came(value: Any) -> bytes | None:
+    if isinstance(value, Mapping):
+        return b64decode(value["base64"])
+    return None if value is None else str(value).encode()

@@ -17,7 +17,7 @@ from shared.db import UNAVAILABLE, Database, Row
 from shared.failpoints import fp
 from shared.ids import new_id
 from shared.kafka import clients
-from shared.telemetry import log, span
+from shared.telemetry import cause, log, span
 from shared.waiting import pause, until_set
 
 BATCH = 500
@@ -58,7 +58,7 @@ class Relay:
             try:
                 await self._with_a_producer(stop)
             except INTERRUPTED as error:
-                log.warning("relay interrupted", error=repr(error))
+                log.warning("relay interrupted", error=cause(error))
                 await pause(stop, 0.5)
         await self._resign()
 
@@ -208,12 +208,13 @@ class Relay:
         if rows and not deleted:
             self._epoch = 0
             raise LeaseLost
+        published = telemetry.published.labels(telemetry.name())
         for d in deleted:
-            telemetry.published.labels(telemetry.name()).observe(d["age"])
+            published.observe(d["age"])
 
     async def _park(self, r: Row, error: Exception) -> None:
         """Set it aside with the later events of its aggregate: order matters more than progress."""
-        log.error("outbox row parked", topic=r["topic"], subject=r["subject"], error=repr(error))
+        log.error("outbox row parked", topic=r["topic"], subject=r["subject"], error=cause(error))
         await self._database.execute(
             """
             UPDATE outbox SET parked_at = clock_timestamp(), park_reason = $4
@@ -222,7 +223,7 @@ class Relay:
             r["topic"],
             r["subject"],
             r["id"],
-            repr(error)[:500],
+            cause(error)[:500],
         )
 
     async def _measure(self) -> None:
@@ -245,7 +246,7 @@ class Relay:
         try:
             await self._database.execute("DELETE FROM relay_lease WHERE owner = $1", self._owner)
         except UNAVAILABLE as error:
-            log.warning("lease not returned", error=repr(error))
+            log.warning("lease not returned", error=cause(error))
 
 
 def _headers(r: Row) -> list[tuple[str, bytes]]:

@@ -16,7 +16,7 @@ from hoop_events import Account, AccountChanged, ApiKey, ApiKeyChanged
 from shared.auth import SCOPES, digest
 from shared.db import DatabaseGone
 from shared.errors import Conflict
-from shared.http import Body, Call, Instant, OneLine, Query, Reply, Route, application, listen
+from shared.http import Body, Call, Instant, OneLine, Query, Reply, Route, Text, application, listen
 from shared.ids import new_id
 from shared.kafka import Tables
 
@@ -34,6 +34,7 @@ class Thing(Body):
     weight: float | None = None
     sold: bool = False
     made_at: Instant | None = None
+    notes: dict[str, list[Text]] = {}
     parts: Annotated[list[Part], Field(max_length=10)] = []
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from noted import Listener, Noted, headers, heard, note, noted_on, record, subscriptions
 
-from shared import failpoints, telemetry
+from shared import failpoints, gate, telemetry
 from shared.db import Connection, Database, Row
 from shared.ids import new_id
-from shared.kafka import Subscriptions, batch
+from shared.kafka import Subscriptions, batch, replay
 from shared.kafka.batch import Batches
 
 NOTED = noted_on("notes")
@@ -154,6 +156,45 @@ async def test_what_is_no_event_of_ours_is_kept_as_it_came(
     [kept] = await quarantined(database)
     assert (kept["key"], kept["value"]) == (bad.key, bad.value)
     assert listener.tries == 2
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9)), max_size=4),
+    st.none() | st.binary(max_size=9),
+)
+@example([("a", rb"\u0000"), ("b", b"\x00"), ("c", b"\xff"), ("d", None)], b"\x00\xff")
+async def test_any_record_can_be_set_aside_and_looked_at(
+    database: Database, batches: Batches, foreign: list[tuple[str, bytes | None]], key: bytes | None
+) -> None:
+    """Whatever its headers hold: keeping it must not fail, or its partition would stand still."""
+    await database.execute("TRUNCATE consumed, quarantine")
+    bad = record(note(NOTED, new_id(), 1), 1, headers=tuple(foreign), key=key)
+    await batches.handle([bad])
+    [kept] = await quarantined(database)
+    came = [(name.replace("\0", "\ufffd"), value) for name, value in foreign]
+    assert gate.as_it_came(kept["headers"]) == came
+    assert (kept["key"], kept["value"]) == (key, bad.value)
+
+
+async def test_what_was_set_aside_is_handled_once_more(
+    database: Database, batches: Batches, listener: Listener, impatient: None
+) -> None:
+    """After the mending: what still fails stays, what is old news by now goes, the rest is handled."""
+    listener.failing = {"bad", "worse"}
+    late, old, lost = new_id(), new_id(), new_id()
+    bad = [note(NOTED, late, 1, "bad"), note(NOTED, old, 1, "bad"), note(NOTED, lost, 1, "worse")]
+    await batches.handle([record(e, n) for n, e in enumerate([*bad, note(NOTED, old, 2)])])
+    listener.failing = {"worse"}
+    replayed = await replay(database, subscriptions(NOTED, listener))
+    assert replayed.done == 2
+    assert replayed.failures == ["notes/0/2: RuntimeError('cannot handle this')"]
+    assert [await heard(database, s) for s in (late, old, lost)] == [[1], [2], []]
+    assert [kept["record"] for kept in await quarantined(database)] == [2]
+    await batches.handle([record(note(NOTED, late, 1), 9)])
+    assert await heard(database, late) == [1]
 
 
 async def test_types_that_nobody_here_handles_are_passed_over(

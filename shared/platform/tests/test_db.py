@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from base64 import b32hexdecode
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,6 +42,7 @@ async def test_uuids_are_our_ids(database: Database, one: str, many: list[str]) 
 def test_ids_sort_as_their_uuids_do(one: str, other: str) -> None:
     assert (one < other) == (ids.unspell(one) < ids.unspell(other))
     assert ids.spell(ids.unspell(one)) == one
+    assert b32hexdecode(one.upper() + "======") == ids.unspell(one)
     assert ids.is_id(one)
 
 

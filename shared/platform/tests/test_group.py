@@ -239,6 +239,7 @@ async def test_a_client_that_brings_nothing_is_replaced(
         deaf = one._consumer
         assert deaf is not None
         monkeypatch.setattr(deaf, "getmany", _nothing)
+        await asyncio.sleep(0.3)  # what is being fetched still comes
         await publish(kafka_bootstrap, note(noted, subject, 1))
         await eventually(lambda: all_heard(database, [subject], 1), within=20)
         assert one._consumer is not deaf

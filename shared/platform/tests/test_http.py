@@ -155,6 +155,8 @@ async def test_what_cannot_be_read_is_400(ask: Client, shop: Shop, raw: bytes) -
         (rb'{"name":"a\u0000b"}', "name"),
         (rb'{"name":"a\r\nBcc: b"}', "name"),
         (rb'{"name":"a\u2028b"}', "name"),
+        (rb'{"name":"x","notes":{"a":["","b\u0000"]}}', "notes.a.1"),
+        (rb'{"name":"x","notes":{"a\u0000":[]}}', "notes"),
         (b'{"name":"x","count":"7"}', "count"),
         (b'{"name":"x","count":7.5}', "count"),
         (b'{"name":"x","count":true}', "count"),
@@ -233,6 +235,12 @@ async def test_too_much_is_413(ask: Client, shop: Shop) -> None:
 )
 async def test_what_is_not_plain_json_is_415(ask: Client, said: dict[str, str]) -> None:
     check_refused(await post_raw(ask, b'{"name":"x"}', **said), 415, "unsupported_media")
+
+
+async def test_a_backslash_before_u0000_is_text(ask: Client) -> None:
+    """An escaped backslash and five characters: no NUL."""
+    answer = await post_raw(ask, rb'{"name":"x","notes":{"a":["\\u0000"]}}')
+    assert answer.body["thing"]["notes"] == {"a": ["\\u0000"]}
 
 
 @pytest.mark.parametrize("said", ["application/json", 'APPLICATION/JSON ; Charset="UTF-8"'])

@@ -153,6 +153,7 @@ async def test_a_client_that_brings_nothing_is_replaced(
         return {}
 
     monkeypatch.setattr(deaf, "getmany", nothing)
+    await asyncio.sleep(0.3)  # what is being fetched still comes
     subject = new_id()
     await publish(kafka_bootstrap, account(subject))
     assert not await tables.catch_up(timeout=0.2)

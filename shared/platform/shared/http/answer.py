@@ -19,7 +19,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.http.route import Reply
-from shared.telemetry import log, trace_id
+from shared.telemetry import cause, log, trace_id
 
 COMMON_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -81,7 +81,7 @@ def _as_refusal(error: Exception) -> Refused | None:
     if isinstance(error, web.HTTPException):
         return NotFound() if error.status == NotFound.status else Malformed()
     if isinstance(error, (*UNAVAILABLE, *CONTENTION)):
-        log.warning("unavailable", error=repr(error))
+        log.warning("unavailable", error=cause(error))
         return Unavailable(headers={"Retry-After": "1"})
     return None
 

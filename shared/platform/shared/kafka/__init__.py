@@ -2,5 +2,6 @@
 
 from shared.kafka.batch import Handler, Subscriptions, Tombstone
 from shared.kafka.group import Group
+from shared.kafka.replay import Replayed, replay
 from shared.kafka.table import Tables
 from shared.kafka.topics import ensure_topics

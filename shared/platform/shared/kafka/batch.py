@@ -13,7 +13,7 @@ from hoop_events import Envelope, Event, Undecodable, UnknownType, decode, envel
 from shared import gate, telemetry
 from shared.db import CONTENTION, UNAVAILABLE, Connection, Database
 from shared.failpoints import fp
-from shared.telemetry import log, span
+from shared.telemetry import cause, log, span
 
 Handler = Callable[[Connection, Any], Awaitable[None]]
 """Does what one event asks for, in the batch's transaction; never calls a provider."""
@@ -142,10 +142,17 @@ class Batches:
                 fate = await self._deliver(db, told, record, known)
                 applied.fates[fate] += 1
                 if told is not None and fate == "handled":
-                    known[told.event.subject] = applied.newest[told.event.subject] = (
-                        told.event.sequence
-                    )
+                    news = {told.event.subject: told.event.sequence}
+                    known |= news
+                    applied.newest |= news
         return applied
+
+    async def again(self, db: Connection, record: Record) -> None:
+        """Handle one record wherever its place is, in this transaction; raises what hinders it."""
+        told, known = self._read(record), await gate.applied(db, record.topic, [_key(record)])
+        fate = await self._deliver(db, told, record, known)
+        if told is not None and fate == "handled":
+            await gate.remember(db, record.topic, {told.event.subject: told.event.sequence})
 
     def _read(self, record: Record) -> Told | None:
         """The event of a record; None when it is a tombstone."""
@@ -204,7 +211,7 @@ class Batches:
         for fate, count in applied.fates.items():
             telemetry.consumed.labels(telemetry.name(), topic, fate).inc(count)
         for record, error in applied.quarantined:
-            log.error("record quarantined", error=repr(error), **_where(record))
+            log.error("record quarantined", error=cause(error), **_where(record))
 
 
 async def _quarantine(db: Connection, record: Record, error: Exception) -> None:
@@ -216,7 +223,7 @@ async def _quarantine(db: Connection, record: Record, error: Exception) -> None:
         key=record.key,
         value=record.value,
         headers=record.headers,
-        error=repr(error),
+        error=cause(error),
     )
 
 
@@ -237,7 +244,7 @@ def _attributes(told: Told, record: Record) -> Mapping[str, str | int]:
 
 
 def _say(what: str, error: Exception, records: Sequence[Record]) -> None:
-    log.warning(what, error=repr(error), records=len(records), **_where(records[0]))
+    log.warning(what, error=cause(error), records=len(records), **_where(records[0]))
 
 
 def _where(record: Record) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shared.telemetry import log
+from shared.telemetry import cause, log
 
 LARGEST_REQUEST = 1_048_576 - 1_024
 """What fits into a topic's `max.message.bytes`, with the batch around it: what is larger is refused
@@ -93,5 +93,5 @@ async def _done(deeds: Sequence[Coroutine[Any, Any, None] | asyncio.Task[None]])
         task.cancel()
     for task in done:
         if not task.cancelled() and (error := task.exception()):
-            log.warning("kafka client ended badly", error=repr(error))
+            log.warning("kafka client ended badly", error=cause(error))
     return not late

@@ -13,7 +13,7 @@ from shared.kafka.batch import Batches, Subscriptions
 from shared.kafka.member import Member
 from shared.kafka.runner import PlaceLost
 from shared.kafka.watch import Watch
-from shared.telemetry import log
+from shared.telemetry import cause, log
 from shared.waiting import Interval, pause
 
 START_SECONDS = 30.0
@@ -56,7 +56,7 @@ class Group:
                 log.error("place lost, a person must decide", error=str(error))
                 await pause(stop, LOST_SECONDS)
             except INTERRUPTED as error:
-                log.warning("consumer interrupted", error=repr(error))
+                log.warning("consumer interrupted", error=cause(error))
                 await pause(stop, 0.5)
 
     async def _consume(self, stop: asyncio.Event) -> None:
@@ -102,7 +102,7 @@ class Group:
             async with asyncio.timeout(5):
                 await consumer.commit(news)
         except (CommitFailedError, IllegalStateError, TimeoutError) as error:
-            log.info("offsets not committed", error=repr(error))
+            log.info("offsets not committed", error=cause(error))
         else:
             self._committed |= news
 

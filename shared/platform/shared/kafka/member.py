@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from shared.db import Database
 from shared.kafka.batch import Batches, Record
 from shared.kafka.runner import Runner
-from shared.telemetry import log
+from shared.telemetry import cause, log
 
 GRACE_SECONDS = 5.0
 """How long a batch at hand may take to end when its partition is taken away."""
@@ -65,7 +65,7 @@ class Member(ConsumerRebalanceListener):
             await asyncio.wait(tasks)
         for task in tasks:
             if not task.cancelled() and (error := task.exception()):
-                log.warning("runner ended", error=repr(error))
+                log.warning("runner ended", error=cause(error))
 
     @property
     def settled(self) -> bool:

@@ -9,7 +9,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from shared import gate
 from shared.db import UNAVAILABLE, Database
 from shared.kafka.batch import Batches, Record
-from shared.telemetry import log
+from shared.telemetry import cause, log
 
 BATCH = 500
 FULL = 2 * BATCH
@@ -78,7 +78,7 @@ class Runner:
             try:
                 places = await gate.places(self._database, [self.partition.topic])
             except UNAVAILABLE as error:
-                log.warning("postgres unavailable, waiting", error=repr(error))
+                log.warning("postgres unavailable, waiting", error=cause(error))
                 await asyncio.sleep(0.5)
             else:
                 return places.get((self.partition.topic, self.partition.partition))

@@ -27,7 +27,7 @@ from hoop_events import (
 from shared.kafka import clients
 from shared.kafka.batch import Record
 from shared.kafka.watch import Watch
-from shared.telemetry import log
+from shared.telemetry import cause, log
 from shared.waiting import Interval, pause
 
 S = TypeVar("S", bound=State)
@@ -68,7 +68,9 @@ class Table(Generic[S]):
         try:
             event = decode(envelope(record.headers), record.value, self._known)
         except (Undecodable, UnknownType) as error:
-            log.error("record ignored", topic=record.topic, offset=record.offset, error=repr(error))
+            log.error(
+                "record ignored", topic=record.topic, offset=record.offset, error=cause(error)
+            )
             return
         self._seen.add(event.subject)
         if event.sequence > self._newest.get(event.subject, 0):
@@ -120,7 +122,7 @@ class Tables:
             try:
                 await self._follow(stop)
             except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("tables interrupted", error=repr(error))
+                log.warning("tables interrupted", error=cause(error))
                 await pause(stop, 0.5)
 
     async def _follow(self, stop: asyncio.Event) -> None:

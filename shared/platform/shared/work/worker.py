@@ -9,7 +9,7 @@ from shared import telemetry
 from shared.db import CONTENTION, UNAVAILABLE, Connection, Database, Row
 from shared.failpoints import fp
 from shared.ids import new_id
-from shared.telemetry import log, span
+from shared.telemetry import cause, log, span
 from shared.waiting import pause, until_set
 from shared.work.wishes import Claimed, Done, Failed, Later, Outcome, Wish
 
@@ -72,12 +72,17 @@ class Worker(Generic[R]):
             patience = 0.05
             while not stop.is_set():
                 self._wake.clear()
+                looked_at = asyncio.get_running_loop().time()
                 claimed = await self._look(self._hands - len(busy))
+                took = asyncio.get_running_loop().time() - looked_at
                 for mine in claimed:
                     task = hands.create_task(self._pursue(mine))
                     busy.add(task)
                     task.add_done_callback(busy.discard)
                     task.add_done_callback(lambda _: self._wake.set())
+                if not claimed:
+                    # half of the time at most goes into looking
+                    await asyncio.sleep(min(took, 0.1))
                 patience = 0.05 if claimed else min(patience * 2, 1.0)
                 await until_set(self._wake, patience)
 
@@ -87,7 +92,7 @@ class Worker(Generic[R]):
             if free and await self._database.fetchval(_ANY, self.kind):
                 return await self._claim(free)
         except (*UNAVAILABLE, *CONTENTION) as error:
-            log.warning("worker waits for postgres", kind=self.kind, error=repr(error))
+            log.warning("worker waits for postgres", kind=self.kind, error=cause(error))
         return ()
 
     async def once(self) -> bool:
@@ -121,10 +126,10 @@ class Worker(Generic[R]):
             async with asyncio.timeout(LEASE.total_seconds() * 0.8):
                 return await self._perform(self._runtime, mine)
         except UNAVAILABLE as error:
-            return Later(repr(error)[:500])
+            return Later(cause(error)[:500])
         except Exception as error:  # noqa: BLE001 -- a wish that crashes its job is tried again, visibly
             log.error("job failed", kind=self.kind, subject=mine.wish.subject, exc_info=error)
-            return Later(repr(error)[:500])
+            return Later(cause(error)[:500])
 
     async def _write_down(self, mine: Claimed, outcome: Outcome) -> Outcome:
         """Record the outcome; while Postgres is away, again and again until the lease is over."""
@@ -135,7 +140,7 @@ class Worker(Generic[R]):
             except (*UNAVAILABLE, *CONTENTION) as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise LeaseLost from error
-                log.warning("outcome not recorded yet", kind=self.kind, error=repr(error))
+                log.warning("outcome not recorded yet", kind=self.kind, error=cause(error))
                 await asyncio.sleep(0.2)
             except LeaseLost:
                 raise
@@ -145,7 +150,7 @@ class Worker(Generic[R]):
                 log.error(
                     "record failed", kind=self.kind, subject=mine.wish.subject, exc_info=error
                 )
-                outcome = Later(repr(error)[:500])
+                outcome = Later(cause(error)[:500])
             else:
                 return outcome
 
@@ -224,5 +229,5 @@ async def every(
         try:
             await deed()
         except UNAVAILABLE as error:
-            log.warning("postponed", what=what, error=repr(error))
+            log.warning("postponed", what=what, error=cause(error))
         await pause(stop, seconds)

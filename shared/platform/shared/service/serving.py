@@ -1,0 +1,114 @@
+"""Running services: HTTP, consumers, jobs and relays of one process, begun together, ended in order."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from shared import telemetry
+from shared.config import Settings
+from shared.db import UNAVAILABLE, Database
+from shared.http import application, listen
+from shared.kafka import Tables
+from shared.relay import Relay
+from shared.service.runtime import Part, Runtime, Service, opened
+from shared.telemetry import cause, log
+
+HTTP_SECONDS = 10.0
+"""So long the requests at hand may take when the process is told to stop."""
+
+
+async def serve(
+    services: Sequence[tuple[Service, Settings]],
+    stop: asyncio.Event,
+    *,
+    listening: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Run services in this process until `stop` is set. Any part that fails ends the whole.
+
+    The HTTP server listens where the first service's settings say; `listening` is told the port.
+    """
+    first = services[0][1]
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, telemetry.flush)
+        tables = Tables(first.kafka_bootstrap)
+        runtimes = [
+            (service, await stack.enter_async_context(opened(service, settings, tables)))
+            for service, settings in services
+        ]
+        runner = await _listen(runtimes, tables, first, stop)
+        stack.push_async_callback(runner.cleanup)
+        listening(runner.addresses[0][1])
+        await _go_on(runtimes, tables, runner, stop)
+
+
+async def _go_on(
+    runtimes: Sequence[tuple[Service, Runtime]],
+    tables: Tables,
+    runner: web.AppRunner,
+    stop: asyncio.Event,
+) -> None:
+    """Until told to stop; then first those end who may announce something, and the relays last."""
+    silent = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for service, runtime in runtimes:
+            relay = Relay(runtime.db, bootstrap=runtime.settings.kafka_bootstrap)
+            tasks.create_task(_run(service.name, relay.run, silent))
+        parts = [(service.name, part) for service, rt in runtimes for part in _parts(service, rt)]
+        if _has_routes(runtimes):
+            parts.append(("tables", tables.run))
+        announcing = [tasks.create_task(_run(name, part, stop)) for name, part in parts]
+        await stop.wait()
+        async with asyncio.timeout(HTTP_SECONDS):
+            await runner.cleanup()
+        if announcing:
+            await asyncio.wait(announcing)
+        silent.set()
+
+
+async def _run(name: str, part: Part, stop: asyncio.Event) -> None:
+    telemetry.enter(name)
+    try:
+        await part(stop)
+    except Exception as error:
+        log.error("part failed", part=getattr(part, "__qualname__", repr(part)), error=cause(error))
+        raise
+
+
+def _parts(service: Service, runtime: Runtime) -> Sequence[Part]:
+    jobs = service.jobs(runtime)
+    return [runtime.group.run, *jobs] if runtime.group else jobs
+
+
+def _has_routes(runtimes: Sequence[tuple[Service, Runtime]]) -> bool:
+    return any(service.routes for service, _ in runtimes)
+
+
+async def _listen(
+    runtimes: Sequence[tuple[Service, Runtime]],
+    tables: Tables,
+    settings: Settings,
+    stop: asyncio.Event,
+) -> web.AppRunner:
+    async def ready() -> dict[str, bool]:
+        checks = {"not stopping": not stop.is_set()}
+        if _has_routes(runtimes):
+            checks["tables"] = tables.ready.is_set()
+        answers = await asyncio.gather(*(_answers(runtime.db) for _, runtime in runtimes))
+        for (service, runtime), answer in zip(runtimes, answers, strict=True):
+            checks[f"{service.name} database"] = answer
+            if runtime.group:
+                checks[f"{service.name} group"] = runtime.group.joined.is_set()
+        return checks
+
+    routes = [(route, runtime) for service, runtime in runtimes for route in service.routes]
+    return await listen(application(routes, ready=ready), settings.http_host, settings.http_port)
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            return bool(await database.fetchval("SELECT true"))
+    except UNAVAILABLE:
+        return False
