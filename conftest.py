@@ -51,6 +51,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [str(choice) for choice in config.stash[CHOICES].values()]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests have measured (`record_property`): a figure that only passed tells nobody much."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        if report.user_properties and report.when == "call":
+            said = ", ".join(f"{name} {value}" for name, value in report.user_properties)
+            terminalreporter.write_line(f"{report.nodeid}: {said}")
+
+
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run to the end on a loop of its own: what lives for the session belongs to no test's loop."""
     with ThreadPoolExecutor(1) as thread:

@@ -52,7 +52,11 @@ async def postgres(system: Any) -> None:
     [booking_between_commit_and_publish, meetings_between_zoom_and_record, the_broker, postgres],
 )
 async def test_after_the_restart_everything_is_there_once(
-    desk: Any, day: datetime, eventually: Any, kill: Kill
+    desk: Any,
+    day: datetime,
+    eventually: Any,
+    kill: Kill,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Five kills; then each appointment has one meeting, one Google event, one mail per receiver."""
     calendars = [await desk.calendar(await desk.user(), google=True) for _ in range(HOSTS)]
@@ -68,6 +72,9 @@ async def test_after_the_restart_everything_is_there_once(
     assert promised
     await eventually(lambda: _complete(desk, calendars), within=200, every=1.0)
     rows = await _rows(desk, calendars)
+    record_property("asked for", ROUNDS * IN_FLIGHT)
+    record_property("answered 200", len(promised))
+    record_property("exist", len(rows))
     assert promised <= {row["subject"] for row in rows}, "a booking that was answered 200 is gone"
     await _each_has_one_of_each(desk, [row["subject"] for row in rows])
 

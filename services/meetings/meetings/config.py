@@ -18,7 +18,7 @@ class Settings(config.Settings):
         100, ge=1, description="creates, updates and deletes per Zoom user and UTC day"
     )
     zoom_timeout: float = Field(
-        10.0, gt=0, le=10, description="seconds for one call; a wish is leased for 45"
+        10.0, gt=0, le=10, description="seconds for one call; nothing is worked on for more than 40"
     )
 
     @field_validator("zoom_oauth_url", "zoom_api_url")

@@ -289,11 +289,46 @@ async def test_a_record_that_crashes_takes_no_other_wish_along(database: Databas
 async def test_a_job_that_never_ends_is_cut_before_its_lease_is_over(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.2))
+    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(working, "LONGEST_WORK", timedelta(seconds=0.5))
     subject, deeds = new_id(), Deeds()
     deeds.takes = 3600
     await wanted(database, wish(subject))
     assert await worker(database, deeds).once()
+    assert (await row(database, subject))["status"] == "due"
+
+
+async def test_who_works_longer_keeps_the_lease(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times as long as a lease; nobody else gets the wish meanwhile."""
+    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.6))
+    subject, slow, other = new_id(), Deeds(), Deeds()
+    slow.takes = 1.8
+    await wanted(database, wish(subject))
+    async with going(worker(database, slow)), going(worker(database, other)):
+        await eventually(lambda: _all_done(database))
+    assert len(slow.done) + len(other.done) == 1
+
+
+async def test_who_cannot_renew_is_cut_before_the_lease_is_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres does not answer the renewals: the work ends, for somebody else may begin it soon."""
+    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.6))
+    subject, deeds = new_id(), Deeds()
+    deeds.takes = 3600
+    await wanted(database, wish(subject))
+    claiming = worker(database, deeds)
+
+    async def away(*_: object) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(database, "fetchval", away)
+    begun = asyncio.get_running_loop().time()
+    assert await claiming.once()
+    assert asyncio.get_running_loop().time() - begun < 0.6 + 0.3
+    monkeypatch.undo()
     assert (await row(database, subject))["status"] == "due"
 
 

@@ -37,7 +37,7 @@ from shared.service import Runtime
 from shared.work import Claimed, Done, Failed, Later, Outcome
 
 WORKING_SECONDS = 25.0
-"""After these no call is begun: the last one may take 10 s, and a wish is leased for 45."""
+"""After these no call is begun: the last one may take 10 s, and a wish is worked on for 40 at most."""
 WORTH_SAYING = timedelta(minutes=1)
 
 

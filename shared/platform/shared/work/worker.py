@@ -1,7 +1,8 @@
 """Workers: take due wishes, soonest first, one at a time per principal, and write down what came of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -16,8 +17,10 @@ from shared.work.wishes import Claimed, Done, Failed, Later, Outcome, Wish
 R = TypeVar("R")
 Perform = Callable[[R, Claimed], Awaitable[Outcome]]
 
-LEASE = timedelta(seconds=45)
-"""At least three times the longest call to a provider."""
+LEASE = timedelta(seconds=20)
+"""Renewed three times as often while the work goes on; so long a wish rests after its worker died."""
+LONGEST_WORK = timedelta(seconds=40)
+"""Nothing is renewed beyond this: at least three times the longest call to a provider."""
 LONGEST_WAIT = timedelta(minutes=15)
 
 _ANY = "SELECT EXISTS (SELECT FROM ready_work WHERE kind = $1)"
@@ -34,6 +37,11 @@ _CLAIM = """
                          attempts = w.attempts + 1
       FROM chosen WHERE w.kind = chosen.kind AND w.subject = chosen.subject
     RETURNING w.*
+"""
+_RENEW = """
+    UPDATE work SET lease_until = clock_timestamp() + $3::interval
+     WHERE kind = $1 AND subject = $2 AND lease_token = $4 AND lease_until > clock_timestamp()
+    RETURNING true
 """
 _CLOSE = """
     UPDATE work
@@ -123,13 +131,38 @@ class Worker(Generic[R]):
 
     async def _try(self, mine: Claimed) -> Outcome:
         try:
-            async with asyncio.timeout(LEASE.total_seconds() * 0.8):
+            async with asyncio.timeout(_safely(LEASE)) as limit, self._renewing(mine, limit):
                 return await self._perform(self._runtime, mine)
         except UNAVAILABLE as error:
             return Later(cause(error)[:500])
         except Exception as error:  # noqa: BLE001 -- a wish that crashes its job is tried again, visibly
             log.error("job failed", kind=self.kind, subject=mine.wish.subject, exc_info=error)
             return Later(cause(error)[:500])
+
+    @asynccontextmanager
+    async def _renewing(self, mine: Claimed, limit: asyncio.Timeout) -> AsyncIterator[None]:
+        # No TaskGroup: it would wrap what the work itself raises.
+        renewing = asyncio.create_task(self._renew(mine, limit))  # noqa: TID251 -- ends below
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, mine: Claimed, limit: asyncio.Timeout) -> None:
+        """Keep the lease while the work goes on. Whoever cannot is cut before it is over."""
+        loop = asyncio.get_running_loop()
+        longest = loop.time() + LONGEST_WORK.total_seconds()
+        while loop.time() < longest:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            asked_at = loop.time()
+            with suppress(*UNAVAILABLE, *CONTENTION):
+                wish = mine.wish
+                kept = await self._database.fetchval(
+                    _RENEW, wish.kind, wish.subject, LEASE, mine.lease_token
+                )
+                if not kept or limit.expired():
+                    return
+                limit.reschedule(asked_at + _safely(LEASE))
 
     async def _write_down(self, mine: Claimed, outcome: Outcome) -> Outcome:
         """Record the outcome; while Postgres is away, again and again until the lease is over."""
@@ -180,6 +213,11 @@ async def _close(db: Connection, mine: Claimed, outcome: Outcome) -> None:
         raise LeaseLost
     if isinstance(outcome, Later) and outcome.gate:
         await _close_gate(db, mine, outcome, wait)
+
+
+def _safely(lease: timedelta) -> float:
+    """Seconds after which work ends by itself, so that nobody else begins it meanwhile."""
+    return lease.total_seconds() * 0.8
 
 
 def _claimed(row: Row) -> Claimed:
