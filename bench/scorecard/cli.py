@@ -4,7 +4,7 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -12,14 +12,20 @@ from rich.console import Console
 
 from .machine import ROOT
 from .plan import Plan
-from .profile import profile
 from .report import document, show, write
 from .run import MEASURES, run
 from .talk import talk
 
 FAILED, INTERRUPTED = 1, 130
 RESULTS = ROOT / "bench" / "results"
-QUICK = Plan(seconds=1.0, rates=(20,), hosts=10)
+QUICK = Plan(
+    seconds=1.0,
+    rates=(20,),
+    hosts=10,
+    calendars=100,
+    events=20_000,
+    history=(100, 10_000),
+)
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode="rich", pretty_exceptions_show_locals=False
@@ -47,6 +53,25 @@ def bench(
         int | None, typer.Option(min=1, max=1000, help="Bookings offered a second.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="Bursts of each kind.")] = 5,
+    calendars: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="In the read model, for free-slots.")
+    ] = None,
+    events: Annotated[
+        int | None, typer.Option(min=1000, max=10_000_000, help="In the topics, for rebuild.")
+    ] = None,
+    history: Annotated[
+        list[int] | None,
+        typer.Option(min=1, metavar="N", help="Past appointments, for growth; again for more."),
+    ] = None,
+    floors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Floors of the slot engine, for slots.",
+        ),
+    ] = None,
     json: Annotated[
         Path,
         typer.Option(
@@ -68,15 +93,26 @@ def bench(
         raise typer.BadParameter(
             f"there is no {unknown[0]}; --list names them", param_hint="--only"
         )
-    plan = replace(_plan(QUICK if quick else Plan(), seconds, rate), rounds=rounds)
+    asked = {
+        "seconds": seconds,
+        "rates": (rate,) if rate else None,
+        "calendars": calendars,
+        "events": events,
+        "history": tuple(history) if history else None,
+        "floors": str(floors) if floors else None,
+    }
+    plan = _plan(QUICK if quick else Plan(), rounds=rounds, **asked)
     if profiled:
+        from .profile import profile  # noqa: PLC0415 -- it imports a service; the rest needs none
+
         typer.echo("\n".join(uvloop.run(profile(plan, talk()))))
         raise typer.Exit
     raise typer.Exit(_bench(plan, names, json))
 
 
-def _plan(plan: Plan, seconds: float | None, rate: int | None) -> Plan:
-    return replace(plan, seconds=seconds or plan.seconds, rates=(rate,) if rate else plan.rates)
+def _plan(usual: Plan, **asked: Any) -> Plan:
+    """The usual plan but for what was asked for."""
+    return replace(usual, **{name: value for name, value in asked.items() if value is not None})
 
 
 def _bench(plan: Plan, names: list[str], file: Path) -> int:

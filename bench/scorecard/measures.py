@@ -11,15 +11,25 @@ from .talk import Talk
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What every measure works with: a running system, a client of it, and where findings go."""
+class Task:
+    """What every measure works with: how hard to try, whom to tell, and where findings go."""
 
-    facts: Mapping[str, Any]
     plan: Plan
-    desk: Desk
-    watch: Watch
     talk: Talk
     found: Findings
 
 
+@dataclass(frozen=True)
+class Bench(Task):
+    """What those work with that measure the whole system: it runs, and has clients."""
+
+    facts: Mapping[str, Any]
+    desk: Desk
+    watch: Watch
+
+
 Measure = Callable[[Bench], Awaitable[None]]
+"""Measures the running system."""
+
+Alone = Callable[[Task], Awaitable[None]]
+"""Measures a part by itself, and starts whatever that needs."""

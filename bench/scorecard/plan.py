@@ -19,6 +19,14 @@ class Plan:
     clients: tuple[int, ...] = (1, 16)
     """How many ask at the same time while bookings are counted."""
     hosts: int = 20
+    calendars: int = 1000
+    """In the read model whose answers are measured, each with 100 busy times in 30 days."""
+    events: int = 200_000
+    """In the topics from which the read model is made again."""
+    history: tuple[int, ...] = (100, 10_000, 100_000)
+    """Past appointments of a calendar, when it is measured what they cost."""
+    floors: str | None = None
+    """A file with floors for the slot engine."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import ClientError
 
+from local.process import CannotStart
 from local.setup import SetupFailed
 from shared.clock import Clock
 
@@ -17,13 +18,24 @@ from . import machine, stack
 from .bookings import bookings
 from .desk import Desk
 from .effects import effects
-from .measures import Bench, Measure
+from .free_slots import free_slots
+from .growth import growth
+from .measures import Alone, Bench, Measure, Task
 from .plan import Broken, Findings, Plan
 from .quiet import Watch
+from .rebuild import rebuild
+from .slots import slots
 from .talk import Talk
 
-MEASURES: Mapping[str, Measure] = {"effects": effects, "bookings": bookings}
-BROKEN = (Broken, SetupFailed, ClientError, TimeoutError)
+WHOLE: Mapping[str, Measure] = {"effects": effects, "bookings": bookings}
+ALONE: Mapping[str, Alone] = {
+    "slots": slots,
+    "free-slots": free_slots,
+    "rebuild": rebuild,
+    "growth": growth,
+}
+MEASURES: Mapping[str, Measure | Alone] = {**WHOLE, **ALONE}
+BROKEN = (Broken, CannotStart, SetupFailed, ClientError, TimeoutError)
 
 
 async def run(plan: Plan, names: Sequence[str], talk: Talk) -> tuple[Findings, dict[str, Any]]:
@@ -47,6 +59,16 @@ async def run(plan: Plan, names: Sequence[str], talk: Talk) -> tuple[Findings, d
 
 
 async def _measure(plan: Plan, names: Sequence[str], talk: Talk, found: Findings) -> None:
+    for name in names:
+        if name in ALONE:
+            await ALONE[name](Task(plan, talk, found))
+    if whole := [WHOLE[name] for name in names if name in WHOLE]:
+        await _measure_whole(plan, whole, talk, found)
+
+
+async def _measure_whole(
+    plan: Plan, measures: Sequence[Measure], talk: Talk, found: Findings
+) -> None:
     async with AsyncExitStack() as opened:
         talk.say("starting a system of its own (Kafka, PostgreSQL, six services) …")
         opened.callback(talk.say, "stopped")
@@ -54,8 +76,8 @@ async def _measure(plan: Plan, names: Sequence[str], talk: Talk, found: Findings
         desk = await opened.enter_async_context(Desk(facts))
         watch = await Watch.open(facts)
         opened.push_async_callback(watch.close)
-        for name in names:
-            await MEASURES[name](Bench(facts, plan, desk, watch, talk, found))
+        for measure in measures:
+            await measure(Bench(plan, talk, found, facts, desk, watch))
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

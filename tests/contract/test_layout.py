@@ -33,7 +33,6 @@ DATA = {"migrations", "templates"}
 HEADINGS = ["Owns", "API", "Events in and out", "Settings", "How it fails"]
 MOST_LINES = 300
 LONGER = {
-    "services/booking/booking/domain/appointments.py": "one decision from all sides: every rule of a change beside the others",
     "deploy/local/stack.py": "the order in which everything starts and stops, in one place",
 }
 EMPTY_NAMES = re.compile(r"(^|_)(utils?|helpers?|misc|common|manager)(_|$)")

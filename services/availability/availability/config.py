@@ -1,7 +1,15 @@
-"""Availability needs nothing beyond what every service needs."""
+"""The settings of availability."""
+
+from pydantic import Field
 
 from shared.config import Settings
 
 
 class AvailabilitySettings(Settings):
-    """The settings of availability."""
+    """What it needs besides what every service needs."""
+
+    memory_intervals: int = Field(
+        1_000_000,
+        ge=0,
+        description="busy times that a replica keeps in memory, some 100 bytes each",
+    )

@@ -1,97 +1,170 @@
-"""From what is taken to what is free: the engine asked in the words of the read model."""
+"""What events mean for the read model, and what is asked of it: plain values, no I/O.
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from functools import lru_cache
-from typing import Any
+Instants are epoch milliseconds, buffers minutes.
+"""
 
-from shared.errors import CalendarInactive
-from shared.slots import Busy, Rules, Seats, epoch_ms, free_starts, present
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any, Literal
+
+from hoop_events import Appointment, BlockSlot, BusyWeek, Hold
+from shared.slots import Rules, day_of, epoch_ms
+
+DAY = 86_400_000
+WEEK = 7 * DAY
+BLOCK_DAYS = 32
+BLOCK = BLOCK_DAYS * DAY
+"""Times are kept and remembered by blocks of so long, counted from 1970."""
+
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+
+Kind = Literal["a", "h", "b", "x"]
+"""Appointment, hold, block slot, external busy time."""
+
+Piece = tuple[int, int, int]
+"""(block, start, end)."""
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """All that one subject occupies: each resource in each piece; nothing when it is gone."""
+
+    kind: Kind
+    subject: str
+    part: int = 0
+    resources: Sequence[str] = ()
+    pieces: Sequence[Piece] = ()
+    expires: int | None = None
+    before: int = 0
+    after: int = 0
+    day: int | None = None
+    calendar: str | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A calendar as the read model knows it; `sequence` tells its versions apart."""
+    """A calendar with what its rules are made of: its settings, and the documents that name it."""
 
     account_id: str
     id: str
     time_zone: str
-    hosts: tuple[str, ...]
-    sequence: int
-    settings: dict[str, Any] = field(compare=False)
+    settings: Mapping[str, Any]
+    schedules: Sequence[Mapping[str, Any]] = ()
+    assets: Sequence[Mapping[str, Any]] = ()
 
-    @property
+    @cached_property
     def rules(self) -> Rules:
-        return _rules(self)
+        return Rules.from_calendar(
+            {**self.settings, "id": self.id}, self.time_zone, self.schedules, self.assets
+        )
+
+    @cached_property
+    def resources(self) -> tuple[str, ...]:
+        """Whose times count: its hosts, itself, its rooms and equipment."""
+        equipment = [unit for unit, _ in self.rules.equipment]
+        found = [*self.rules.host_ids, self.id, *self.rules.rooms, *equipment]
+        return tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=10_000)
-def _rules(offer: Offer) -> Rules:
-    return Rules.from_calendar({**offer.settings, "id": offer.id}, offer.time_zone)
+def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> list[str]:
+    """Its members; a calendar without members is its own host."""
+    members = settings.get("teamMembers")
+    found = [str(m["userId"]) for m in members] if isinstance(members, list) else []
+    return found or [calendar_id]
 
 
-@dataclass(frozen=True)
-class Occupied:
-    """A session's or an external event's time on one host. Milliseconds since the epoch."""
-
-    resource: str
-    start: int
-    end: int
-    before: int = 0
-    after: int = 0
-    calendar: str | None = None
-    seats: int = 0
+def block_of(instant: int) -> int:
+    return instant // BLOCK
 
 
-@dataclass(frozen=True)
-class Question:
-    """Which starts are free in [start, end)? Of anyone, or of these users only."""
+def cut(start: int, end: int) -> list[Piece]:
+    """The pieces of [start, end): one, unless it is longer than anything but a block slot may be."""
+    if start >= end:
+        return []
+    first, last = block_of(start), block_of(end - 1)
+    if first == last or end - start <= WEEK:
+        return [(first, start, end)]
+    return [
+        (block, max(start, block * BLOCK), min(end, (block + 1) * BLOCK))
+        for block in range(first, last + 1)
+    ]
 
-    start: datetime
-    end: datetime
-    zone: str
-    users: tuple[str, ...] | None = None
+
+def blocks_around(start: int, end: int, length: int = 0) -> range:
+    """The blocks that hold whatever can matter to bookings of that length that start in [start, end).
+
+    What stands in a block began there at most a week before its end, and no buffer is longer than
+    a day.
+    """
+    return range(block_of(start - WEEK - DAY), block_of(end + max(length, DAY) + DAY) + 1)
 
 
-def free_slots(
-    offer: Offer,
-    occupied: Sequence[Occupied],
-    day_counts: Mapping[date, int],
-    question: Question,
-    *,
-    now: datetime,
-) -> dict[str, list[str]]:
-    """Free starts by local date in the asked zone: `{"2027-03-01": ["2027-03-01T09:00:00-05:00"]}`."""
-    if not offer.rules.active:
-        raise CalendarInactive
-    starts = free_starts(
-        offer.rules,
-        busy=_busy(occupied),
-        window=(epoch_ms(question.start), epoch_ms(question.end)),
-        now=epoch_ms(now),
-        seats=_seats(occupied, offer.id),
-        day_counts=day_counts,
-        hosts=_asked(offer.hosts, question.users),
+def of_appointment(state: Appointment) -> Occupancy:
+    if not state.occupies:
+        return Occupancy("a", state.id)
+    return _seat("a", state, None)
+
+
+def of_hold(state: Hold) -> Occupancy:
+    return _seat("h", state, epoch_ms(state.expires_at))
+
+
+def _seat(kind: Kind, state: Appointment | Hold, expires: int | None) -> Occupancy:
+    start, end = epoch_ms(state.start_time), epoch_ms(state.end_time)
+    return Occupancy(
+        kind,
+        state.id,
+        resources=(*state.hosts, *state.resources),
+        pieces=cut(start, end),
+        expires=expires,
+        before=state.buffer_before,
+        after=state.buffer_after,
+        day=day_number(start, state.time_zone),
+        calendar=state.calendar_id,
+        session=state.session,
     )
-    return present(starts, question.zone)
 
 
-def _asked(hosts: Collection[str], users: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if users is None else tuple(user for user in users if user in hosts)
+def of_block_slot(state: BlockSlot) -> Occupancy:
+    pieces = cut(epoch_ms(state.start_time), epoch_ms(state.end_time))
+    return Occupancy("b", state.id, resources=(state.blocks,), pieces=pieces)
 
 
-def _busy(occupied: Sequence[Occupied]) -> dict[str, Busy]:
-    found: dict[str, list[tuple[int, int, int, int]]] = {}
-    for one in occupied:
-        row = (one.start, one.end, one.before, one.after)
-        found.setdefault(one.resource, []).append(row)
-    return {resource: Busy.of(rows) for resource, rows in found.items()}
+def of_week(state: BusyWeek) -> Occupancy:
+    """A week of a connection blocks its user in all calendars; without a user, the calendar."""
+    pieces: list[Piece] = []
+    for interval in state.intervals:
+        pieces += cut(epoch_ms(interval.start), epoch_ms(interval.end))
+    resource = state.user_id or state.calendar_id
+    part = week_number(state.week)
+    return Occupancy("x", state.connection_id, part, resources=(resource,), pieces=pieces)
 
 
-def _seats(occupied: Sequence[Occupied], calendar_id: str) -> dict[tuple[str, int], Seats]:
-    return {
-        (one.resource, one.start): Seats(one.end, one.seats)
-        for one in occupied
-        if one.calendar == calendar_id
-    }
+def week_number(week: str) -> int:
+    """`2027-W09` as 202709."""
+    year, number = week.split("-W")
+    return int(year) * 100 + int(number)
+
+
+def week_name(number: int) -> str:
+    return f"{number // 100:04}-W{number % 100:02}"
+
+
+def day_number(instant: int, zone: str) -> int:
+    """Days from 1970 to the date that the clocks of that zone show."""
+    return day_of(instant, zone).toordinal() - _FIRST_DAY
+
+
+def date_of(day: int) -> date:
+    return date.fromordinal(day + _FIRST_DAY)
+
+
+def asked_hosts(rules: Rules, users: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The hosts that the client named, if it named any; strangers to the team are free for nothing."""
+    if users is None:
+        return None
+    known: Iterable[str] = set(rules.host_ids)
+    return tuple(user for user in users if user in known)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from availability import handlers, store
-from availability.domain import Question, free_slots
+from availability import handlers
+from availability.store import Memory
 from hoop_events import (
     Appointment,
     AppointmentUpdated,
@@ -156,12 +156,20 @@ HANDLERS = {
 }
 
 
-async def offered(database, world, number):
+async def offered(memory, world, number):
     """Free starts as the route answers them."""
-    offer = await store.calendar(database, world.account_id, world.calendars[number])
-    occupied = await store.occupied(database, offer, *WINDOW)
-    counts = await store.day_counts(database, offer, *WINDOW)
-    return free_slots(offer, occupied, counts, Question(*WINDOW, ZONE), now=NOW)
+    window = tuple(map(epoch_ms, WINDOW))
+    now = epoch_ms(NOW)
+    view = await memory.view(world.account_id, world.calendars[number], *window, now=now)
+    starts = free_starts(
+        view.rules,
+        busy=view.busy,
+        window=window,
+        now=now,
+        seats=view.seats,
+        day_counts=view.day_counts,
+    )
+    return present(starts, ZONE)
 
 
 @given(history=st.lists(STEPS, max_size=14))
@@ -177,4 +185,5 @@ async def test_the_read_model_is_the_fold(read_model, calendar, appointment, his
         async with read_model.transaction() as db:
             await HANDLERS[kind](db, event)
     for number in (0, 1):
-        assert await offered(read_model, world, number) == world.expected(number)
+        memory = Memory(read_model, intervals=1000)
+        assert await offered(memory, world, number) == world.expected(number)

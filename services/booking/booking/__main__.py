@@ -1,24 +1,77 @@
 """Booking: decides who gets which time, and tells everybody."""
 
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
 from booking.api import ROUTES
 from booking.config import BookingSettings
 from booking.handlers import followed
+from booking.handlers.inspect import audit, dump
+from booking.jobs import jobs
 from hoop_events import (
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentRescheduled,
     AppointmentUpdated,
+    BlockSlotChanged,
+    BlockSlotDeleted,
     CalendarChanged,
     CalendarDeleted,
+    CalendarGroupChanged,
+    CalendarGroupDeleted,
     ConnectionChanged,
     ContactChanged,
     ContactDeleted,
     ExternalBusyChanged,
+    HoldChanged,
+    HoldDeleted,
     MeetingLinkChanged,
+    ResourceChanged,
+    ResourceDeleted,
+    ScheduleChanged,
+    ScheduleDeleted,
     UserChanged,
     UserDeleted,
 )
+from shared.clock import Clock
+from shared.db import Database
 from shared.service import Service, main
+
+
+async def write_dump(settings: BookingSettings, argv: Sequence[str]) -> int:
+    """`dump --canonical [--at 2027-03-01T09:00:00Z]`: what occupies time, for `availability verify`."""
+    parser = argparse.ArgumentParser("booking dump", description=write_dump.__doc__)
+    parser.add_argument("--canonical", action="store_true", required=True, help="the one format")
+    parser.add_argument("--at", type=datetime.fromisoformat, help="holds count if they last longer")
+    asked = parser.parse_args(argv)
+    database = await _open(settings)
+    try:
+        at = asked.at or Clock(settings.clock_offset_file).now()
+        sys.stdout.buffer.write(await dump(database, at=at))
+    finally:
+        await database.close()
+    return 0
+
+
+async def verify(settings: BookingSettings, argv: Sequence[str]) -> int:
+    """`verify`: say what breaks a rule that must always hold; exit status 1 if anything does."""
+    argparse.ArgumentParser("booking verify", description=verify.__doc__).parse_args(argv)
+    database = await _open(settings)
+    try:
+        wrong = await audit(database)
+    finally:
+        await database.close()
+    sys.stdout.writelines(f"{line}\n" for line in wrong or ["nothing wrong"])
+    return 1 if wrong else 0
+
+
+async def _open(settings: BookingSettings) -> Database:
+    return await Database.open(
+        settings.database_url.get_secret_value(), name="booking", pool_size=1
+    )
+
 
 service = Service(
     "booking",
@@ -36,11 +89,23 @@ service = Service(
     announces=(
         CalendarChanged,
         CalendarDeleted,
+        CalendarGroupChanged,
+        CalendarGroupDeleted,
+        ScheduleChanged,
+        ScheduleDeleted,
+        ResourceChanged,
+        ResourceDeleted,
+        BlockSlotChanged,
+        BlockSlotDeleted,
+        HoldChanged,
+        HoldDeleted,
         AppointmentCreated,
         AppointmentRescheduled,
         AppointmentUpdated,
         AppointmentDeleted,
     ),
+    jobs=jobs,
+    commands={"dump": write_dump, "verify": verify},
 )
 
 if __name__ == "__main__":

@@ -10,7 +10,18 @@ import orjson
 import pytest
 
 from booking.__main__ import service
+from booking.domain.patches import Newcomer, Patch
+from booking.handlers.appointments import book_held
+from booking.handlers.blocks import create_block
+from booking.handlers.calendars import update_calendar
+from booking.handlers.groups import create_group
+from booking.handlers.holds import HoldRequest, create_hold
+from booking.handlers.inspect import audit
+from booking.handlers.resources import create_resource
+from booking.handlers.schedules import create_schedule
+from hoop_events import Appointment, BlockSlot, CalendarGroup, Hold, Resource, Schedule
 from local.testing import Answer, Client, Tenant, publish, running
+from shared.ids import new_id
 from shared.service import Runtime
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
@@ -22,9 +33,17 @@ WEEKDAYS = [
 ]
 
 
-def at(minutes: int) -> str:
+NOW = datetime(2027, 2, 1, 12, 0, tzinfo=UTC)
+
+
+def moment(minutes: int) -> datetime:
     """So many minutes after Monday, nine o'clock in New York."""
-    return (MONDAY + timedelta(minutes=minutes)).isoformat()
+    return MONDAY + timedelta(minutes=minutes)
+
+
+def at(minutes: int) -> str:
+    """The same as a client writes it."""
+    return moment(minutes).isoformat()
 
 
 @dataclass
@@ -65,6 +84,99 @@ class Office:
 
     async def change(self, appointment: str, **patch: Any) -> Answer:
         return await self.ask("PUT", f"/calendars/events/appointments/{appointment}", patch)
+
+    async def run(self, command: Any, *args: Any) -> Any:
+        """A command of this account in a transaction of its own."""
+        async with self.runtime.db.transaction() as db:
+            return await command(db, self.tenant.account_id, *args, now=NOW)
+
+    async def schedule(self, *calendars: str, **said: Any) -> Schedule:
+        document = {
+            **self._document(),
+            "user_id": self.tenant.user_ids[0],
+            "name": "Mornings",
+            "timezone": "America/New_York",
+            "rules": [
+                {"type": "wday", "day": "monday", "intervals": [{"from": "09:00", "to": "12:00"}]}
+            ],
+            "calendar_ids": calendars,
+            **said,
+        }
+        made: Schedule = await self.run(create_schedule, Schedule.model_validate(document))
+        return made
+
+    async def resource(self, kind: str, *calendars: str, **said: Any) -> Resource:
+        document = {
+            **self._document(),
+            "resource_type": kind,
+            "name": "Thing",
+            "calendar_ids": calendars,
+            **said,
+        }
+        made: Resource = await self.run(create_resource, Resource.model_validate(document))
+        return made
+
+    async def block(self, start: int, end: int, **target: str) -> BlockSlot:
+        document = {
+            **self._document(),
+            "calendar_id": None,
+            "user_id": None,
+            "start_time": moment(start),
+            "end_time": moment(end),
+            **target,
+        }
+        made: BlockSlot = await self.run(create_block, BlockSlot.model_validate(document))
+        return made
+
+    async def group(self, slug: str) -> CalendarGroup:
+        document = {**self._document(), "name": "Group", "slug": slug}
+        made: CalendarGroup = await self.run(create_group, CalendarGroup.model_validate(document))
+        return made
+
+    async def hold(self, calendar: str, minutes: int = 0, *, lasts: int = 10) -> Hold:
+        """Held for so many minutes from `NOW`."""
+        wanted = HoldRequest(calendar, moment(minutes), NOW + timedelta(minutes=lasts))
+        return await create_hold(self.runtime.db, self.tenant.account_id, new_id(), wanted, now=NOW)
+
+    async def hold_at(self, calendar: str, *, after: int) -> Hold:
+        """The first time of Monday, asked for so many minutes after `NOW`."""
+        now = NOW + timedelta(minutes=after)
+        wanted = HoldRequest(calendar, MONDAY, now + timedelta(minutes=10))
+        return await create_hold(self.runtime.db, self.tenant.account_id, new_id(), wanted, now=now)
+
+    async def run_outside(self, command: Any, *args: Any) -> Any:
+        """A command of this account that opens its own transactions."""
+        return await command(self.runtime.db, self.tenant.account_id, *args, now=NOW)
+
+    async def join(self, group: str, calendar: str) -> None:
+        """Put a calendar into a group."""
+        await self.run(update_calendar, calendar, {"groupId": group})
+
+    async def book_held(self, hold: str, *, after: int = 0, **said: Any) -> Appointment:
+        """The hold becomes an appointment, so many minutes after `NOW`."""
+        return await book_held(
+            self.runtime.db,
+            self.tenant.account_id,
+            Newcomer(hold, self.tenant.contact_ids[0], "Carl Contact"),
+            Patch(**said),
+            location_id=self.tenant.location_id,
+            now=NOW + timedelta(minutes=after),
+        )
+
+    def _document(self) -> dict[str, Any]:
+        """What every document begins with."""
+        return {
+            "id": new_id(),
+            "sequence": 1,
+            "version": 1,
+            "location_id": self.tenant.location_id,
+            "date_added": NOW,
+            "date_updated": NOW,
+        }
+
+    async def wrong(self) -> list[str]:
+        """What `booking verify` would say."""
+        return await audit(self.runtime.db)
 
     async def announced(self, subject: str) -> list[tuple[str, dict[str, Any]]]:
         """Types and bodies of an aggregate's events, in order."""

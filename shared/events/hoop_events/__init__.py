@@ -18,7 +18,7 @@ from hoop_events.accounts import (
     UserChanged,
     UserDeleted,
 )
-from hoop_events.base import Change, Event, Gone, Id, Moment, State
+from hoop_events.base import Change, Event, Gone, Id, Moment, Personal, State
 from hoop_events.booking import (
     Appointment,
     AppointmentCreated,
@@ -26,11 +26,29 @@ from hoop_events.booking import (
     AppointmentEvent,
     AppointmentRescheduled,
     AppointmentUpdated,
+    Hold,
+    HoldChanged,
+    HoldDeleted,
+    Meeting,
+)
+from hoop_events.calendars import (
+    BlockSlot,
+    BlockSlotChanged,
+    BlockSlotDeleted,
     Calendar,
     CalendarChanged,
     CalendarDeleted,
-    Meeting,
-    Personal,
+    CalendarGroup,
+    CalendarGroupChanged,
+    CalendarGroupDeleted,
+    Interval,
+    Resource,
+    ResourceChanged,
+    ResourceDeleted,
+    Schedule,
+    ScheduleChanged,
+    ScheduleDeleted,
+    ScheduleRule,
 )
 from hoop_events.codec import (
     Envelope,
@@ -68,6 +86,16 @@ ALL: tuple[type[Event], ...] = (
     ApiKeyDeleted,
     CalendarChanged,
     CalendarDeleted,
+    CalendarGroupChanged,
+    CalendarGroupDeleted,
+    ScheduleChanged,
+    ScheduleDeleted,
+    ResourceChanged,
+    ResourceDeleted,
+    BlockSlotChanged,
+    BlockSlotDeleted,
+    HoldChanged,
+    HoldDeleted,
     AppointmentCreated,
     AppointmentRescheduled,
     AppointmentUpdated,

@@ -43,6 +43,15 @@ class Contract(BaseModel):
     )
 
 
+class Personal(Contract):
+    """Free text of people. Erasure announces the appointment again with this empty."""
+
+    title: str = ""
+    description: str = ""
+    address: str = ""
+    notes: str = ""
+
+
 class State(Contract):
     """An aggregate as it is after the event. `sequence` counts its announcements from 1."""
 
@@ -52,6 +61,9 @@ class State(Contract):
 
 class Gone(State):
     """All that is left of a deleted aggregate."""
+
+    versions: dict[Id, int] = {}
+    """Of what its going has set free, as in the states of booking."""
 
 
 class Change(Contract):

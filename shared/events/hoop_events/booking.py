@@ -1,10 +1,8 @@
-"""What the booking service announces: appointments, and the calendars they stand in."""
+"""What the booking service announces of appointments, and of the seats held before them."""
 
 from typing import ClassVar, Literal
 
-from pydantic import JsonValue
-
-from hoop_events.base import Contract, Event, Gone, Id, Moment, State
+from hoop_events.base import Contract, Event, Gone, Id, Moment, Personal, State
 
 MeetingProvider = Literal["zoom", "teams", "gmeet"]
 MeetingState = Literal["none", "pending", "ready", "blocked", "detached", "failed"]
@@ -22,15 +20,6 @@ class Meeting(Contract):
     reason: str | None = None
     message: str | None = None
     expected_at: Moment | None = None
-
-
-class Personal(Contract):
-    """Free text of people. Erasure announces the appointment again with this empty."""
-
-    title: str = ""
-    description: str = ""
-    address: str = ""
-    notes: str = ""
 
 
 class Appointment(State):
@@ -101,25 +90,41 @@ class AppointmentDeleted(AppointmentEvent):
     type: ClassVar = "AppointmentDeleted"
 
 
-class Calendar(State):
-    """A calendar: `settings` is the body that GET answers, `timeZone` its location's zone."""
+class Hold(State):
+    """A seat kept for somebody until `expiresAt`; whoever reads it later takes it for gone."""
 
     id: Id
-    version: int
+    calendar_id: Id
     location_id: Id
+    start_time: Moment
+    end_time: Moment
     time_zone: str
-    settings: dict[str, JsonValue]
+    session: Id
+    hosts: tuple[Id, ...]
+    resources: tuple[Id, ...] = ()
+    buffer_before: int = 0
+    buffer_after: int = 0
+    expires_at: Moment
+    versions: dict[Id, int] = {}
+    """As of an appointment: what a read token is made of."""
+
+    @property
+    def occupies(self) -> bool:
+        """A hold always does; by when it no longer counts, its readers know themselves."""
+        return True
 
 
-class CalendarChanged(Event):
-    topic: ClassVar = "calendars"
-    type: ClassVar = "CalendarChanged"
+class HoldChanged(Event):
+    topic: ClassVar = "holds"
+    type: ClassVar = "HoldChanged"
     source: ClassVar = "/booking"
-    state: Calendar
+    state: Hold
 
 
-class CalendarDeleted(Event):
-    topic: ClassVar = "calendars"
-    type: ClassVar = "CalendarDeleted"
+class HoldDeleted(Event):
+    """It was released, ran out, or became an appointment (`change.reason`), which is announced first."""
+
+    topic: ClassVar = "holds"
+    type: ClassVar = "HoldDeleted"
     source: ClassVar = "/booking"
     state: Gone

@@ -11,6 +11,12 @@ from hoop_events import (
     TOPICS,
     Account,
     AccountChanged,
+    Gone,
+    HoldDeleted,
+    Interval,
+    Schedule,
+    ScheduleChanged,
+    ScheduleRule,
     Undecodable,
     UnknownType,
     attributes,
@@ -98,3 +104,33 @@ def test_an_error_tells_where_and_not_what() -> None:
 def test_every_type_has_one_topic_and_one_name() -> None:
     assert len({event.type for event in ALL}) == len(ALL)
     assert {event.topic for event in ALL} == {*TOPICS}
+
+
+def test_a_document_keeps_the_names_that_clients_know() -> None:
+    """`from` is a word of Python's; on the wire it is the interval's beginning all the same."""
+    rule = ScheduleRule(type="wday", day="monday", intervals=(Interval(from_="09:00", to="12:00"),))
+    schedule = Schedule(
+        id=ID,
+        sequence=1,
+        version=1,
+        location_id=ID,
+        user_id=None,
+        name="Mornings",
+        timezone="Europe/Berlin",
+        rules=(rule,),
+        calendar_ids=(ID,),
+        versions={ID: 7},
+        date_added=NOON,
+        date_updated=NOON,
+    )
+    event = ScheduleChanged(account_id=ID, state=schedule)
+    written = body(event)
+    assert b'"intervals":[{"from":"09:00","to":"12:00"}]' in written
+    assert ScheduleChanged.model_validate_json(written) == event
+
+
+def test_what_went_tells_what_it_set_free() -> None:
+    """Events of before said nothing of versions: they are read as none."""
+    gone = HoldDeleted(account_id=ID, state=Gone(id=ID, sequence=2, versions={ID: 3}))
+    assert HoldDeleted.model_validate_json(body(gone)) == gone
+    assert Gone.model_validate({"id": ID, "sequence": 2}).versions == {}

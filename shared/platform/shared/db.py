@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, Self
@@ -39,6 +39,8 @@ CONTENTION: tuple[type[Exception], ...] = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
 )
+
+_NO_ANSWER: tuple[type[Exception], ...] = (asyncpg.exceptions.InterfaceError, *UNAVAILABLE)
 
 _CUT = re.compile(r"connection is closed|pool is clos|connection has been released")
 
@@ -139,6 +141,37 @@ class Database:
             if type(error) is asyncpg.exceptions.InterfaceError and _CUT.search(str(error)):
                 raise DatabaseGone(str(error)) from error
             raise
+
+    @asynccontextmanager
+    async def listens(
+        self, channel: str, *, heard: Callable[[str], None], lost: Callable[[], None]
+    ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """LISTEN on a connection of its own: `heard` is given each payload once its commit is visible.
+
+        `lost` is called at once when the connection is cut. Yields a question that must be asked now
+        and then: whether it is still there; one that is silently dead is found out by it within a
+        second. It needs a session: the DSN must not lead through a pooler that lends connections
+        for one transaction.
+        """
+        connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=1)
+
+        def cut(_: object) -> None:
+            lost()
+
+        async def alive() -> bool:
+            try:
+                await connection.execute("SELECT")
+            except _NO_ANSWER:
+                return False
+            return True
+
+        connection.add_termination_listener(cut)
+        try:
+            await connection.add_listener(channel, lambda _c, _p, _n, payload: heard(str(payload)))
+            yield alive
+        finally:
+            connection.remove_termination_listener(cut)
+            connection.terminate()
 
     async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
         async with self._connection() as connection:

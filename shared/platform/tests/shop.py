@@ -104,6 +104,11 @@ async def picture(_: Call) -> Reply:
     return Reply(b"\x00\x01", content_type="image/png")
 
 
+async def ready(call: Call) -> Reply:
+    body = b'{"a":[1]}' if call.path["how"] == "full" else b"{}"
+    return Reply(body, headers={"X-Made-Of": "bytes"})
+
+
 async def fail(call: Call) -> dict[str, Any]:
     errors: dict[str, Exception] = {
         "bug": KeyError("secret"),
@@ -123,6 +128,7 @@ ROUTES = (
     Route("POST", "/open", post, scope=None, body=Thing),
     Route("GET", "/page", page, scope=None),
     Route("GET", "/picture", picture, scope=None),
+    Route("GET", "/ready/{how}", ready, scope=None),
     Route("GET", "/fail/{how}", fail, scope=None),
 )
 

@@ -230,3 +230,39 @@ async def test_a_migration_that_fails_leaves_nothing_half_done(fresh: str, packa
         await migrate(fresh, package.parent.name)
     broken.write_text("CREATE TABLE pot ();")
     assert await migrate(fresh, package.parent.name) == [f"{package.parent.name}/0003_pot.sql"]
+
+
+async def test_who_listens_hears_what_was_committed_and_when_it_is_cut(database: Database) -> None:
+    """Payloads come after their commit, none of what was rolled back; a cut is told at once."""
+    heard: list[str] = []
+    lost = asyncio.Event()
+    async with database.listens("news", heard=heard.append, lost=lost.set) as alive:
+        async with database.transaction() as connection:
+            await connection.execute("SELECT pg_notify('news', 'one')")
+            assert await alive()
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await database.execute("SELECT pg_notify('news', 'never'), 1 / 0")
+        await database.execute("SELECT pg_notify('news', 'two')")
+        async with asyncio.timeout(5):
+            while len(heard) < 2:
+                await asyncio.sleep(0.01)
+        assert heard == ["one", "two"]
+        assert not lost.is_set()
+        await database.execute(
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+            """
+        )
+        async with asyncio.timeout(5):
+            await lost.wait()
+        assert not await alive()
+
+
+async def test_to_end_listening_is_no_loss(database: Database) -> None:
+    """`lost` is for what nobody wanted."""
+    lost = asyncio.Event()
+    async with database.listens("news", heard=lambda _: None, lost=lost.set) as alive:
+        assert await alive()
+    await asyncio.sleep(0)
+    assert not lost.is_set()

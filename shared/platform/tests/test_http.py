@@ -57,6 +57,16 @@ async def test_an_answer_carries_its_trace_in_body_and_header(ask: Client) -> No
     assert other.headers["X-Trace-Id"] != answer.headers["X-Trace-Id"]
 
 
+async def test_an_answer_that_is_text_already_carries_its_trace_as_well(ask: Client) -> None:
+    """The document comes through byte by byte; the trace is its last member, and headers are sent."""
+    for name, document in (("full", {"a": [1]}), ("empty", {})):
+        answer = await ask("GET", f"/ready/{name}")
+        trace = answer.headers["X-Trace-Id"]
+        assert answer.body == {**document, "traceId": trace}
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["X-Made-Of"] == "bytes"
+
+
 async def test_a_trace_that_came_along_goes_on(ask: Client) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     said = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}

@@ -1,13 +1,15 @@
 """The operations on appointments."""
 
+from dataclasses import replace
 from typing import Any
 
 from booking.api.models import CreateAppointment, UpdateAppointment
-from booking.api.shown import shown_appointment
-from booking.domain.appointments import Newcomer, Patch
+from booking.api.shown import read_token, shown_appointment
+from booking.domain.patches import Newcomer, Patch
 from booking.handlers import appointments as handlers
 from booking.store import appointments as store
 from booking.store import known
+from hoop_events import Appointment
 from shared.auth import location_zone
 from shared.errors import NotFound
 from shared.http import Call, Reply, Route
@@ -27,7 +29,7 @@ async def create_appointment(call: Call) -> Reply:
         location_id=body.location_id,
         now=call.now,
     )
-    return _reply(shown_appointment(booked))
+    return _written(booked)
 
 
 async def _contact_name(call: Call, contact_id: str) -> str:
@@ -79,7 +81,7 @@ async def update_appointment(call: Call) -> Reply:
     changed = await handlers.change(
         call.runtime.db, call.account_id, call.id("eventId"), _patch(body, call), now=call.now
     )
-    return _reply(shown_appointment(changed))
+    return _written(changed)
 
 
 async def delete_event(call: Call) -> Reply:
@@ -87,11 +89,20 @@ async def delete_event(call: Call) -> Reply:
     event_id = call.id("eventId")
     patch = Patch(delete=True, actor=call.caller.key_id)
     try:
-        await handlers.change(call.runtime.db, call.account_id, event_id, patch, now=call.now)
+        gone = await handlers.change(
+            call.runtime.db, call.account_id, event_id, patch, now=call.now
+        )
     except NotFound:
         if not await store.existed(call.runtime.db, call.account_id, event_id):
             raise
-    return Reply({"succeeded": True})
+        return Reply({"succeeded": True})
+    return Reply({"succeeded": True}, headers=read_token(gone.versions))
+
+
+def _written(state: Appointment) -> Reply:
+    """The answer to a change, with what a reader asks for who wants to see it."""
+    reply = _reply(shown_appointment(state))
+    return replace(reply, headers={**reply.headers, **read_token(state.versions)})
 
 
 def _reply(shown: dict[str, Any], version: int | None = None) -> Reply:

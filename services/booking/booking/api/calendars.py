@@ -3,16 +3,18 @@
 from typing import Any
 
 from booking.api.models import CreateCalendar, InLocation, UpdateCalendar
-from booking.api.shown import shown_calendar
-from booking.domain.appointments import Patch
-from booking.domain.calendars import conference_members
+from booking.api.shown import read_token, shown_calendar
+from booking.domain.calendars import Calendar, conference_members
+from booking.domain.patches import Patch
 from booking.handlers import appointments
 from booking.handlers import calendars as handlers
+from booking.handlers.holds import release_hold
 from booking.store import calendars as store
 from booking.store import known
+from booking.store.holds import of_calendar
 from shared.auth import location_zone
 from shared.errors import Detail, Invalid, NotFound
-from shared.http import Call, Route
+from shared.http import Call, Reply, Route
 from shared.ids import is_id, new_id
 
 INTEGRATION_MISSING = "connect the account of this user first, or choose another location"
@@ -25,13 +27,13 @@ async def list_calendars(call: Call) -> dict[str, Any]:
     return {"calendars": [shown_calendar(calendar) for calendar in found]}
 
 
-async def create_calendar(call: Call) -> dict[str, Any]:
+async def create_calendar(call: Call) -> Reply:
     body: CreateCalendar = call.body
     zone = await location_zone(call.caller, body.location_id, call.runtime.tables)
     settings = body.settings()
     await _check_people(call, settings)
     async with call.runtime.db.transaction() as db:
-        calendar = await handlers.create_calendar(
+        written = await handlers.create_calendar(
             db,
             call.account_id,
             new_id(),
@@ -40,7 +42,11 @@ async def create_calendar(call: Call) -> dict[str, Any]:
             settings=settings,
             now=call.now,
         )
-    return {"calendar": shown_calendar(calendar)}
+    return _written(*written)
+
+
+def _written(calendar: Calendar, versions: dict[str, int]) -> Reply:
+    return Reply({"calendar": shown_calendar(calendar)}, headers=read_token(versions))
 
 
 async def get_calendar(call: Call) -> dict[str, Any]:
@@ -50,29 +56,31 @@ async def get_calendar(call: Call) -> dict[str, Any]:
     return {"calendar": shown_calendar(found)}
 
 
-async def update_calendar(call: Call) -> dict[str, Any]:
+async def update_calendar(call: Call) -> Reply:
     body: UpdateCalendar = call.body
     calendar_id = call.id("calendarId")
     await get_calendar(call)
     settings = body.sent()
     await _check_people(call, settings)
     async with call.runtime.db.transaction() as db:
-        calendar = await handlers.update_calendar(
+        written = await handlers.update_calendar(
             db, call.account_id, calendar_id, settings, now=call.now
         )
-    return {"calendar": shown_calendar(calendar)}
+    return _written(*written)
 
 
-async def delete_calendar(call: Call) -> dict[str, Any]:
-    """Delete a calendar and, one by one, what is booked on it ahead."""
+async def delete_calendar(call: Call) -> Reply:
+    """Delete a calendar and, one by one, what is held and booked on it ahead."""
     database, calendar_id = call.runtime.db, call.id("calendarId")
     ahead = await store.upcoming(database, call.account_id, calendar_id, call.now)
     patch = Patch(delete=True, actor=call.caller.key_id)
     for appointment_id in ahead:
         await appointments.change(database, call.account_id, appointment_id, patch, now=call.now)
+    for hold_id in await of_calendar(database, call.account_id, calendar_id):
+        await release_hold(database, call.account_id, hold_id, now=call.now)
     async with database.transaction() as db:
-        await handlers.delete_calendar(db, call.account_id, calendar_id, now=call.now)
-    return {"success": True}
+        versions = await handlers.delete_calendar(db, call.account_id, calendar_id, now=call.now)
+    return Reply({"success": True}, headers=read_token(versions))
 
 
 async def _check_people(call: Call, settings: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """How calendars and appointments look from outside."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking.domain.calendars import Calendar
 from hoop_events import Appointment
+from shared.readtoken import HEADER, encode
 
 
 def shown_calendar(calendar: Calendar) -> dict[str, Any]:
@@ -43,6 +45,11 @@ def shown_appointment(state: Appointment) -> dict[str, Any]:
         "dateUpdated": _utc(state.date_updated),
         "version": state.version,
     }
+
+
+def read_token(versions: Mapping[str, int]) -> dict[str, str]:
+    """The header that asks a reader to have seen this change; none when nothing was changed."""
+    return {HEADER: encode(versions)} if versions else {}
 
 
 def _local(moment: datetime, zone: str) -> str:

@@ -1,89 +1,17 @@
-"""What becomes of an appointment: booked, moved, cancelled, edited, deleted; and what that announces."""
+"""What becomes of an appointment: booked, moved, cancelled, edited, deleted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from booking.domain.announcing import announcement, when
 from booking.domain.calendars import PROVIDERS, place_of
-from booking.domain.placing import Basis, Place, Session, Wanted, meeting_for, named_host, place
-from hoop_events import (
-    Appointment,
-    AppointmentCreated,
-    AppointmentDeleted,
-    AppointmentEvent,
-    AppointmentRescheduled,
-    AppointmentUpdated,
-    Change,
-    Personal,
-)
-from shared.errors import StateConflict
-from shared.slots import Leaving, epoch_ms
-
-OCCUPYING = frozenset({"new", "confirmed", "active", "showed", "noshow", "completed"})
-CONFIRMED = OCCUPYING - {"new"}
-OVER = frozenset({"showed", "noshow", "completed"})
-MILLISECONDS_A_MINUTE = 60_000
-
-
-@dataclass(frozen=True)
-class Patch:
-    """What a client wants to be different; None: as it is (or, at creation, the default)."""
-
-    calendar_id: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    host: str | None = None
-    status: str | None = None
-    place: str | None = None
-    title: str | None = None
-    description: str | None = None
-    address: str | None = None
-    notify: bool = True
-    ignore_range: bool = False
-    ignore_rules: bool = False
-    delete: bool = False
-    actor: str | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The session that an appointment enters: a new one, or one that is there."""
-
-    session_id: str
-    opens: bool
-    ends: datetime
-    stretches: bool
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is to be written: the appointment after it, the session left and entered, the event."""
-
-    before: Appointment | None
-    after: Appointment
-    basis: Basis
-    event: AppointmentEvent
-    seat: int | None
-    entry: Entry | None
-    closes: str | None
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Whose time is taken or given back."""
-        touched = {*self.after.hosts} if self.entry else set()
-        if self.before is not None and self.before.occupies:
-            touched |= {*self.before.hosts}
-        return tuple(sorted(touched))
-
-
-@dataclass(frozen=True)
-class Newcomer:
-    """What a client says of a new appointment besides the time."""
-
-    id: str
-    contact_id: str
-    contact_name: str
+from booking.domain.decisions import Decision, Entry, buffers, closing, entering
+from booking.domain.patches import CONFIRMED, OCCUPYING, Newcomer, Patch
+from booking.domain.placing import Basis, Place, Wanted, leaving, meeting_for, named_host, place
+from hoop_events import Appointment, Change, Gone, Hold, HoldDeleted, Personal
+from shared.errors import CalendarInactive, StateConflict, invalid
 
 
 def book(
@@ -91,11 +19,68 @@ def book(
 ) -> Decision:
     """Give the wanted time to the contact, or raise the reason why not."""
     assert patch.start is not None
+    end = patch.end or patch.start + timedelta(milliseconds=basis.calendar.rules.length)
+    blank = _blank(basis, newcomer, patch, start=patch.start, end=end, now=now)
+    if not blank.occupies:
+        host = named_host(basis.calendar, patch.host)
+        unseated = blank.model_copy(update={"session": session_id})
+        found = Place((host,), 0, None)
+        return _conclude(None, _placed(unseated, basis, found, patch), basis, patch)
+    wanted = Wanted(patch.start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
+    found = place(basis, wanted, leaving=None, now=now)
+    after = _placed(blank, basis, found, patch)
+    return _enter(None, after, basis, found, patch, session_id=session_id)
+
+
+def convert(
+    hold: Hold, basis: Basis, newcomer: Newcomer, patch: Patch, *, now: datetime
+) -> Decision:
+    """Give the held seat to the contact: same id, same session, nothing is asked for again."""
+    _check_held(hold, patch)
+    session = basis.session(hold.session)
+    if not basis.calendar.rules.active or session is None:
+        raise CalendarInactive
+    blank = _blank(basis, newcomer, patch, start=hold.start_time, end=hold.end_time, now=now)
+    if not blank.occupies:
+        raise invalid("appointmentStatus", "held", "a held time is given to one who takes it")
+    found = Place(hold.hosts, basis.seat or 1, session, hold.resources)
+    after = _placed(blank, basis, found, patch)
+    entered = _enter(hold, after, basis, found, patch, session_id=hold.session)
+    gone = HoldDeleted(
+        account_id=basis.calendar.account_id,
+        state=Gone(id=hold.id, sequence=hold.sequence + 1),
+        change=Change(reason="booked", actor=patch.actor),
+    )
+    return replace(entered, events=(*entered.events, gone))
+
+
+def _check_held(hold: Hold, patch: Patch) -> None:
+    """What is said besides the hold must be what was held."""
+    said = (
+        ("calendarId", patch.calendar_id, hold.calendar_id),
+        ("startTime", patch.start, hold.start_time),
+        ("endTime", patch.end, hold.end_time),
+    )
+    for path, wanted, held in said:
+        if wanted not in (None, held):
+            raise invalid(path, "held", "the hold is of another calendar or time")
+    if patch.host is not None and patch.host not in hold.hosts:
+        raise invalid("assignedUserId", "held", "the hold is of another host", hold.hosts)
+
+
+def _blank(
+    basis: Basis,
+    newcomer: Newcomer,
+    patch: Patch,
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> Appointment:
+    """The appointment as the client wants it, without a place yet."""
     calendar = basis.calendar
-    start = patch.start
-    end = patch.end or start + timedelta(milliseconds=calendar.rules.length)
     status = patch.status or ("confirmed" if calendar.auto_confirms else "new")
-    blank = Appointment(
+    return Appointment(
         id=newcomer.id,
         sequence=0,
         version=0,
@@ -108,7 +93,7 @@ def book(
         appointment_status=status,
         occupies=status in OCCUPYING,
         confirmed=status in CONFIRMED,
-        session=session_id,
+        session=newcomer.id,  # until it has entered one
         time_revision=1,
         hosts=(),
         personal=Personal(
@@ -119,13 +104,6 @@ def book(
         date_added=now,
         date_updated=now,
     )
-    if not blank.occupies:
-        host = named_host(calendar, patch.host)
-        return _conclude(None, _placed(blank, basis, Place((host,), 0, None), patch), basis, patch)
-    wanted = Wanted(start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
-    found = place(basis, wanted, leaving=None, now=now)
-    after = _placed(blank, basis, found, patch)
-    return _enter(None, after, basis, found, patch, session_id=session_id)
 
 
 def _title(settings: Mapping[str, Any], newcomer: Newcomer) -> str:
@@ -215,7 +193,6 @@ def _move(
     now: datetime,
 ) -> Decision:
     """Leave the old session, if it sat in one, and enter another (or the same, if only the end moved)."""
-    leaving = _leaving(before, basis)
     wanted = Wanted(
         after.start_time,
         after.end_time,
@@ -224,21 +201,11 @@ def _move(
         patch.ignore_range,
         patch.ignore_rules,
     )
-    found = place(basis, wanted, leaving=leaving, now=now)
+    found = place(basis, wanted, leaving=leaving(before, basis), now=now)
     if _keeps_session(before, after, found):
         found = replace(found, joins=basis.session(before.session))
     after = _placed(after, basis, found, patch)
     return _enter(before, after, basis, found, patch, session_id=session_id)
-
-
-def _leaving(before: Appointment, basis: Basis) -> Leaving | None:
-    session = basis.session(before.session)
-    if not before.occupies or session is None:
-        return None
-    if before.calendar_id != basis.calendar.id and len(session.seats) > 1:
-        return None
-    start, end = epoch_ms(session.starts), epoch_ms(session.ends)
-    return Leaving(before.calendar_id, before.hosts, start, end)
 
 
 def _keeps_session(before: Appointment, after: Appointment, found: Place) -> bool:
@@ -254,16 +221,14 @@ def _placed(after: Appointment, basis: Basis, found: Place, patch: Patch) -> App
         kind, address = after.meeting_location_type, ""
     if patch.place:
         kind, address = patch.place, ""
-    rules = basis.calendar.rules
     own = basis.calendar.hosts == (basis.calendar.id,)
     return after.model_copy(
         update={
             "hosts": found.hosts,
+            "resources": found.resources,
             "assigned_user_id": None if own else found.hosts[0],
             "location_id": basis.calendar.location_id,
             "time_zone": basis.calendar.time_zone,
-            "buffer_before": rules.before // MILLISECONDS_A_MINUTE,
-            "buffer_after": rules.after // MILLISECONDS_A_MINUTE,
             "meeting_location_type": kind,
             "personal": after.personal.model_copy(
                 update={"address": after.personal.address or address}
@@ -273,7 +238,7 @@ def _placed(after: Appointment, basis: Basis, found: Place, patch: Patch) -> App
 
 
 def _enter(
-    before: Appointment | None,
+    before: Appointment | Hold | None,
     after: Appointment,
     basis: Basis,
     found: Place,
@@ -282,31 +247,21 @@ def _enter(
     session_id: str,
 ) -> Decision:
     joins = found.joins
-    same = joins is not None and before is not None and joins.id == before.session
-    ends = _ends(after, joins, alone=same and joins is not None and len(joins.seats) == 1)
-    entry = Entry(
-        session_id=joins.id if joins else session_id,
-        opens=joins is None,
-        ends=ends,
-        stretches=joins is not None and ends != joins.ends,
-    )
+    stays = joins is not None and before is not None and joins.id == before.session
+    entry = entering(before, after, found, session_id=session_id)
     shared = basis.calendar.rules.capacity > 1 or (joins is not None and joins.shared)
-    after = after.model_copy(update={"session": entry.session_id, "shared": shared})
-    if not same:
+    seated = {"session": entry.session_id, "shared": shared, **buffers(basis, entry, joins)}
+    after = after.model_copy(update=seated)
+    if not stays or not isinstance(before, Appointment):
         provider = PROVIDERS.get(after.meeting_location_type)
         meeting = meeting_for(provider, joins, confirmed=after.confirmed)
         after = after.model_copy(update={"meeting": meeting})
-    seat = basis.seat if same else found.seat
+    seat = basis.seat if stays else found.seat
     return _conclude(before, after, basis, patch, seat=seat, entry=entry)
 
 
-def _ends(after: Appointment, joins: Session | None, *, alone: bool) -> datetime:
-    """A session lasts as long as the longest of its appointments."""
-    return after.end_time if joins is None or alone else max(after.end_time, joins.ends)
-
-
 def _conclude(
-    before: Appointment | None,
+    before: Appointment | Hold | None,
     after: Appointment,
     basis: Basis,
     patch: Patch,
@@ -314,69 +269,12 @@ def _conclude(
     seat: int | None = None,
     entry: Entry | None = None,
 ) -> Decision:
-    if before is not None and _when(before) != _when(after):
-        after = after.model_copy(update={"time_revision": before.time_revision + 1})
-    sequence = (before.sequence if before else 0) + 1
-    version = after.version if before else 1
+    was = before if isinstance(before, Appointment) else None
+    if was is not None and when(was) != when(after):
+        after = after.model_copy(update={"time_revision": was.time_revision + 1})
+    sequence = (was.sequence if was else 0) + 1
+    version = after.version if was else 1
     after = after.model_copy(update={"sequence": sequence, "version": version})
-    event = announcement(before, after, patch, account_id=basis.calendar.account_id)
-    closes = _closes(before, basis, entry, after)
-    return Decision(before, after, basis, event, seat, entry, closes)
-
-
-def _when(a: Appointment) -> tuple[object, ...]:
-    return (a.start_time, a.end_time, a.hosts)
-
-
-def _closes(
-    before: Appointment | None, basis: Basis, entry: Entry | None, after: Appointment
-) -> str | None:
-    """The session it leaves as the last one there."""
-    if before is None or not before.occupies:
-        return None
-    leaves = not after.occupies or (entry is not None and entry.session_id != before.session)
-    session = basis.session(before.session)
-    return before.session if leaves and session and len(session.seats) == 1 else None
-
-
-def announcement(
-    before: Appointment | None, after: Appointment, patch: Patch, *, account_id: str
-) -> AppointmentEvent:
-    """One event for one change: Deleted before Created before Rescheduled before Updated."""
-    kind: type[AppointmentEvent] = AppointmentUpdated
-    reason = None
-    if (before is not None and before.occupies and not after.occupies) or patch.delete:
-        kind = AppointmentDeleted
-        reason = "deleted" if patch.delete else after.appointment_status
-    elif before is None or (after.occupies and not before.occupies):
-        kind = AppointmentCreated
-    elif _when(before) != _when(after):
-        kind = AppointmentRescheduled
-    return kind(
-        account_id=account_id,
-        state=after,
-        change=_difference(before, after, patch, reason),
-    )
-
-
-_BOOKKEEPING = {"sequence", "version", "date_updated", "versions"}
-
-
-def _difference(
-    before: Appointment | None, after: Appointment, patch: Patch, reason: str | None
-) -> Change:
-    if before is None:
-        return Change(notify=patch.notify, actor=patch.actor, reason=reason)
-    was = before.model_dump(mode="json", by_alias=True, exclude=_BOOKKEEPING | {"personal"})
-    now = after.model_dump(mode="json", by_alias=True, exclude=_BOOKKEEPING | {"personal"})
-    fields = [name for name in was if was[name] != now[name]]
-    if before.personal != after.personal:
-        fields.append("personal")
-    previous = {name: was[name] for name in fields if name in was}
-    return Change(
-        fields=tuple(fields),
-        previous=previous,
-        notify=patch.notify,
-        actor=patch.actor,
-        reason=reason,
-    )
+    event = announcement(was, after, patch, account_id=basis.calendar.account_id)
+    closes = closing(before, basis, entry=entry, occupies=after.occupies)
+    return Decision(before, after, basis, (event,), seat, entry, closes)

@@ -1,8 +1,8 @@
 """What a calendar's settings mean: its hosts, its rules, and where its appointments take place."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from shared.slots import Rules
@@ -42,10 +42,20 @@ class Calendar:
     settings: dict[str, Any]
     version: int
     sequence: int
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    """The schedules and resources that are associated with it, as their events spell them."""
+    applied_version: int = 0
+    """Grows with each change of these."""
+
+    @cached_property
+    def rules(self) -> Rules:
+        versions = (self.version, self.applied_version)
+        held = _Held(self.settings, self.applied)
+        return _rules(self.account_id, self.id, versions, self.time_zone, held)
 
     @property
-    def rules(self) -> Rules:
-        return _rules(self.account_id, self.id, self.version, self.time_zone, _Held(self.settings))
+    def active(self) -> bool:
+        return self.settings.get("isActive") is not False
 
     @property
     def auto_confirms(self) -> bool:
@@ -53,10 +63,11 @@ class Calendar:
 
 
 class _Held:
-    """Settings, held for a cache whose key is the version they stand in."""
+    """What rules are read from, held for a cache whose key is the versions it stands in."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], applied: Mapping[str, Any]) -> None:
         self.settings = settings
+        self.applied = applied
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Held)
@@ -66,9 +77,23 @@ class _Held:
 
 
 @lru_cache(maxsize=10_000)
-def _rules(account_id: str, calendar_id: str, version: int, zone: str, held: _Held) -> Rules:
-    del account_id, version  # part of the key only
-    return Rules.from_calendar({**held.settings, "id": calendar_id}, zone)
+def _rules(
+    account_id: str, calendar_id: str, versions: tuple[int, int], zone: str, held: _Held
+) -> Rules:
+    del account_id, versions  # part of the key only
+    return rules_of(calendar_id, zone, held.settings, held.applied)
+
+
+def rules_of(
+    calendar_id: str, zone: str, settings: Mapping[str, Any], applied: Mapping[str, Any]
+) -> Rules:
+    """The rules of a calendar with these settings; ValueError for what cannot be computed with."""
+    return Rules.from_calendar(
+        {**settings, "id": calendar_id},
+        zone,
+        schedules=applied.get("schedules", ()),
+        resources=applied.get("resources", ()),
+    )
 
 
 def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> tuple[str, ...]:

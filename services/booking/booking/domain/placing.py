@@ -1,13 +1,13 @@
 """Finding a session for an appointment: who can take it, in which seat, next to whom."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from booking.domain.calendars import Calendar
-from hoop_events import Meeting
+from hoop_events import Appointment, Hold, Meeting
 from shared.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
-from shared.slots import Busy, Leaving, Seats, epoch_ms, may_book
+from shared.slots import Busy, Leaving, Seats, Verdict, epoch_ms, may_book
 
 NO_MEETING = Meeting()
 
@@ -24,6 +24,10 @@ class Session:
     shared: bool
     revision: int
     seats: frozenset[int]
+    resources: tuple[str, ...] = ()
+    before: int = 0
+    after: int = 0
+    """Minutes that its hosts and its room keep free around it."""
     meetings: Mapping[str, Meeting] = field(default_factory=dict)
 
     @property
@@ -37,7 +41,7 @@ class Basis:
 
     calendar: Calendar
     versions: Mapping[str, int]
-    """Of the calendar, of its hosts, and of what the appointment occupies now."""
+    """Of the calendar, of its hosts, of what it needs, and of what the appointment occupies now."""
     busy: Mapping[str, Busy] = field(default_factory=dict)
     sessions: tuple[Session, ...] = ()
     """Open ones of the calendar at the wanted start, and the appointment's own."""
@@ -45,6 +49,8 @@ class Basis:
     loads: Mapping[str, int] = field(default_factory=dict)
     seat: int | None = None
     """Of the appointment that is being changed."""
+    expired: tuple[str, ...] = ()
+    """Holds around the wanted time that have run out: to be released before anything is decided."""
 
     def session(self, session_id: str) -> Session | None:
         return next((s for s in self.sessions if s.id == session_id), None)
@@ -62,6 +68,7 @@ class Place:
     hosts: tuple[str, ...]
     seat: int
     joins: Session | None
+    resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,16 +86,17 @@ class Wanted:
 
 def place(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime) -> Place:
     """A place for it, or the reason why there is none."""
-    candidates = _candidates(basis, wanted, leaving=leaving, now=now)
+    verdict = _verdict(basis, wanted, leaving=leaving, now=now)
     if basis.calendar.rules.all_of:
-        return _sit(basis, candidates, wanted, leaving)
-    host = wanted.prefer if wanted.prefer in candidates else candidates[0]
-    return _sit(basis, (host,), wanted, leaving)
+        return _sit(basis, verdict.hosts, verdict.resources, wanted, leaving)
+    if wanted.prefer in verdict.hosts[1:]:
+        kept = replace(wanted, host=wanted.prefer, prefer=None)
+        verdict = _verdict(basis, kept, leaving=leaving, now=now)
+    return _sit(basis, verdict.hosts[:1], verdict.resources, wanted, leaving)
 
 
-def _candidates(
-    basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime
-) -> tuple[str, ...]:
+def _verdict(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime) -> Verdict:
+    """The engine's yes."""
     verdict = may_book(
         basis.calendar.rules,
         epoch_ms(wanted.start),
@@ -105,7 +113,18 @@ def _candidates(
     )
     if verdict.reason is not None:
         raise refusal(verdict.reason, basis.calendar)
-    return verdict.hosts
+    return verdict
+
+
+def leaving(before: Appointment | Hold, basis: Basis) -> Leaving | None:
+    """What becomes free when it goes, in the words of the engine."""
+    session = basis.session(before.session)
+    if not before.occupies or session is None:
+        return None
+    if before.calendar_id != basis.calendar.id and len(session.seats) > 1:
+        return None
+    start, end = epoch_ms(session.starts), epoch_ms(session.ends)
+    return Leaving(before.calendar_id, before.hosts, start, end, before.resources)
 
 
 def _seats(basis: Basis) -> dict[tuple[str, int], Seats]:
@@ -136,12 +155,18 @@ def refusal(reason: str, calendar: Calendar) -> Refused:
     return SlotUnavailable(extra={"reason": reason})
 
 
-def _sit(basis: Basis, hosts: tuple[str, ...], wanted: Wanted, leaving: Leaving | None) -> Place:
+def _sit(
+    basis: Basis,
+    hosts: tuple[str, ...],
+    resources: tuple[str, ...],
+    wanted: Wanted,
+    leaving: Leaving | None,
+) -> Place:
     joins = basis.session_at(hosts[0], wanted.start)
     if joins is None or _only_leaves(joins, leaving):
-        return Place(hosts, 1, None)
+        return Place(hosts, 1, None, resources)
     seat = next(n for n in range(1, len(joins.seats) + 2) if n not in joins.seats)
-    return Place(joins.hosts, seat, joins)
+    return Place(joins.hosts, seat, joins, joins.resources)
 
 
 def _only_leaves(session: Session, leaving: Leaving | None) -> bool:

@@ -1,23 +1,19 @@
 """Commands on appointments: read without locks, decide, write down if nothing changed meanwhile."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from booking.domain import appointments as domain
-from booking.domain.appointments import Decision, Newcomer, Patch
+from booking.domain.decisions import Decision, Seated
+from booking.domain.patches import Newcomer, Patch
 from booking.domain.placing import Basis
+from booking.handlers.deciding import Decide, known, settled
 from booking.store import appointments as store
-from booking.store.basis import basis
+from booking.store import holds
 from hoop_events import Appointment
-from shared.db import CONTENTION, Connection, Database
-from shared.errors import NotFound, Unavailable, invalid
+from shared.db import Connection, Database
+from shared.errors import NotFound, SlotUnavailable, invalid
 from shared.failpoints import fp
 from shared.ids import new_id
-
-Decide = Callable[[Connection | Database], Awaitable[Decision | None]]
-
-OPTIMISTIC_TRIES = 3
-LOCKED_TRIES = 5
 
 
 async def book(
@@ -34,15 +30,51 @@ async def book(
     calendar_id = patch.calendar_id
 
     async def decide(db: Connection | Database) -> Decision:
-        known = await _basis(db, account_id, calendar_id, patch, before=None)
-        if known.calendar.location_id != location_id:
-            raise invalid("locationId", "other_location", "the calendar stands in another location")
-        return domain.book(known, newcomer, patch, session_id=new_id(), now=now)
+        found = await _known(db, account_id, calendar_id, patch, before=None, now=now)
+        _check_location(found, location_id)
+        return domain.book(found, newcomer, patch, session_id=new_id(), now=now)
 
-    booked = await settled(database, account_id, decide)
-    assert booked is not None
+    return await _booked(database, account_id, decide, now)
+
+
+async def book_held(
+    database: Database,
+    account_id: str,
+    newcomer: Newcomer,
+    patch: Patch,
+    *,
+    location_id: str,
+    now: datetime,
+) -> Appointment:
+    """Give the held time to the contact. The newcomer's id is the hold's: one hold, one appointment.
+
+    A hold that ran out is as gone as one that never was: its time may be somebody else's by now.
+    """
+
+    async def decide(db: Connection | Database) -> Decision:
+        hold = await holds.hold(db, account_id, newcomer.id)
+        if hold is None or hold.expires_at <= now:
+            raise SlotUnavailable(extra={"reason": "hold_gone"})
+        found = await _known(db, account_id, hold.calendar_id, patch, before=hold, now=now)
+        _check_location(found, location_id)
+        return domain.convert(hold, found, newcomer, patch, now=now)
+
+    return await _booked(database, account_id, decide, now)
+
+
+def _check_location(found: Basis, location_id: str) -> None:
+    if found.calendar.location_id != location_id:
+        raise invalid("locationId", "other_location", "the calendar stands in another location")
+
+
+async def _booked(
+    database: Database, account_id: str, decide: Decide, now: datetime
+) -> Appointment:
+    decision = await settled(database, account_id, decide, now=now)
+    assert decision is not None
+    assert isinstance(decision.after, Appointment)
     await fp("booked")
-    return booked
+    return decision.after
 
 
 async def change(
@@ -57,72 +89,29 @@ async def change(
             raise NotFound
         unchanged[:] = [before]
         calendar_id = patch.calendar_id or before.calendar_id
-        known = await _basis(db, account_id, calendar_id, patch, before=before)
-        return domain.change(before, known, patch, session_id=new_id(), now=now)
+        found = await _known(db, account_id, calendar_id, patch, before=before, now=now)
+        return domain.change(before, found, patch, session_id=new_id(), now=now)
 
-    return await settled(database, account_id, decide) or unchanged[0]
+    decision = await settled(database, account_id, decide, now=now)
+    if decision is None:
+        return unchanged[0]
+    assert isinstance(decision.after, Appointment)
+    return decision.after
 
 
-async def _basis(
+async def _known(
     db: Connection | Database,
     account_id: str,
     calendar_id: str,
     patch: Patch,
     *,
-    before: Appointment | None,
+    before: Seated | None,
+    now: datetime,
 ) -> Basis:
     start = patch.start or (before.start_time if before else None)
     if start is None:
         raise NotFound
-    end = patch.end or before.end_time if before else patch.end
-    known = await basis(
-        db,
-        account_id,
-        calendar_id,
-        start=start,
-        end=max(end or start, start),
-        before=before,
+    end = patch.end or (before.end_time if before else None) or start
+    return await known(
+        db, account_id, calendar_id, start=start, end=max(end, start), before=before, now=now
     )
-    if known is None:
-        raise NotFound
-    return known
-
-
-async def settled(database: Database, account_id: str, decide: Decide) -> Appointment | None:
-    """Decide on what is read and write it down; when it has changed meanwhile, again.
-
-    After three tries the hosts are locked first, so that somebody always gets through.
-    """
-    for _ in range(OPTIMISTIC_TRIES):
-        decision = await decide(database)
-        if decision is None:
-            return None
-        if (after := await _written(database, decision)) is not None:
-            database.woken()
-            return after
-    for _ in range(LOCKED_TRIES):
-        if (after := await _under_locks(database, account_id, decide)) is not None:
-            return after
-    raise Unavailable(headers={"Retry-After": "1"})
-
-
-async def _written(db: Connection | Database, decision: Decision) -> Appointment | None:
-    try:
-        return await store.settle(db, decision)
-    except CONTENTION:
-        return None
-
-
-async def _under_locks(database: Database, account_id: str, decide: Decide) -> Appointment | None:
-    first = await decide(database)
-    if first is None:
-        return first
-    try:
-        async with database.transaction() as db:
-            locked = {*first.hosts, *first.basis.calendar.hosts}
-            await store.lock_hosts(db, account_id, [first.basis.calendar.id])
-            await store.lock_hosts(db, account_id, sorted(locked))
-            decision = await decide(db)
-            return None if decision is None else await store.settle(db, decision)
-    except CONTENTION:
-        return None

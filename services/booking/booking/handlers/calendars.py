@@ -4,14 +4,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from booking.domain.calendars import Calendar, hosts_of
+from booking.domain.calendars import Calendar, hosts_of, rules_of
 from booking.store import calendars as store
 from hoop_events import Calendar as CalendarState
 from hoop_events import CalendarChanged, CalendarDeleted, Gone
 from shared.db import Connection
 from shared.errors import NotFound, invalid
 from shared.outbox import announce
-from shared.slots import Rules
+
+Written = tuple[Calendar, dict[str, int]]
+"""The calendar as it is then, and the versions that the change has raised."""
 
 
 async def create_calendar(
@@ -23,7 +25,7 @@ async def create_calendar(
     time_zone: str,
     settings: dict[str, Any],
     now: datetime,
-) -> Calendar:
+) -> Written:
     """Save and announce a new calendar."""
     calendar = Calendar(
         account_id=account_id,
@@ -36,56 +38,63 @@ async def create_calendar(
         sequence=1,
     )
     _checked(calendar)
-    await store.insert_calendar(db, calendar)
-    await announce(db, changed(calendar), now=now)
-    return calendar
+    versions = await store.insert_calendar(db, calendar)
+    await announce(db, changed(calendar, versions), now=now)
+    return calendar, versions
 
 
 async def update_calendar(
     db: Connection, account_id: str, calendar_id: str, settings: dict[str, Any], *, now: datetime
-) -> Calendar:
+) -> Written:
     """Change the settings that were sent; nothing sent, nothing announced."""
     before = await store.calendar(db, account_id, calendar_id, lock=True)
     if before is None:
         raise NotFound
-    merged = {**before.settings, **settings}
-    if merged == before.settings:
-        return before
+    return await resettle(db, before, {**before.settings, **settings}, now=now)
+
+
+async def resettle(
+    db: Connection, before: Calendar, settings: dict[str, Any], *, now: datetime
+) -> Written:
+    """Save and announce other settings of a calendar whose row is locked, if they are others."""
+    if settings == before.settings:
+        return before, {}
     after = replace(
         before,
-        settings=merged,
-        hosts=hosts_of(calendar_id, merged),
+        settings=settings,
+        hosts=hosts_of(before.id, settings),
         version=before.version + 1,
         sequence=before.sequence + 1,
     )
     _checked(after)
-    await store.save_calendar(db, after)
-    await announce(db, changed(after), now=now)
-    return after
+    versions = await store.save_calendar(db, after)
+    await announce(db, changed(after, versions), now=now)
+    return after, versions
 
 
 async def delete_calendar(
     db: Connection, account_id: str, calendar_id: str, *, now: datetime
-) -> None:
-    """Delete the calendar, and say so."""
+) -> dict[str, int]:
+    """Delete the calendar, and say so; the versions that this has raised."""
     before = await store.calendar(db, account_id, calendar_id, lock=True)
     if before is None:
         raise NotFound
     after = replace(before, sequence=before.sequence + 1)
-    await store.delete_calendar(db, after)
-    gone = Gone(id=calendar_id, sequence=after.sequence)
+    versions = await store.delete_calendar(db, after)
+    gone = Gone(id=calendar_id, sequence=after.sequence, versions=versions)
     await announce(db, CalendarDeleted(account_id=account_id, state=gone), now=now)
+    return versions
 
 
 def _checked(calendar: Calendar) -> None:
     """The engine's word on the whole: what it cannot compute with is refused."""
     try:
-        Rules.from_calendar({**calendar.settings, "id": calendar.id}, calendar.time_zone)
+        rules_of(calendar.id, calendar.time_zone, calendar.settings, calendar.applied)
     except ValueError as error:
         raise invalid("", "rules", str(error)) from None
 
 
-def changed(calendar: Calendar) -> CalendarChanged:
+def changed(calendar: Calendar, versions: dict[str, int]) -> CalendarChanged:
     """The calendar as an event."""
     return CalendarChanged(
         account_id=calendar.account_id,
@@ -96,5 +105,6 @@ def changed(calendar: Calendar) -> CalendarChanged:
             location_id=calendar.location_id,
             time_zone=calendar.time_zone,
             settings=calendar.settings,
+            versions=versions,
         ),
     )

@@ -2,7 +2,7 @@
 
 from booking.domain.calendars import PROVIDERS
 from booking.store import appointments, known
-from booking.store.calendars import touch_resources
+from booking.store.versions import touch
 from hoop_events import (
     Appointment,
     AppointmentUpdated,
@@ -59,7 +59,7 @@ async def busy_changed(db: Connection, event: ExternalBusyChanged) -> None:
         resource_id=resource,
         intervals=[(interval.start, interval.end) for interval in state.intervals],
     )
-    await touch_resources(db, event.account_id, [resource])
+    await touch(db, event.account_id, calendars=(), others=[resource])
 
 
 async def link_changed(db: Connection, event: MeetingLinkChanged) -> None:

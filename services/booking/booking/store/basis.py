@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from asyncpg import Range
 
 from booking.domain.calendars import Calendar
+from booking.domain.decisions import Seated
 from booking.domain.placing import Basis, Session
 from booking.store.calendars import calendar_of
-from hoop_events import Appointment, Meeting
+from hoop_events import Meeting
 from shared.db import Connection, Database, Row
 from shared.slots import Busy
 
@@ -17,9 +18,9 @@ AROUND = timedelta(days=1)
 
 _BASIS = """
 WITH c AS (
-    SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
+    SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND (deleted_at IS NULL OR $10)
 ), touched AS (
-    SELECT id FROM c UNION SELECT unnest(hosts) FROM c UNION SELECT unnest($5::uuid[])
+    SELECT id FROM c UNION SELECT unnest(hosts || needs) FROM c UNION SELECT unnest($5::uuid[])
 ), sessions AS (
     SELECT s.* FROM session s, c
      WHERE s.account_id = $1 AND s.calendar_id = c.id AND s.starts = $3 AND s.closed_at IS NULL
@@ -31,6 +32,14 @@ WITH c AS (
     UNION ALL
     SELECT resource_id, during, 0, 0 FROM external_busy
      WHERE account_id = $1 AND resource_id IN (SELECT id FROM touched) AND during && $4::tstzrange
+    UNION ALL
+    SELECT blocks, during, 0, 0 FROM block_slot
+     WHERE account_id = $1 AND blocks IN (SELECT id FROM touched) AND during && $4::tstzrange
+       AND deleted_at IS NULL
+    UNION ALL
+    SELECT u.resource_id, u.during, 0, 0
+      FROM (SELECT DISTINCT unnest(needs || $5::uuid[]) FROM c) AS n (id)
+      JOIN in_use u ON u.account_id = $1 AND u.resource_id = n.id AND u.during && $4::tstzrange
 ), counted AS (
     SELECT a.local_day, count(*) AS n FROM appointment a, c
      WHERE (c.settings ->> 'appoinmentPerDay')::numeric > 0
@@ -51,14 +60,21 @@ SELECT c.*,
     ARRAY(SELECT id FROM sessions ORDER BY id) AS session_ids,
     (SELECT array_agg(local_day) FROM counted) AS days,
     (SELECT array_agg(n) FROM counted) AS on_day,
-    (SELECT seat FROM appointment WHERE account_id = $1 AND id = $8) AS seat
+    (SELECT seat FROM appointment WHERE account_id = $1 AND id = $8) AS seat,
+    ARRAY(SELECT id FROM appointment
+           WHERE account_id = $1 AND held_until <= $9
+             AND tstzrange(starts, ends) && $4::tstzrange ORDER BY id) AS expired
   FROM c
 """
 
 _SESSIONS = """
-    SELECT s.*, ARRAY(SELECT seat FROM appointment a WHERE a.account_id = s.account_id
-                      AND a.session_id = s.id AND a.seat IS NOT NULL) AS seats
-      FROM session s WHERE s.account_id = $1 AND s.id = ANY ($2::uuid[])
+    SELECT s.*, b.buffer_before, b.buffer_after,
+           ARRAY(SELECT seat FROM appointment a WHERE a.account_id = s.account_id
+                 AND a.session_id = s.id AND a.seat IS NOT NULL) AS seats
+      FROM session s
+      JOIN allocation b ON b.account_id = s.account_id AND b.session_id = s.id
+                       AND b.resource_id = s.host_id
+     WHERE s.account_id = $1 AND s.id = ANY ($2::uuid[])
 """
 
 
@@ -69,10 +85,13 @@ async def basis(
     *,
     start: datetime,
     end: datetime,
-    before: Appointment | None,
+    before: Seated | None,
+    now: datetime,
+    deleted_too: bool = False,
 ) -> Basis | None:
     """What is known about this calendar around [start, end); None when there is no such calendar.
 
+    Seats held until `now` or earlier are still in it, and named.
     Where it limits the appointments of a day, those of `start`'s date in UTC and of its neighbours
     are counted: the local date, which only the calendar's zone can tell, is one of the three.
     """
@@ -82,10 +101,12 @@ async def basis(
         calendar_id,
         start,
         Range(start - AROUND, end + AROUND),
-        list(before.hosts) if before else [],
+        [*before.hosts, *before.resources] if before else [],
         before.session if before else None,
         start.astimezone(UTC).date(),
         before.id if before else None,
+        now,
+        deleted_too,
     )
     if row is None:
         return None
@@ -98,6 +119,7 @@ async def basis(
         day_counts=dict(zip(row["days"] or (), row["on_day"] or (), strict=True)),
         loads=await _loads(db, calendar, start),
         seat=row["seat"],
+        expired=tuple(row["expired"]),
     )
 
 
@@ -131,6 +153,9 @@ def _session(row: Row) -> Session:
         shared=row["shared"],
         revision=row["revision"],
         seats=frozenset(row["seats"]),
+        resources=tuple(row["resources"]),
+        before=row["buffer_before"],
+        after=row["buffer_after"],
         meetings={
             provider: Meeting.model_validate(said["meeting"])
             for provider, said in row["meetings"].items()
@@ -146,7 +171,7 @@ async def _loads(db: Connection | Database, calendar: Calendar, start: datetime)
         """
         SELECT s.host_id, count(*) AS load
           FROM appointment a JOIN session s ON s.account_id = a.account_id AND s.id = a.session_id
-         WHERE a.account_id = $1 AND a.calendar_id = $2 AND a.occupies
+         WHERE a.account_id = $1 AND a.calendar_id = $2 AND a.occupies AND a.held_until IS NULL
            AND date_trunc('month', a.local_day) =
                date_trunc('month', ($3::timestamptz AT TIME ZONE $4)::date)
          GROUP BY s.host_id

@@ -1,9 +1,10 @@
 """Calendars as rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from booking.domain.calendars import Calendar
+from booking.store.versions import touch
 from shared.db import Connection, Database, Row
 
 
@@ -18,11 +19,13 @@ def calendar_of(row: Row) -> Calendar:
         settings=row["settings"],
         version=row["version"],
         sequence=row["sequence"],
+        applied=row["applied"],
+        applied_version=row["applied_version"],
     )
 
 
-async def insert_calendar(db: Connection, calendar: Calendar) -> None:
-    """Save a new calendar, and let its hosts and itself be taken."""
+async def insert_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
+    """Save a new calendar, and let its hosts and itself be taken; the versions of these."""
     await db.execute(
         """
         INSERT INTO calendar (account_id, id, location_id, time_zone, hosts, settings)
@@ -35,34 +38,7 @@ async def insert_calendar(db: Connection, calendar: Calendar) -> None:
         list(calendar.hosts),
         calendar.settings,
     )
-    await know_resources(db, calendar.account_id, [calendar.id, *calendar.hosts])
-
-
-async def know_resources(db: Connection, account_id: str, ids: Sequence[str]) -> None:
-    """Give each a version to be locked and compared by."""
-    await db.execute(
-        """
-        INSERT INTO resource (account_id, id)
-        SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id ON CONFLICT DO NOTHING
-        """,
-        account_id,
-        list(ids),
-    )
-
-
-async def touch_resources(db: Connection, account_id: str, ids: Sequence[str]) -> None:
-    """Whatever was decided on the old state of these is to be decided again."""
-    await know_resources(db, account_id, ids)
-    await db.execute(
-        """
-        WITH locked AS (SELECT id FROM resource WHERE account_id = $1 AND id = ANY ($2::uuid[])
-                        ORDER BY id FOR NO KEY UPDATE)
-        UPDATE resource r SET version = version + 1 FROM locked
-         WHERE r.account_id = $1 AND r.id = locked.id
-        """,
-        account_id,
-        list(ids),
-    )
+    return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
 
 
 _CALENDAR = "SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL"
@@ -96,8 +72,8 @@ async def calendars(
     return [calendar_of(row) for row in rows]
 
 
-async def save_calendar(db: Connection, calendar: Calendar) -> None:
-    """Save changed settings. The row is locked by this transaction."""
+async def save_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
+    """Save changed settings; the versions after it. The row is locked by this transaction."""
     await db.execute(
         """
         UPDATE calendar SET hosts = $3, settings = $4, version = $5, sequence = $6
@@ -110,11 +86,11 @@ async def save_calendar(db: Connection, calendar: Calendar) -> None:
         calendar.version,
         calendar.sequence,
     )
-    await touch_resources(db, calendar.account_id, [calendar.id, *calendar.hosts])
+    return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
 
 
-async def delete_calendar(db: Connection, calendar: Calendar) -> None:
-    """It answers as unknown from now on."""
+async def delete_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
+    """It answers as unknown from now on; the versions after that."""
     await db.execute(
         """
         UPDATE calendar SET deleted_at = clock_timestamp(), sequence = $3
@@ -124,7 +100,7 @@ async def delete_calendar(db: Connection, calendar: Calendar) -> None:
         calendar.id,
         calendar.sequence,
     )
-    await touch_resources(db, calendar.account_id, [calendar.id, *calendar.hosts])
+    return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
 
 
 async def upcoming(
@@ -134,10 +110,44 @@ async def upcoming(
     rows = await db.fetch(
         """
         SELECT id FROM appointment
-         WHERE account_id = $1 AND calendar_id = $2 AND occupies AND ends > $3 ORDER BY starts
+         WHERE account_id = $1 AND calendar_id = $2 AND occupies AND ends > $3
+           AND held_until IS NULL ORDER BY starts
         """,
         account_id,
         calendar_id,
         now,
     )
     return [row["id"] for row in rows]
+
+
+async def calendars_of_group(db: Connection, account_id: str, group_id: str) -> list[Calendar]:
+    """The calendars that name this group, their rows locked."""
+    rows = await db.fetch(
+        """
+        SELECT * FROM calendar
+         WHERE account_id = $1 AND settings ->> 'groupId' = $2 AND deleted_at IS NULL
+         ORDER BY id FOR UPDATE
+        """,
+        account_id,
+        group_id,
+    )
+    return [calendar_of(row) for row in rows]
+
+
+async def lock_calendars(db: Connection, account_id: str, ids: Iterable[str]) -> list[Calendar]:
+    """Those of these calendars that are there, their rows locked."""
+    rows = await db.fetch(
+        """
+        SELECT * FROM calendar
+         WHERE account_id = $1 AND id = ANY ($2::uuid[]) AND deleted_at IS NULL
+         ORDER BY id FOR UPDATE
+        """,
+        account_id,
+        sorted({*ids}),
+    )
+    return [calendar_of(row) for row in rows]
+
+
+async def reapply(db: Connection, account_id: str, ids: Iterable[str]) -> None:
+    """Put on the rows of these calendars, which are locked, what applies to them now."""
+    await db.execute("SELECT reapply($1, $2)", account_id, sorted({*ids}))

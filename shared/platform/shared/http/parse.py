@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -162,21 +163,28 @@ def path(found: Mapping[str, str]) -> dict[str, str]:
 def query(asked: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
     """The query string, as `model`. A scalar said twice is refused."""
     found: dict[str, Any] = {}
-    for name, info in model.model_fields.items():
-        alias = info.alias or name
-        values = [*asked.getall(alias, []), *asked.getall(alias + "[]", [])]
-        if any(_UNSTORABLE.search(value) for value in values):
+    for alias, other, many in _keys(model):
+        if alias not in asked and other not in asked:
+            continue
+        values = [*asked.getall(alias, []), *asked.getall(other, [])]
+        if any(map(_UNSTORABLE.search, values)):
             raise Invalid(details=[Detail(alias, "unstorable_text", "holds NUL")])
-        if _is_list(info.annotation):
-            found |= {alias: values} if values else {}
-        elif len(values) > 1:
+        if not many and len(values) > 1:
             raise Invalid(details=[Detail(alias, "repeated", "may be given once")])
-        elif values:
-            found[alias] = values[0]
+        found[alias] = values if many else values[0]
     try:
         return model.model_validate(found)
     except ValidationError as error:
         raise Invalid(details=details(error)) from None
+
+
+@cache
+def _keys(model: type[BaseModel]) -> Sequence[tuple[str, str, bool]]:
+    """Of each field: its key, the key with brackets, and whether it is a list."""
+    return [
+        (info.alias or name, f"{info.alias or name}[]", _is_list(info.annotation))
+        for name, info in model.model_fields.items()
+    ]
 
 
 def _is_list(annotation: object) -> bool:

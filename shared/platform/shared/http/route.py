@@ -16,7 +16,11 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer with something special about it; else a handler returns just its body."""
+    """An answer with something special about it; else a handler returns just its body.
+
+    A body of bytes, with the usual content type, is a JSON object without spaces that is text
+    already; it is given its `traceId` like any other.
+    """
 
     body: object = None
     status: int | None = None

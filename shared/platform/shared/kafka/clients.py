@@ -55,6 +55,20 @@ def consumer(bootstrap: str, *, group: str | None) -> AIOKafkaConsumer:
     )
 
 
+def reader(bootstrap: str) -> AIOKafkaConsumer:
+    """Reads whole topics on its own account, as fast as they come; not started yet."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 * 1_048_576,
+        fetch_max_wait_ms=100,
+        request_timeout_ms=_REQUEST_SECONDS * 1000,
+        retry_backoff_ms=50,
+        metadata_max_age_ms=METADATA_SECONDS * 1000,
+    )
+
+
 async def dispose(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     """Stop a client for good, within seconds even if the broker says nothing any more."""
     untyped: Any = client

@@ -1,32 +1,29 @@
 """The computation itself: one bit for each point of the grid, and integer algebra on the bits.
 
-A list of points (possible starts, sorted) is laid first; then each host is an integer whose bit i
-says whether the host can take point i. So a team costs an AND or an OR, and nothing is made for a
-slot before the answer is known.
+The points (possible starts, sorted) are laid first; then each host is an integer whose bit i says
+whether the host can take point i. So a team costs an AND or an OR, and nothing is made for a slot
+before the answer is known.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, reduce
+from functools import reduce
 from operator import and_, or_
 from typing import NamedTuple
 
-from shared.slots.busy import Busy, Seats
-from shared.slots.hours import Plan, Span, fits, starts
+from shared.slots.busy import Buffers, Busy, Seats
+from shared.slots.hours import Span
+from shared.slots.layout import Grid, Listed, Points, Shape, between, lay, shaped
 from shared.slots.rules import Host, Rules
 from shared.slots.zones import day_number, day_of, day_stretches
 
 Window = Span
 
 _FREE = Busy()
-_FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What is taken already, as the engine's first lines describe it."""
+class Taken(NamedTuple):
+    """What is taken already, as the first lines of the package describe it."""
 
     busy: Mapping[str, Busy]
     seats: Mapping[tuple[str, int], Seats]
@@ -42,8 +39,7 @@ class Taken:
         return any(session and session.taken >= ask.rules.capacity for session in sessions)
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """Who is asked for how long; not `strict`: only core times and seats count."""
 
     rules: Rules
@@ -51,8 +47,10 @@ class Ask:
     length: int
     strict: bool = True
 
-    @cached_property
+    @property
     def host_ids(self) -> tuple[str, ...]:
+        if self.hosts is self.rules.hosts:
+            return self.rules.host_ids
         return tuple(host.id for host in self.hosts)
 
     @property
@@ -61,124 +59,136 @@ class Ask:
         return self.length == self.rules.length if self.strict else self.length > 0
 
     @property
-    def buffers(self) -> tuple[int, int] | None:
+    def buffers(self) -> Buffers | None:
         return (self.rules.before, self.rules.after) if self.strict else None
+
+    @property
+    def shape(self) -> Shape:
+        if self.hosts is self.rules.hosts:
+            return self.rules.shape
+        plans = tuple(host.plan for host in self.hosts)
+        return shaped(plans, self.rules.all_of, self.rules.length, self.rules.step)
 
 
 class Free(NamedTuple):
     """The points, and bits that say which of them are free, for whom, and by joining a session."""
 
-    points: Sequence[int] = ()
+    points: Points = Listed()
     bits: int = 0
     eligible: Sequence[int] = ()
     joins: Sequence[int] = ()
 
 
-def free(ask: Ask, taken: Taken, window: Window) -> Free:
-    """Which points of the grid within the window [from, to) can be booked."""
-    points, grids = grid_of(ask, window) if ask.rules.active else ([], [])
-    if not points:
-        return Free()
-    allowed = ~_full_days(ask.rules, taken, points) if ask.strict else -1
-    sessions = _sessions(taken, points)
-    fresh, joins = [], []
-    for host, grid in zip(ask.host_ids, grids, strict=True):
-        free_bits, join_bits = _host(ask, taken, host, points, sessions.get(host, {}))
-        fresh.append(free_bits & grid & allowed)
-        joins.append(join_bits & grid & allowed)
+def free(ask: Ask, taken: Taken, window: Window, within: Window) -> Free:
+    """Which points of the grid of the window can be booked, as far as they are `within` [from, to)."""
+    points, grids = grid_of(ask, window)
+    allowed = _allowed(ask, taken, points, within) if ask.rules.active else 0
+    if not allowed or not grids:
+        return Free(points)
+    fresh = _fresh(ask, taken, points, grids, allowed & supplied(ask, taken, points))
+    joins: Sequence[int] = ()
+    if taken.seats:
+        joins = _join(ask, taken, points, [grid & allowed for grid in grids], fresh)
     if ask.rules.all_of:
-        bits = reduce(and_, fresh) | reduce(and_, joins)
+        bits = reduce(and_, fresh) | (reduce(and_, joins) if joins else 0)
         return Free(points, bits, [bits] * len(fresh), joins)
-    eligible = [new | joined for new, joined in zip(fresh, joins, strict=True)]
-    return Free(points, reduce(or_, eligible), eligible, joins)
+    if joins:
+        fresh = [new | joined for new, joined in zip(fresh, joins, strict=True)]
+    return Free(points, reduce(or_, fresh), fresh, joins)
 
 
-def grid_of(ask: Ask, window: Window) -> tuple[Sequence[int], list[int]]:
-    """The points of the window, and for each host the bits of those that it is open for."""
-    plans = [host.plan for host in ask.hosts]
-    if not plans or window[0] >= window[1]:
-        return [], []
-    if not ask.strict:
-        return [window[0]], [1] * len(plans)
-    wanted = plans[:1] if ask.rules.all_of else plans
-    step = ask.rules.step
-    grids = {
-        plan: starts(plan, length=ask.length, step=step, window=window) for plan in set(wanted)
-    }
-    points = grids[plans[0]]
-    if len(grids) > 1:
-        points = sorted(set().union(*grids.values()))
-    if not points:
-        return [], []
-    open_for = {plan: _open_for(plan, ask, points, grids) for plan in set(plans)}
-    return points, [open_for[plan] for plan in plans]
+def grid_of(ask: Ask, window: Window) -> Grid:
+    """The grid of the window; where the rules do not count, its first instant, open for everybody."""
+    if ask.strict:
+        return lay(ask.shape, window)
+    return Grid(Listed([window[0]]), [1] * len(ask.hosts))
 
 
-def flags(bits: int, count: int) -> bytes:
-    """The bits as so many bytes of 0 and 1, the first point first."""
-    return format(bits, f"0{count}b").encode().translate(_FLAGS)[::-1]
-
-
-def _open_for(
-    plan: Plan, ask: Ask, points: Sequence[int], grids: Mapping[Plan, Sequence[int]]
-) -> int:
-    """Bits of the points on the plan's own grid; for all-of calendars: within its open hours."""
-    if len(grids) == 1 and plan in grids:
-        return (1 << len(points)) - 1
-    if ask.rules.all_of:
-        return fits(plan, points, ask.length)
-    own = set(grids[plan])
-    return int("".join("1" if point in own else "0" for point in reversed(points)), 2)
-
-
-def _full_days(rules: Rules, taken: Taken, points: Sequence[int]) -> int:
-    """Bits of the points on local days that have reached their limit."""
+def full_days(rules: Rules, taken: Taken, points: Points) -> int:
+    """Bits of the places on local days that have reached their limit."""
     bits = 0
     if rules.per_day:
-        full = (day for day, count in taken.day_counts.items() if count >= rules.per_day)
-        for day in full:
-            for start, end, _ in day_stretches(rules.zone, day_number(day)):
-                bits |= (1 << bisect_left(points, end)) - (1 << bisect_left(points, start))
+        for day, count in taken.day_counts.items():
+            if count >= rules.per_day:
+                for start, end, _ in day_stretches(rules.zone, day_number(day)):
+                    bits |= between(points, (start, end))
     return bits
 
 
-def _sessions(taken: Taken, points: Sequence[int]) -> dict[str, dict[int, Seats]]:
-    """The sessions that start at one of the points: by host, then by the point's number."""
-    found: dict[str, dict[int, Seats]] = {}
+def supplied(ask: Ask, taken: Taken, points: Points) -> int:
+    """Bits of the points at which a room is free, and a unit of each equipment; -1: none is needed."""
+    bits = -1
+    if ask.rules.rooms:
+        bits = reduce(or_, free_rooms(ask, taken, points))
+    for resource, units in ask.rules.equipment:
+        if units < 1:
+            return 0
+        if resource in taken.busy:
+            crowded = taken.busy[resource].crowded(units)
+            bits &= ~points.blocked(crowded, ask.length, None)
+    return bits
+
+
+def free_rooms(ask: Ask, taken: Taken, points: Points) -> list[int]:
+    """For each room the points at which it is free."""
+    return [
+        points.every & ~points.blocked(taken.busy.get(room, _FREE), ask.length, ask.buffers)
+        for room in ask.rules.rooms
+    ]
+
+
+def _allowed(ask: Ask, taken: Taken, points: Points, within: Window) -> int:
+    """The points within the window, without the days that are full."""
+    allowed = points.every & between(points, within)
+    if allowed and ask.strict and ask.rules.per_day:
+        allowed &= ~full_days(ask.rules, taken, points)
+    return allowed
+
+
+def _fresh(ask: Ask, taken: Taken, points: Points, grids: Sequence[int], allowed: int) -> list[int]:
+    """For each host the points at which a session of its own could begin, were there none yet."""
+    length, buffers = ask.length, ask.buffers
+    shared = taken.busy.get(ask.rules.calendar)
+    if shared is not None:
+        allowed &= ~points.blocked(shared, length, buffers)
+    fresh = []
+    for host, grid in zip(ask.host_ids, grids, strict=True):
+        own = taken.busy.get(host)
+        bits = grid & allowed
+        if own is not None and own is not shared:
+            bits &= ~points.blocked(own, length, buffers)
+        fresh.append(bits)
+    return fresh
+
+
+def _join(
+    ask: Ask, taken: Taken, points: Points, open_for: Sequence[int], fresh: list[int]
+) -> list[int]:
+    """For each host the points at which a session has a seat; a session begun is no fresh point."""
+    numbers = {host: number for number, host in enumerate(ask.host_ids)}
+    joins = [0] * len(fresh)
     for (host, start), seats in taken.seats.items():
-        index = bisect_left(points, start)
-        if index < len(points) and points[index] == start:
-            found.setdefault(host, {})[index] = seats
-    return found
+        number = numbers.get(host)
+        place = None if number is None else points.at(start)
+        if number is None or place is None:
+            continue
+        fresh[number] &= ~(1 << place)
+        if open_for[number] >> place & 1 and _has_seat(ask, taken, host, start, seats):
+            joins[number] |= 1 << place
+    return joins
 
 
-def _host(
-    ask: Ask, taken: Taken, host: str, points: Sequence[int], sessions: Mapping[int, Seats]
-) -> tuple[int, int]:
-    """Bits of the points at which the host is free, and at which a seat of a session is."""
-    own = taken.busy.get(host, _FREE)
-    calendar = ask.rules.calendar
-    shared = taken.busy.get(calendar, _FREE) if calendar != host else _FREE
-    blocked = own.blocked(points, ask.length, ask.buffers)
-    blocked |= shared.blocked(points, ask.length, ask.buffers)
-    joins = 0
-    for index, seats in sessions.items():
-        blocked |= 1 << index
-        start, end = points[index], points[index] + ask.length
-        if (
-            _has_seat(ask, seats, end)
-            and not own.meets(start, end, besides=(start, seats.end))
-            and not shared.meets(start, end)
-        ):
-            joins |= 1 << index
-    return ((1 << len(points)) - 1) & ~blocked, joins
-
-
-def _has_seat(ask: Ask, seats: Seats, end: int) -> bool:
+def _has_seat(ask: Ask, taken: Taken, host: str, start: int, seats: Seats) -> bool:
     """Whether the session has one left, and time enough.
 
     Who joins takes a seat, not the host's time: only a foreign core time on it is in the way, for
-    buffers were minded when the session was opened. A session shorter than the calendar's present
-    duration takes nobody any more.
+    buffers and resources were minded when the session was opened. A session shorter than the
+    calendar's present duration takes nobody any more.
     """
-    return seats.taken < ask.rules.capacity and end <= seats.end
+    end, calendar = start + ask.length, ask.rules.calendar
+    if seats.taken >= ask.rules.capacity or end > seats.end:
+        return False
+    own, shared = taken.busy.get(host), taken.busy.get(calendar)
+    if own is not None and own.meets(start, end, besides=(start, seats.end)):
+        return False
+    return host == calendar or shared is None or not shared.meets(start, end)

@@ -1,12 +1,14 @@
 """A calendar's booking rules as plain values, read from the fields that clients see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from shared.slots.documents import Document, calendar_plan, milliseconds, schedule_hours
 from shared.slots.hours import Plan
+from shared.slots.layout import Shape, shaped
 from shared.slots.zones import DAY, ELAPSING, MINUTE, later, zone_named
 
 _LONGEST = ELAPSING | {"days": DAY, "weeks": 7 * DAY, "months": 31 * DAY}
@@ -46,6 +48,12 @@ class Rules:
     notice: tuple[float, str] = (0, "hours")
     horizon: tuple[float, str] = (0, "days")
     equal_distribution: bool = False
+    rooms: tuple[str, ...] = ()
+    """A new session needs any one of them, buffers included; sorted."""
+    equipment: tuple[tuple[str, int], ...] = ()
+    """A new session needs a unit of each: (id, units that may be in use at the same time)."""
+    look_busy: int = 0
+    """Percent of the free starts that are not shown; they may be booked all the same."""
 
     def __post_init__(self) -> None:
         zone_named(self.zone)
@@ -53,15 +61,24 @@ class Rules:
             raise ValueError("a duration or an interval is shorter than a minute")
         if self.capacity < 1 or min(self.before, self.after, self.per_day) < 0:
             raise ValueError("a seat count, a buffer or a daily limit is negative")
+        if not 0 <= self.look_busy <= 100:
+            raise ValueError("a percentage is not between 0 and 100")
         for count, unit in (self.notice, self.horizon):
             if not 0 <= count * _LONGEST[unit] <= _CENTURY:
                 raise ValueError("notice and horizon lie between now and a hundred years ahead")
 
     @classmethod
     def from_calendar(
-        cls, calendar: Document, zone: str, schedules: Iterable[Document] = ()
+        cls,
+        calendar: Document,
+        zone: str,
+        schedules: Iterable[Document] = (),
+        resources: Iterable[Document] = (),
     ) -> "Rules":
-        """Read the calendar object of the API, its location's zone and the schedules applied to it.
+        """Read the calendar object of the API, its location's zone, its schedules and resources.
+
+        Documents whose `calendarIds` do not name the calendar, deleted schedules and resources
+        that are not active count for nothing.
 
         A schedule replaces the open hours of its own user; where there are not several members,
         those of the calendar. Several schedules of one user: their union. Dates of the calendar's
@@ -69,13 +86,15 @@ class Rules:
         unknown zone or unit, a duration under a minute.
         """
         members = calendar.get("teamMembers") or [{"userId": calendar["id"]}]
-        plans = _plans(calendar, zone, schedules, [member["userId"] for member in members])
+        applied = [s for s in schedules if not s.get("deleted") and _concerns(s, calendar)]
+        plans = _plans(calendar, zone, applied, [member["userId"] for member in members])
         hosts = [_host(member, plans[member["userId"]]) for member in members]
         return cls(
             calendar=calendar["id"],
             zone=zone,
             hosts=tuple(sorted(hosts, key=lambda host: not host.primary)),
             **_settings(calendar),
+            **_needs([r for r in resources if _concerns(r, calendar)]),
         )
 
     @property
@@ -86,6 +105,11 @@ class Rules:
     @cached_property
     def host_ids(self) -> tuple[str, ...]:
         return tuple(host.id for host in self.hosts)
+
+    @cached_property
+    def shape(self) -> Shape:
+        plans = tuple(host.plan for host in self.hosts)
+        return shaped(plans, self.all_of, self.length, self.step)
 
     def earliest(self, now: int) -> int:
         """The first instant that may be booked."""
@@ -110,6 +134,31 @@ def _settings(calendar: Document) -> dict[str, Any]:
         "horizon": _count(calendar, "allowBookingFor", "days"),
         "equal_distribution": calendar.get("eventType")
         == "RoundRobin_OptimizeForEqualDistribution",
+        "look_busy": _look_busy(calendar.get("lookBusyConfig") or {}),
+    }
+
+
+def _look_busy(config: Document) -> int:
+    return round(config.get("LookBusyPercentage") or 0) if config.get("enabled") else 0
+
+
+def _concerns(document: Document, calendar: Document) -> bool:
+    """Documents that do not say whom they concern were picked by the caller."""
+    return calendar["id"] in document.get("calendarIds", (calendar["id"],))
+
+
+def _needs(resources: Iterable[Document]) -> dict[str, Any]:
+    active = sorted(
+        (resource for resource in resources if resource.get("isActive") is not False),
+        key=itemgetter("id"),
+    )
+    return {
+        "rooms": tuple(one["id"] for one in active if one["resourceType"] == "rooms"),
+        "equipment": tuple(
+            (one["id"], one.get("quantity", 1) - one.get("outOfService", 0))
+            for one in active
+            if one["resourceType"] == "equipments"
+        ),
     }
 
 
@@ -134,13 +183,12 @@ def _host(member: Document, plan: Plan) -> Host:
 
 
 def _plans(
-    calendar: Document, zone: str, schedules: Iterable[Document], hosts: list[str]
+    calendar: Document, zone: str, applied: Sequence[Document], hosts: list[str]
 ) -> Mapping[str, Plan]:
     own = calendar_plan(calendar, zone)
-    applied = [schedule for schedule in schedules if not schedule.get("deleted")]
     plans = {}
     for host in hosts:
-        mine = [s for s in applied if len(hosts) == 1 or s["userId"] == host]
+        mine = [s for s in applied if len(hosts) == 1 or s.get("userId") == host]
         hours = tuple(schedule_hours(schedule) for schedule in mine)
         plans[host] = Plan(hours, own.dated) if hours and own.hours else own
     return plans

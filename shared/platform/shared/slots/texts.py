@@ -24,6 +24,11 @@ def present(starts: Iterable[int], zone: str) -> dict[str, list[str]]:
     return days
 
 
+def text_of(start: int, zone: str) -> str:
+    """One instant: `2027-03-01T09:00:00-05:00`."""
+    return _texts(zone)[start]
+
+
 class _Texts(dict[int, str]):
     """The text of each instant, made when first asked for."""
 

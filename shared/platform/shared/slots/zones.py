@@ -60,6 +60,11 @@ def day_number(day: date) -> int:
     return day.toordinal() - _EPOCH
 
 
+def day_name(day: int) -> str:
+    """`2027-03-01`, of days since 1970-01-01."""
+    return date.fromordinal(day + _EPOCH).isoformat()
+
+
 def weekday(day: int) -> int:
     """0 is Sunday, as in `daysOfTheWeek`."""
     return (day + _THURSDAY) % 7
@@ -101,11 +106,29 @@ def later(instant: int, count: float, unit: str, zone: str) -> int:
     """
     if unit in ELAPSING:
         return instant + round(count * ELAPSING[unit])
-    local = moment(instant, zone)
     if unit == "months":
-        return epoch_ms(_months_later(local, round(count)))
+        return epoch_ms(_months_later(moment(instant, zone), round(count)))
     days = count * 7 if unit == "weeks" else count
-    return epoch_ms(local + timedelta(days=days))
+    return _steadily_later(instant, days, zone) or epoch_ms(
+        moment(instant, zone) + timedelta(days=days)
+    )
+
+
+def _steadily_later(instant: int, days: float, zone: str) -> int | None:
+    """The same without a calendar, where no change of the clocks is near; else None."""
+    if days % 1:
+        return None
+    then = instant + int(days) * DAY
+    before, after = _steady_offset(instant, zone), _steady_offset(then, zone)
+    return None if before is None or after is None else then + before - after
+
+
+def _steady_offset(instant: int, zone: str) -> int | None:
+    """The offset that holds for a day on both sides of the instant."""
+    for start, end, offset in _stretches(zone, instant // _CHUNK):
+        if start + DAY <= instant < end - DAY:
+            return offset
+    return None
 
 
 def _months_later(local: datetime, months: int) -> datetime:

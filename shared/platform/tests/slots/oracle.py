@@ -20,9 +20,12 @@ class World:
     calendar: dict
     zone: str
     schedules: list[dict] = field(default_factory=list)
+    resources: list[dict] = field(default_factory=list)
     busy: dict[str, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     sessions: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     """(host, start): (end, seats taken); the session is also in `busy` of its host."""
+    used: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    """(host, start): the resources of the session, in whose `busy` it is as well."""
     counts: dict[date, int] = field(default_factory=dict)
     now: int = 0
 
@@ -66,33 +69,72 @@ class Oracle:
             for h in candidates
             if self.on_grid(h, start)
             and self.fits(h, start)
-            and (self.is_free(h, start) or self.has_seat(h, start))
+            and (self.begins(h, start) or self.has_seat(h, start))
         }
 
     def all_of(self, start: int, everybody: list[str]) -> bool:
         primary = next(m["userId"] for m in self.world.calendar["teamMembers"] if m["isPrimary"])
         if not self.on_grid(primary, start) or not all(self.fits(h, start) for h in everybody):
             return False
-        return all(self.is_free(h, start) for h in everybody) or all(
+        return all(self.begins(h, start) for h in everybody) or all(
             self.has_seat(h, start) for h in everybody
+        )
+
+    def begins(self, host: str, start: int) -> bool:
+        """Whether a new session can begin there: the host is free, and there is what it needs."""
+        return self.is_free(host, start) and self.needs(start) is not None
+
+    def needs(self, start: int) -> list[str] | None:
+        """The room and the equipment that a new session would take; None: something is missing."""
+        active = [r for r in self.world.resources if r.get("isActive", True)]
+        rooms = [r["id"] for r in active if r["resourceType"] == "rooms"]
+        free = sorted(room for room in rooms if self.is_untouched([room], start))
+        equipment = sorted(
+            (r for r in active if r["resourceType"] != "rooms"), key=lambda r: r["id"]
+        )
+        if (rooms and not free) or not all(self.spare(r, start) for r in equipment):
+            return None
+        return free[:1] + [r["id"] for r in equipment]
+
+    def spare(self, resource: dict, start: int) -> bool:
+        """A unit of it is in nobody's hands at any minute."""
+        units = resource["quantity"] - resource["outOfService"]
+        uses = self.world.busy.get(resource["id"], [])
+        return all(
+            sum(a <= minute < b for a, b, *_ in uses) < units
+            for minute in range(start, start + self.length)
         )
 
     def allowed(self, start: int) -> bool:
         """Minimum notice, horizon and the limit of the day."""
+        return not (self.too_soon(start) or self.too_late(start) or self.day_is_full(start))
+
+    def too_soon(self, start: int) -> bool:
         c, zone = self.world.calendar, self.world.zone
-        if start < shifted(self.world.now, c, "allowBookingAfter", zone):
-            return False
-        if c.get("allowBookingFor") and start > shifted(self.world.now, c, "allowBookingFor", zone):
-            return False
-        count = self.world.counts.get(wall(start, zone).date(), 0)
-        return not c.get("appoinmentPerDay") or count < c["appoinmentPerDay"]
+        return start < shifted(self.world.now, c, "allowBookingAfter", zone)
+
+    def too_late(self, start: int) -> bool:
+        c, zone = self.world.calendar, self.world.zone
+        horizon = bool(c.get("allowBookingFor"))
+        return horizon and start > shifted(self.world.now, c, "allowBookingFor", zone)
+
+    def day_is_full(self, start: int) -> bool:
+        limit = self.world.calendar.get("appoinmentPerDay")
+        return (
+            bool(limit) and self.world.counts.get(wall(start, self.world.zone).date(), 0) >= limit
+        )
 
     def is_free(self, host: str, start: int) -> bool:
+        begun = (host, start) in self.world.sessions
+        return not begun and self.is_untouched([host, self.world.calendar["id"]], start)
+
+    def is_untouched(self, owners: list[str], start: int) -> bool:
         end = start + self.length
-        return (host, start) not in self.world.sessions and not any(
+        return not any(
             (start - self.before < b and a < end + self.after)
             or (start < b + after and a - before < end)
-            for a, b, before, after in self.occupied(host)
+            for owner in owners
+            for a, b, before, after in self.world.busy.get(owner, [])
         )
 
     def has_seat(self, host: str, start: int) -> bool:
@@ -100,15 +142,48 @@ class Oracle:
             return False
         last, taken = self.world.sessions[host, start]
         end = start + self.length
-        others = [(a, b) for a, b, *_ in self.occupied(host)]
+        owners = {host, self.world.calendar["id"]}
+        others = [(a, b) for owner in owners for a, b, *_ in self.world.busy.get(owner, [])]
         if (start, last) in others:
             others.remove((start, last))
         meets = any(max(a, start) < min(b, end) for a, b in others)
         return taken < self.capacity and end <= last and not meets
 
-    def occupied(self, host: str) -> Iterable[tuple[int, int, int, int]]:
-        for owner in {host, self.world.calendar["id"]}:
-            yield from self.world.busy.get(owner, [])
+    def why(self, minutes: Iterable[int]) -> str | None:
+        """The rule that leaves none of these minutes; None if one of them is offered."""
+        if not self.world.calendar.get("isActive", True):
+            return "inactive"
+        left = [minute for minute in minutes if self.is_open(minute)]
+        if not left:
+            return "closed"
+        for reason, refuses in [
+            ("notice", self.too_soon),
+            ("horizon", self.too_late),
+            ("day_full", self.day_is_full),
+        ]:
+            left = [minute for minute in left if not refuses(minute)]
+            if not left:
+                return reason
+        if any(self.who(minute) for minute in left):
+            return None
+        return self.why_nobody(left)
+
+    def why_nobody(self, starts: list[int]) -> str:
+        resources, self.world.resources = self.world.resources, []
+        helped = any(self.who(start) for start in starts)
+        self.world.resources = resources
+        if helped:
+            return "no_resource"
+        begun = [self.world.sessions.get((h, m)) for h in hosts(self.world) for m in starts]
+        full = any(session and session[1] >= self.capacity for session in begun)
+        return "full" if full else "busy"
+
+    def is_open(self, start: int) -> bool:
+        team = hosts(self.world)
+        if not self.collective:
+            return any(self.on_grid(h, start) and self.fits(h, start) for h in team)
+        primary = next(m["userId"] for m in self.world.calendar["teamMembers"] if m["isPrimary"])
+        return self.on_grid(primary, start) and all(self.fits(h, start) for h in team)
 
     def fits(self, host: str, start: int) -> bool:
         return all(self.open_under(host, m) for m in range(start, start + self.length))

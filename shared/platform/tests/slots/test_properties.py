@@ -5,41 +5,12 @@ from datetime import datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slots.oracle import Oracle, World, hosts, wall
-from slots.worlds import DAY, HOSTS, worlds
+from slots.telling import MINUTE, rules_of, taken_of
+from slots.worlds import DAY, EQUIPMENT, HOSTS, ROOMS, worlds
 
-from shared.slots import (
-    Busy,
-    Leaving,
-    Rules,
-    Seats,
-    free_slots,
-    free_starts,
-    may_book,
-    present,
-)
+from shared.slots import Leaving, free_slots, free_starts, may_book, present
 
-MINUTE = 60_000
 thorough = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def rules_of(world: World) -> Rules:
-    return Rules.from_calendar(world.calendar, world.zone, world.schedules)
-
-
-def taken_of(world: World) -> dict:
-    """The world as the engine wants to be told."""
-    return {
-        "busy": {
-            owner: Busy.of(tuple(minute * MINUTE for minute in row) for row in rows)
-            for owner, rows in world.busy.items()
-        },
-        "seats": {
-            (host, start * MINUTE): Seats(end * MINUTE, taken)
-            for (host, start), (end, taken) in world.sessions.items()
-        },
-        "day_counts": world.counts,
-        "now": world.now * MINUTE,
-    }
 
 
 def offered(world: World, window: tuple[int, int]) -> list[int]:
@@ -59,7 +30,7 @@ def test_the_engine_offers_what_the_oracle_offers(case):
 @thorough
 @given(worlds(), st.data())
 def test_what_is_offered_may_be_booked_and_nothing_else(case, data):
-    """`may_book` says yes, naming the same hosts, exactly for what the oracle would take."""
+    """`may_book` says yes, naming the same hosts and resources, for what the oracle would take."""
     world, window = case
     rules, taken, oracle = rules_of(world), taken_of(world), Oracle(world)
     some = data.draw(st.lists(st.integers(*window), max_size=30))
@@ -69,6 +40,8 @@ def test_what_is_offered_may_be_booked_and_nothing_else(case, data):
         ask = (start * MINUTE, start * MINUTE + rules.length)
         verdict = may_book(rules, *ask, host=asked, **taken)
         assert set(verdict.hosts) == oracle.who(start, asked)
+        joins = verdict.hosts and (verdict.hosts[0], start) in world.sessions
+        assert list(verdict.resources) == ([] if joins or not verdict else oracle.needs(start))
         assert (verdict.reason is None) == bool(verdict) == bool(verdict.hosts)
 
 
@@ -122,7 +95,8 @@ def test_more_busy_time_never_adds_a_slot(case, data):
     start = data.draw(st.integers(window[0] - DAY, window[1]))
     row = (start, start + data.draw(st.integers(1, DAY)), data.draw(st.integers(0, 60)), 0)
 
-    world.busy[data.draw(st.sampled_from([*HOSTS, "cal"]))].append(row)
+    owner = data.draw(st.sampled_from([*HOSTS, "cal", *ROOMS, *EQUIPMENT]))
+    world.busy[owner].append(row)
 
     assert set(offered(world, window)) <= before
 
@@ -139,7 +113,8 @@ def test_rescheduling_asks_as_if_the_appointment_were_gone(case, data):
     team = [host for host in hosts(world) if (host, at) in world.sessions]
     movers = team if world.calendar["calendarType"] == "collective" else team[:1]
     ends, _ = world.sessions[movers[0], at]
-    moving = Leaving("cal", movers, at * MINUTE, ends * MINUTE)
+    used = world.used[movers[0], at]
+    moving = Leaving("cal", movers, at * MINUTE, ends * MINUTE, used)
 
     found = free_starts(rules_of(world), window=span, leave_out=moving, **taken_of(world))
 
@@ -151,12 +126,15 @@ def leave(world: World, movers: list[str], at: int) -> None:
     """Take one appointment out of the books."""
     oracle = Oracle(world)
     world.counts[wall(at, world.zone).date()] -= 1
+    freed = world.used[movers[0], at]
     for host in movers:
         end, taken = world.sessions.pop((host, at))
         if taken > 1:
-            world.sessions[host, at] = (end, taken - 1)
+            world.sessions[host, at], freed = (end, taken - 1), []
         else:
-            world.busy[host].remove((at, end, oracle.before, oracle.after))
+            freed = [host, *freed]
+    for owner in freed:
+        world.busy[owner].remove((at, end, oracle.before, oracle.after))
 
 
 @thorough
@@ -187,7 +165,7 @@ def able_at_all(world: World, oracle: Oracle, start: int) -> set[str]:
     oracle.before = oracle.after = 0
     for rows in world.busy.values():
         rows[:] = [(a, b, 0, 0) for a, b, *_ in rows]
-    free = {host for host in hosts(world) if oracle.is_free(host, start)}
+    free = {host for host in hosts(world) if oracle.begins(host, start)}
     seats = {host for host in hosts(world) if oracle.has_seat(host, start)}
     if not oracle.collective:
         return free | seats

@@ -1,9 +1,11 @@
 """Known answers: the counts that independent programs agree on."""
 
-import pytest
-from slots.workload import COUNTS, DAY, FIRST, office_hours, team
+from json import loads
 
-from shared.slots import free_slots, free_starts
+import pytest
+from slots.workload import COUNTS, DAY, FIRST, ZONE, office_hours, team
+
+from shared.slots import answer, free_slots, free_starts, present
 
 
 @pytest.mark.parametrize(("size", "days", "count", "mode", "slots"), COUNTS)
@@ -15,6 +17,8 @@ def test_the_slots_of_the_workload(size, days, count, mode, slots):
 
     starts = free_starts(rules, busy=busy, window=window, now=FIRST)
     named = free_slots(rules, busy=busy, window=window, now=FIRST)
+    told = loads(answer(rules, busy=busy, window=window, now=FIRST, zone=ZONE))
 
     assert len(starts) == slots
     assert [slot.start for slot in named] == starts
+    assert {day: found["slots"] for day, found in told.items()} == present(starts, ZONE)

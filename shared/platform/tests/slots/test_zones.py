@@ -2,12 +2,15 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from json import loads
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from shared.slots import day_of, epoch_ms, is_zone, moment
-from shared.slots.hours import Hours, Plan, starts
+from shared.slots import Host, Rules, answer, day_of, epoch_ms, is_zone, moment
+from shared.slots.hours import Hours, Plan
 from shared.slots.zones import DAY, MINUTE, day_number, day_stretches, later, zone_named
 
 QUARTER = 15 * MINUTE
@@ -40,7 +43,7 @@ def quarters_by_hand(zone, day):
         (midnight + timedelta(minutes=15 * quarter)).astimezone(info) for quarter in range(-60, 156)
     ]
     return [
-        epoch_ms(at)
+        at
         for at in local
         if at.date() == day
         and any(opens <= at.hour * 60 + at.minute < closes for opens, closes in OPENINGS)
@@ -51,12 +54,14 @@ def quarters_by_hand(zone, day):
 def test_every_zone_at_every_change_of_its_clocks(initial):
     """Whatever the zone, nothing is an hour off on the days around a change: 2024 to 2037."""
     for zone in (zone for zone in ZONES if zone[0] == initial):
-        plan = Plan((Hours(zone, (OPENINGS,) * 7),))
+        host = Host("ada", Plan((Hours(zone, (OPENINGS,) * 7),)))
+        rules = Rules("cal", zone, (host,), length=QUARTER, step=QUARTER)
         for day in days_of_change(zone):
             stretches = day_stretches(zone, day_number(day))
             window = (stretches[0][0], stretches[-1][1])
-            found = starts(plan, length=QUARTER, step=QUARTER, window=window)
-            assert found == quarters_by_hand(zone, day), (zone, day)
+            found = answer(rules, busy={}, window=window, now=0, zone=zone)
+            slots = [at.isoformat() for at in quarters_by_hand(zone, day)]
+            assert loads(found) == {day.isoformat(): {"slots": slots}}, (zone, day)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,7 @@ def test_an_unknown_zone_is_refused_by_name():
         (90, "mins", "2027-03-14T03:30:00-04:00"),
         (2, "hours", "2027-03-14T04:00:00-04:00"),
         (1, "days", "2027-03-15T01:00:00-04:00"),
+        (1.5, "days", "2027-03-15T13:00:00-04:00"),
         (2, "weeks", "2027-03-28T01:00:00-04:00"),
         (9, "months", "2027-12-14T01:00:00-05:00"),
         (12, "months", "2028-03-14T01:00:00-04:00"),
@@ -145,3 +151,19 @@ def test_a_change_at_the_seam_of_what_is_kept_is_found():
             )
             assert timedelta(milliseconds=offset) == local.utcoffset()
             assert day_of(instant, zone) == local.date()
+
+
+@given(
+    st.sampled_from(["America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "UTC"]),
+    st.integers(0, 366 * 6 * DAY),
+    st.integers(0, 400),
+)
+@settings(max_examples=300)
+def test_days_later_are_what_python_says(zone, since, days):
+    """Near a change of the clocks and far from it."""
+    now = epoch_ms(datetime(2024, 1, 1, tzinfo=UTC)) + since
+
+    local = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(zone))
+
+    expected = (local + timedelta(days=days)).astimezone(UTC).timestamp() * 1000
+    assert abs(later(now, days, "days", zone) - expected) < 1

@@ -22,6 +22,7 @@ CHANGES = [
     ("UTC", date(2028, 2, 29)),
 ]
 HOSTS = ["ada", "bob", "cyd"]
+ROOMS, EQUIPMENT = ["room-1", "room-2"], ["beamer", "camera"]
 DAY = 1440
 
 quarters = st.integers(0, 96)
@@ -122,6 +123,27 @@ def calendars(draw, around):
     }
 
 
+rooms = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(ROOMS),
+        "resourceType": st.just("rooms"),
+        "isActive": st.sampled_from([True, True, True, False]),
+    }
+)
+equipment = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(EQUIPMENT),
+        "resourceType": st.just("equipments"),
+        "quantity": st.integers(1, 3),
+        "outOfService": st.sampled_from([0, 0, 0, 1]),
+    }
+)
+resources = st.one_of(
+    st.just([]),
+    st.lists(st.one_of(rooms, rooms, equipment), max_size=3, unique_by=lambda one: one["id"]),
+)
+
+
 @st.composite
 def worlds(draw):
     """A calendar near a change of the clocks, with people busy and some sessions begun."""
@@ -131,10 +153,11 @@ def worlds(draw):
         calendar=draw(calendars(around)),
         zone=zone,
         schedules=draw(st.lists(schedules(zone, around), max_size=2)),
+        resources=draw(resources),
         now=midnight + draw(st.one_of(st.integers(-3 * DAY, -DAY), st.integers(-DAY, DAY))),
     )
     moments = st.integers(midnight - DAY, midnight + 2 * DAY)
-    for owner in [*HOSTS, "cal"]:
+    for owner in [*HOSTS, "cal", *ROOMS, *EQUIPMENT]:
         world.busy[owner] = [
             (start, start + draw(st.integers(1, 200)), *draw(buffers))
             for start in draw(st.lists(moments, max_size=3))
@@ -156,9 +179,13 @@ def begin_sessions(draw, world, window):
         if not able:
             continue
         end = start + oracle.length + draw(st.sampled_from([0, 0, 0, 15, -5]))
-        taken = draw(st.integers(1, oracle.capacity))
-        for host in able if oracle.collective else [draw(st.sampled_from(able))]:
-            world.sessions[host, start] = (end, taken)
-            world.busy.setdefault(host, []).append((start, end, oracle.before, oracle.after))
+        taken, needs = draw(st.integers(1, oracle.capacity)), oracle.needs(start)
+        if needs is None:
+            continue
+        team = able if oracle.collective else [draw(st.sampled_from(able))]
+        for host in team:
+            world.sessions[host, start], world.used[host, start] = (end, taken), needs
+        for owner in [*team, *needs]:
+            world.busy.setdefault(owner, []).append((start, end, oracle.before, oracle.after))
         day = wall(start, world.zone).date()
         world.counts[day] = world.counts.get(day, 0) + taken

@@ -1,0 +1,204 @@
+"""Rebuilding: from the topics alone comes what the live model is, while that goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from availability.__main__ import SUBSCRIPTIONS, service
+from availability.jobs.rebuild import RebuildFailed, rebuild
+from availability.store.snapshot import differences, snapshot
+from hoop_events import (
+    AppointmentCreated,
+    AppointmentDeleted,
+    BlockSlot,
+    BlockSlotChanged,
+    CalendarChanged,
+    Event,
+    Hold,
+    HoldChanged,
+    Resource,
+    ResourceChanged,
+    Schedule,
+    ScheduleChanged,
+)
+from local.testing import eventually, publish, running
+from shared import gate
+from shared.ids import new_id
+from shared.kafka import ensure_topics, reading
+
+MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)
+AT = 0
+"""All holds count."""
+
+
+@dataclass
+class Office:
+    """Announces an appointment after the other, some of them cancelled or moved."""
+
+    calendar: object
+    appointment: object
+    account_id: str = field(default_factory=new_id)
+    dice: Random = field(default_factory=lambda: Random(7))
+    states: list = field(default_factory=list)
+
+    def beginning(self) -> list[Event]:
+        self.offers = [self.calendar(new_id(), [new_id(), new_id()]) for _ in range(3)]
+        who, when = {"account_id": self.account_id}, {"date_added": MONDAY, "date_updated": MONDAY}
+        first = self.offers[0]
+        common = {"sequence": 1, "version": 1, "location_id": first.location_id, **when}
+        hosts = [m["userId"] for m in first.settings["teamMembers"]]
+        schedule = Schedule(
+            id=new_id(),
+            user_id=hosts[0],
+            name="S",
+            timezone="UTC",
+            rules=(),
+            calendar_ids=(first.id,),
+            **common,
+        )
+        room = Resource(
+            id=new_id(), resource_type="rooms", name="R", calendar_ids=(first.id,), **common
+        )
+        block = BlockSlot(
+            id=new_id(),
+            calendar_id=None,
+            user_id=hosts[1],
+            start_time=MONDAY,
+            end_time=MONDAY + timedelta(days=90),
+            **common,
+        )
+        hold = Hold(
+            id=new_id(),
+            sequence=1,
+            calendar_id=first.id,
+            location_id=first.location_id,
+            start_time=MONDAY,
+            end_time=MONDAY + timedelta(minutes=30),
+            time_zone="UTC",
+            session=new_id(),
+            hosts=(hosts[0],),
+            expires_at=MONDAY,
+            versions={hosts[0]: 3},
+        )
+        return [
+            *(CalendarChanged(**who, state=offer) for offer in self.offers),
+            ScheduleChanged(**who, state=schedule),
+            ResourceChanged(**who, state=room),
+            BlockSlotChanged(**who, state=block),
+            HoldChanged(**who, state=hold),
+        ]
+
+    def next(self) -> Event:
+        if self.states and self.dice.random() < 0.4:
+            old = self.states.pop(self.dice.randrange(len(self.states)))
+            state = old.model_copy(update={"sequence": old.sequence + 1, "occupies": False})
+            return AppointmentDeleted(account_id=self.account_id, state=state)
+        offer = self.dice.choice(self.offers)
+        host = self.dice.choice(offer.settings["teamMembers"])["userId"]
+        start = MONDAY + timedelta(minutes=30 * self.dice.randrange(5000))
+        state = self.appointment(
+            new_id(),
+            offer.id,
+            host,
+            session=new_id(),
+            start=start,
+            versions={host: self.dice.randrange(99)},
+        )
+        self.states.append(state)
+        return AppointmentCreated(account_id=self.account_id, state=state)
+
+
+@pytest.fixture(autouse=True)
+async def topics(kafka_bootstrap):
+    await ensure_topics(kafka_bootstrap)
+
+
+@pytest.fixture
+def office(calendar, appointment):
+    return Office(calendar, appointment)
+
+
+async def settled(database, kafka_bootstrap):
+    """Wait until the model has handled everything that is on its topics."""
+    topics = sorted({event.topic for event in SUBSCRIPTIONS})
+    async with reading(kafka_bootstrap, topics) as reader:
+        ends = await reader.ends()
+
+    async def there():
+        places = await gate.places(database, topics)
+        return all(places.get(place, 0) >= end for place, end in ends.items())
+
+    await eventually(there, within=30)
+
+
+@asynccontextmanager
+async def announcing(kafka_bootstrap, office) -> AsyncIterator[None]:
+    """Events go on, some fifty a second."""
+    stop = asyncio.Event()
+
+    async def go_on():
+        while not stop.is_set():
+            await publish(kafka_bootstrap, *(office.next() for _ in range(5)))
+            await asyncio.sleep(0.05)
+
+    task = asyncio.get_running_loop().create_task(go_on())
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def given(database, kafka_bootstrap):
+    return service.settings(database_url=database.dsn, kafka_bootstrap=kafka_bootstrap)
+
+
+async def test_rebuilding_while_events_go_on_loses_and_doubles_nothing(
+    new_database, kafka_bootstrap, office
+):
+    """The rebuilt model, gone on with, is byte for byte that of a replica that was never rebuilt."""
+    database, other = await new_database("availability"), await new_database("availability")
+    await publish(kafka_bootstrap, *office.beginning(), *(office.next() for _ in range(300)))
+    async with running(service, database=database, kafka_bootstrap=kafka_bootstrap):
+        await settled(database, kafka_bootstrap)
+        async with announcing(kafka_bootstrap, office):
+            for _ in range(2):
+                await rebuild(given(database, kafka_bootstrap), SUBSCRIPTIONS)
+        await settled(database, kafka_bootstrap)
+        live = await snapshot(database, at=AT)
+    await rebuild(given(other, kafka_bootstrap), SUBSCRIPTIONS)
+
+    assert differences(live, await snapshot(other, at=AT)) == []
+    sequences = "SELECT * FROM applied ORDER BY topic, subject"
+    assert await database.fetch(sequences) == await other.fetch(sequences)
+    assert await gate.places(database, ["appointments"]) == await gate.places(
+        other, ["appointments"]
+    )
+
+
+async def test_a_rebuilt_database_looks_like_a_migrated_one(new_database, kafka_bootstrap):
+    """Tables, indexes and constraints have their names again, so that migrations go on fitting."""
+    database, other = await new_database("availability"), await new_database("availability")
+    await rebuild(given(database, kafka_bootstrap), SUBSCRIPTIONS)
+    shape = """
+        SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+                FROM pg_constraint WHERE contype IN ('p', 'u')
+        ORDER BY 1
+    """
+    assert await database.fetch(shape) == await other.fetch(shape)
+
+
+async def test_one_rebuild_at_a_time(new_database, kafka_bootstrap):
+    """The second is refused, and leaves the first alone."""
+    database = await new_database("availability")
+    async with database.pool.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock(727002)")
+        with pytest.raises(RebuildFailed):
+            await rebuild(given(database, kafka_bootstrap), SUBSCRIPTIONS)
+        await connection.execute("SELECT pg_advisory_unlock(727002)")

@@ -1,0 +1,75 @@
+"""Commands on block slots: times at which a calendar, a user or a resource takes nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from booking.domain.documents import check_block
+from booking.store.calendars import calendar
+from booking.store.documents import blocks, resources, save_block
+from booking.store.versions import touch
+from hoop_events import BlockSlot, BlockSlotChanged, BlockSlotDeleted, Gone
+from shared.db import Connection
+from shared.errors import NotFound
+from shared.outbox import announce
+
+
+async def create_block(
+    db: Connection, account_id: str, block: BlockSlot, *, now: datetime
+) -> BlockSlot:
+    """Block that time from now on; what is booked there stays booked."""
+    return await _keep(db, account_id, None, block, now)
+
+
+async def change_block(
+    db: Connection, account_id: str, block_id: str, changes: Mapping[str, Any], *, now: datetime
+) -> BlockSlot:
+    """Change the fields that were sent: another time, another target, another title."""
+    before = await _locked(db, account_id, block_id)
+    after = BlockSlot.model_validate({**before.model_dump(), **changes})
+    return before if after == before else await _keep(db, account_id, before, after, now)
+
+
+async def delete_block(db: Connection, account_id: str, block_id: str, *, now: datetime) -> None:
+    """The time can be booked again."""
+    before = await _locked(db, account_id, block_id)
+    versions = await _touch(db, account_id, before)
+    await blocks.delete(db, account_id, block_id)
+    gone = Gone(id=block_id, sequence=before.sequence + 1, versions=versions)
+    await announce(db, BlockSlotDeleted(account_id=account_id, state=gone), now=now)
+
+
+async def _locked(db: Connection, account_id: str, block_id: str) -> BlockSlot:
+    found = await blocks.read(db, account_id, block_id, lock=True)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _keep(
+    db: Connection, account_id: str, before: BlockSlot | None, after: BlockSlot, now: datetime
+) -> BlockSlot:
+    check_block(after)
+    await _check_target(db, account_id, after)
+    if before is not None:
+        raised = {"version": before.version + 1, "sequence": before.sequence + 1}
+        after = after.model_copy(update={**raised, "date_updated": now})
+    versions = await _touch(db, account_id, after, *([before] if before else ()))
+    after = after.model_copy(update={"versions": versions})
+    await save_block(db, account_id, after)
+    await announce(db, BlockSlotChanged(account_id=account_id, state=after), now=now)
+    return after
+
+
+async def _check_target(db: Connection, account_id: str, block: BlockSlot) -> None:
+    """The calendar or the resource is one of the account; users are their own service's to know."""
+    if block.calendar_id and await calendar(db, account_id, block.calendar_id) is None:
+        raise NotFound
+    if block.resource_id and await resources.read(db, account_id, block.resource_id) is None:
+        raise NotFound
+
+
+async def _touch(db: Connection, account_id: str, *concerned: BlockSlot) -> dict[str, int]:
+    calendars = {block.calendar_id for block in concerned if block.calendar_id is not None}
+    others = {block.blocks for block in concerned} - calendars
+    return await touch(db, account_id, calendars=calendars, others=others)

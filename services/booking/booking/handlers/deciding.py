@@ -1,0 +1,125 @@
+"""From reading without locks to a decision that is written, or read and decided once more."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from booking.domain import holds
+from booking.domain.decisions import Decision, Seated
+from booking.domain.placing import Basis
+from booking.store import holds as store
+from booking.store import settling, versions
+from booking.store.basis import basis
+from shared.db import CONTENTION, Connection, Database
+from shared.errors import NotFound, Unavailable
+
+Decide = Callable[[Connection | Database], Awaitable[Decision | None]]
+
+OPTIMISTIC_TRIES = 3
+LOCKED_TRIES = 5
+
+
+async def settled(
+    database: Database, account_id: str, decide: Decide, *, now: datetime
+) -> Decision | None:
+    """Decide on what is read and write it down; when it has changed meanwhile, again.
+
+    After three tries everything that could be taken is locked first, so that somebody always gets
+    through. None when there was nothing to decide.
+    """
+    for _ in range(OPTIMISTIC_TRIES):
+        try:
+            decision = await decide(database)
+            told = decision and await settling.settle(database, decision, now=now)
+        except CONTENTION:
+            continue
+        if decision is None or told is not None:
+            database.woken()
+            return told
+    for _ in range(LOCKED_TRIES):
+        first = await decide(database)
+        if first is None:
+            return None
+        if (told := await _under_locks(database, account_id, first, decide, now)) is not None:
+            return told
+    raise Unavailable(headers={"Retry-After": "1"})
+
+
+async def _under_locks(
+    database: Database, account_id: str, first: Decision, decide: Decide, now: datetime
+) -> Decision | None:
+    calendar = first.basis.calendar
+    equipment = (key for key, _ in calendar.rules.equipment)
+    others = {*first.taken, *calendar.hosts, *calendar.rules.rooms, *equipment}
+    try:
+        async with database.transaction() as db:
+            await versions.lock(db, account_id, calendars=first.calendars, others=others)
+            decision = await decide(db)
+            return None if decision is None else await settling.settle(db, decision, now=now)
+    except CONTENTION:
+        return None
+
+
+async def known(
+    db: Connection | Database,
+    account_id: str,
+    calendar_id: str,
+    *,
+    start: datetime,
+    end: datetime,
+    before: Seated | None,
+    now: datetime,
+) -> Basis:
+    """What is known around that time, once holds that ran out there have been given back."""
+    for _ in range(OPTIMISTIC_TRIES):
+        found = await basis(
+            db, account_id, calendar_id, start=start, end=end, before=before, now=now
+        )
+        if found is None:
+            raise NotFound
+        expired = [h for h in found.expired if before is None or h != before.id]
+        if not expired:
+            return found
+        for hold_id in expired:
+            await give_back(db, account_id, hold_id, reason="expired", now=now)
+    raise Unavailable(headers={"Retry-After": "1"})
+
+
+async def give_back(
+    db: Connection | Database,
+    account_id: str,
+    hold_id: str,
+    *,
+    reason: str,
+    now: datetime,
+    actor: str | None = None,
+) -> Decision | None:
+    """Release a hold; None when it is gone, or when somebody changed something meanwhile."""
+    decision = await releasing(db, account_id, hold_id, reason=reason, now=now, actor=actor)
+    return decision and await settling.settle(db, decision, now=now)
+
+
+async def releasing(
+    db: Connection | Database,
+    account_id: str,
+    hold_id: str,
+    *,
+    reason: str,
+    now: datetime,
+    actor: str | None = None,
+) -> Decision | None:
+    """The decision to release a hold; None when it is gone. Its calendar may be gone as well."""
+    held = await store.hold(db, account_id, hold_id)
+    if held is None:
+        return None
+    found = await basis(
+        db,
+        account_id,
+        held.calendar_id,
+        start=held.start_time,
+        end=held.end_time,
+        before=held,
+        now=now,
+        deleted_too=True,
+    )
+    assert found is not None
+    return holds.release(held, found, reason=reason, actor=actor)

@@ -1,0 +1,86 @@
+"""Commands on groups of calendars. Switching a group off switches its calendars off."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from booking.domain.calendars import Calendar
+from booking.domain.documents import slug_taken
+from booking.handlers.calendars import resettle
+from booking.store.calendars import calendars_of_group
+from booking.store.documents import groups, save_group
+from booking.store.versions import lock
+from hoop_events import CalendarGroup, CalendarGroupChanged, CalendarGroupDeleted, Gone
+from shared.db import Connection
+from shared.errors import NotFound
+from shared.outbox import announce
+
+
+async def create_group(
+    db: Connection, account_id: str, group: CalendarGroup, *, now: datetime
+) -> CalendarGroup:
+    """Save and announce a new group, unless its slug is taken in its location."""
+    return await _keep(db, account_id, None, group, now)
+
+
+async def change_group(
+    db: Connection, account_id: str, group_id: str, changes: Mapping[str, Any], *, now: datetime
+) -> CalendarGroup:
+    """Change its name, description or slug."""
+    before = await _locked(db, account_id, group_id)
+    after = CalendarGroup.model_validate({**before.model_dump(), **changes})
+    return before if after == before else await _keep(db, account_id, before, after, now)
+
+
+async def set_group_active(
+    db: Connection, account_id: str, group_id: str, active: bool, *, now: datetime
+) -> CalendarGroup:
+    """Switch the group, and every one of its calendars that is not so already."""
+    before = await _locked(db, account_id, group_id)
+    after = before.model_copy(update={"is_active": active})
+    group = before if after == before else await _keep(db, account_id, before, after, now)
+    for calendar in await _calendars(db, account_id, group_id):
+        await resettle(db, calendar, {**calendar.settings, "isActive": active}, now=now)
+    return group
+
+
+async def delete_group(db: Connection, account_id: str, group_id: str, *, now: datetime) -> None:
+    """Delete the group; its calendars stay, in none."""
+    before = await _locked(db, account_id, group_id)
+    for calendar in await _calendars(db, account_id, group_id):
+        alone = {name: said for name, said in calendar.settings.items() if name != "groupId"}
+        await resettle(db, calendar, alone, now=now)
+    await groups.delete(db, account_id, group_id)
+    gone = Gone(id=group_id, sequence=before.sequence + 1)
+    await announce(db, CalendarGroupDeleted(account_id=account_id, state=gone), now=now)
+
+
+async def _locked(db: Connection, account_id: str, group_id: str) -> CalendarGroup:
+    found = await groups.read(db, account_id, group_id, lock=True)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _calendars(db: Connection, account_id: str, group_id: str) -> list[Calendar]:
+    """Its calendars, locked with their hosts all at once: one by one would be another order."""
+    found = await calendars_of_group(db, account_id, group_id)
+    hosts = [host for calendar in found for host in calendar.hosts]
+    await lock(db, account_id, calendars=[calendar.id for calendar in found], others=hosts)
+    return found
+
+
+async def _keep(
+    db: Connection,
+    account_id: str,
+    before: CalendarGroup | None,
+    after: CalendarGroup,
+    now: datetime,
+) -> CalendarGroup:
+    if before is not None:
+        raised = {"version": before.version + 1, "sequence": before.sequence + 1}
+        after = after.model_copy(update={**raised, "date_updated": now})
+    if not await save_group(db, account_id, after):
+        raise slug_taken()
+    await announce(db, CalendarGroupChanged(account_id=account_id, state=after), now=now)
+    return after

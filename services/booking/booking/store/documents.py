@@ -1,0 +1,104 @@
+"""Schedules, resources, groups and block slots as rows: what was announced of them last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from asyncpg import Range, UniqueViolationError
+
+from hoop_events import BlockSlot, CalendarGroup, Resource, Schedule
+from shared.db import Connection, Database
+
+Kept = TypeVar("Kept", Schedule, Resource, CalendarGroup, BlockSlot)
+
+_READ = """
+    SELECT state FROM kept WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
+"""
+_LIST = """
+    SELECT state FROM kept
+     WHERE account_id = $1 AND location_id = $2 AND deleted_at IS NULL ORDER BY id
+"""
+_SAVE = """
+    INSERT INTO kept (account_id, id, location_id, calendar_ids, state) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (account_id, id) DO UPDATE
+       SET calendar_ids = excluded.calendar_ids, state = excluded.state
+"""
+_DELETE = "UPDATE kept SET deleted_at = clock_timestamp() WHERE account_id = $1 AND id = $2"
+
+
+@dataclass(frozen=True)
+class Documents(Generic[Kept]):
+    """One kind of them: its table and its contract."""
+
+    table: str
+    model: type[Kept]
+
+    def _sql(self, text: str) -> str:
+        return text.replace("kept", self.table)
+
+    async def read(
+        self, db: Connection | Database, account_id: str, document_id: str, *, lock: bool = False
+    ) -> Kept | None:
+        """As last announced, unless it is unknown here or deleted."""
+        sql = self._sql(_READ) + (" FOR UPDATE" if lock else "")
+        state = await db.fetchval(sql, account_id, document_id)
+        return None if state is None else self.model.model_validate(state)
+
+    async def in_location(
+        self, db: Connection | Database, account_id: str, location_id: str
+    ) -> Sequence[Kept]:
+        """All of a location, oldest first."""
+        rows = await db.fetch(self._sql(_LIST), account_id, location_id)
+        return [self.model.model_validate(row["state"]) for row in rows]
+
+    async def save(
+        self, db: Connection, account_id: str, document: Kept, calendars: Sequence[str] = ()
+    ) -> None:
+        """Save a new or a changed one, whose row is locked by this transaction."""
+        state = document.model_dump(mode="json", by_alias=True)
+        await db.execute(
+            self._sql(_SAVE),
+            account_id,
+            document.id,
+            document.location_id,
+            list(calendars),
+            state,
+        )
+
+    async def delete(self, db: Connection, account_id: str, document_id: str) -> None:
+        """It answers as unknown from now on."""
+        await db.execute(self._sql(_DELETE), account_id, document_id)
+
+
+schedules = Documents("schedule", Schedule)
+resources = Documents("asset", Resource)
+groups = Documents("calendar_group", CalendarGroup)
+blocks = Documents("block_slot", BlockSlot)
+
+
+async def save_group(db: Connection, account_id: str, group: CalendarGroup) -> bool:
+    """Save it; False when another group of its location has its slug."""
+    try:
+        async with db.transaction():
+            await groups.save(db, account_id, group)
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def save_block(db: Connection, account_id: str, block: BlockSlot) -> None:
+    """Save a new or a changed block slot, whose row is locked by this transaction."""
+    await db.execute(
+        """
+        INSERT INTO block_slot (account_id, id, location_id, blocks, during, state)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (account_id, id) DO UPDATE
+           SET blocks = excluded.blocks, during = excluded.during, state = excluded.state
+        """,
+        account_id,
+        block.id,
+        block.location_id,
+        block.blocks,
+        Range(block.start_time, block.end_time),
+        block.model_dump(mode="json", by_alias=True),
+    )

@@ -1,0 +1,44 @@
+"""Held seats as rows of `appointment` that have no contact yet."""
+
+from datetime import datetime
+
+from hoop_events import Hold
+from shared.db import Connection, Database
+
+
+async def hold(db: Connection | Database, account_id: str, hold_id: str) -> Hold | None:
+    """The hold, run out or not, until it is released or booked."""
+    state = await db.fetchval(
+        """
+        SELECT state FROM appointment
+         WHERE account_id = $1 AND id = $2 AND held_until IS NOT NULL
+        """,
+        account_id,
+        hold_id,
+    )
+    return Hold.model_validate(state) if state else None
+
+
+async def run_out(db: Database, now: datetime, *, most: int) -> list[tuple[str, str]]:
+    """`(account id, hold id)` of those that ran out longest ago, of all accounts."""
+    rows = await db.fetch(
+        """
+        SELECT account_id, id FROM appointment WHERE held_until <= $1 ORDER BY held_until LIMIT $2
+        """,
+        now,
+        most,
+    )
+    return [(row["account_id"], row["id"]) for row in rows]
+
+
+async def of_calendar(db: Database, account_id: str, calendar_id: str) -> list[str]:
+    """The ids of all holds on a calendar."""
+    rows = await db.fetch(
+        """
+        SELECT id FROM appointment
+         WHERE account_id = $1 AND calendar_id = $2 AND held_until IS NOT NULL ORDER BY id
+        """,
+        account_id,
+        calendar_id,
+    )
+    return [row["id"] for row in rows]

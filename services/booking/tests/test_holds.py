@@ -1,0 +1,124 @@
+"""A hold keeps a seat for a while: then it is an appointment, or as if it had never been."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from booking.handlers.holds import release_expired, release_hold
+from shared.errors import NotFound, Refused, SlotUnavailable
+from shared.ids import new_id
+
+DAY = 24 * 60
+
+
+async def test_a_held_time_becomes_an_appointment(office: Any) -> None:
+    """Nobody else gets it; the appointment has the id and the session of the hold."""
+    calendar = await office.calendar()
+    hold = await office.hold(calendar)
+    assert (await office.book(calendar)).status == 400
+    assert (await office.ask("GET", f"/calendars/events/appointments/{hold.id}")).status == 404
+
+    booked = await office.book_held(hold.id)
+    assert (booked.id, booked.session, booked.hosts) == (hold.id, hold.session, hold.hosts)
+    assert (await office.ask("GET", f"/calendars/events/appointments/{hold.id}")).status == 200
+    kinds = [kind for kind, _ in await office.announced(hold.id)]
+    assert Counter(kinds) == Counter(["HoldChanged", "AppointmentCreated", "HoldDeleted"])
+    assert kinds[-1] == "HoldDeleted"
+    with pytest.raises(SlotUnavailable):
+        await office.book_held(hold.id)
+    assert await office.wrong() == []
+
+
+async def test_what_ran_out_is_gone_for_everybody(office: Any) -> None:
+    """It can no longer be booked by whoever held it, and can be by anybody else."""
+    calendar = await office.calendar()
+    hold = await office.hold(calendar, lasts=10)
+    with pytest.raises(SlotUnavailable) as refused:
+        await office.book_held(hold.id, after=10)
+    assert refused.value.extra == {"reason": "hold_gone"}
+
+    database, account = office.runtime.db, office.tenant.account_id
+    assert await release_expired(database, now=hold.expires_at - timedelta(seconds=1)) == 0
+    assert await release_expired(database, now=hold.expires_at) == 1
+    assert (await office.book(calendar)).status == 200
+    told = (await office.announced(hold.id))[-1]
+    assert (told[0], told[1]["change"]["reason"]) == ("HoldDeleted", "expired")
+    with pytest.raises(NotFound):
+        await release_hold(database, account, hold.id, now=hold.expires_at)
+
+
+async def test_a_booking_clears_what_ran_out_in_its_way(office: Any) -> None:
+    """Nobody waits for the job: the seat of a hold that ran out is free at that instant."""
+    calendar = await office.calendar()
+    first = await office.hold(calendar, lasts=5)
+    second = await office.hold_at(calendar, after=5)
+    assert second.session != first.session
+    assert [kind for kind, _ in await office.announced(first.id)] == ["HoldChanged", "HoldDeleted"]
+    assert await office.wrong() == []
+
+
+async def test_holds_take_the_seats_of_a_class(office: Any) -> None:
+    """Three seats: two holds and one booking; the fourth is refused until a hold is released."""
+    calendar = await office.calendar(calendarType="class_booking", appoinmentPerSlot=3)
+    first, second = await office.hold(calendar), await office.hold(calendar)
+    assert first.session == second.session
+    assert (await office.book(calendar)).status == 200
+    refused = await office.book(calendar)
+    assert (refused.status, refused.body["reason"]) == (400, "full")
+    await office.run_outside(release_hold, first.id)
+    assert (await office.book(calendar)).status == 200
+    assert await office.wrong() == []
+
+
+async def test_a_held_time_counts_for_the_day(office: Any) -> None:
+    """One appointment a day: a hold is that one, so that it can become it."""
+    calendar = await office.calendar(appoinmentPerDay=1)
+    hold = await office.hold(calendar)
+    refused = await office.book(calendar, 60)
+    assert (refused.status, refused.body["reason"]) == (400, "day_full")
+    assert (await office.book(calendar, DAY)).status == 200
+    assert (await office.book_held(hold.id)).id == hold.id
+
+
+async def test_fifty_hold_or_book_one_time(office: Any) -> None:
+    """Whoever is first has it, held or booked; one hold becomes one appointment, not two."""
+    calendar = await office.calendar()
+
+    async def hold() -> int:
+        try:
+            await office.hold(calendar)
+        except Refused as refused:
+            return refused.status
+        return 200
+
+    tries = [hold() if n % 2 else _status(office.book(calendar)) for n in range(50)]
+    assert Counter(await asyncio.gather(*tries)) == {200: 1, 400: 49}
+
+    held = await office.hold(calendar, 60)
+    results = await asyncio.gather(
+        *(office.book_held(held.id) for _ in range(10)), return_exceptions=True
+    )
+    assert Counter(type(result).__name__ for result in results) == {
+        "Appointment": 1,
+        "SlotUnavailable": 9,
+    }
+    assert await office.wrong() == []
+
+
+async def _status(answer: Any) -> int:
+    return int((await answer).status)
+
+
+async def test_a_calendar_that_goes_lets_its_holds_go(office: Any) -> None:
+    """Its host's time is free again; the hold is as unknown as the calendar."""
+    calendar = await office.calendar()
+    hold = await office.hold(calendar)
+    assert (await office.ask("DELETE", f"/calendars/{calendar}")).status == 200
+    assert (await office.book(await office.calendar())).status == 200
+    with pytest.raises(SlotUnavailable):
+        await office.book_held(hold.id)
+    with pytest.raises(NotFound):
+        await office.run_outside(release_hold, new_id())

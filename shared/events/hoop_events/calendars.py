@@ -1,0 +1,188 @@
+"""What the booking service announces of calendars: their rules, and what stands in their way."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from hoop_events.base import Contract, Event, Gone, Id, Moment, Personal, State
+
+
+class Calendar(State):
+    """A calendar: `settings` is the body that GET answers, `timeZone` its location's zone."""
+
+    id: Id
+    version: int
+    location_id: Id
+    time_zone: str
+    settings: dict[str, JsonValue]
+    versions: dict[Id, int] = {}
+    """Of the calendar and its hosts after this change: as of an appointment."""
+
+
+class CalendarChanged(Event):
+    topic: ClassVar = "calendars"
+    type: ClassVar = "CalendarChanged"
+    source: ClassVar = "/booking"
+    state: Calendar
+
+
+class CalendarDeleted(Event):
+    topic: ClassVar = "calendars"
+    type: ClassVar = "CalendarDeleted"
+    source: ClassVar = "/booking"
+    state: Gone
+
+
+class Interval(Contract):
+    """Wall-clock times of one day, `from` before `to`: `09:00` to `17:30`."""
+
+    from_: str = Field(alias="from")
+    to: str
+
+
+class ScheduleRule(Contract):
+    """When somebody is open on each such weekday, or on one date, which then replaces its weekday."""
+
+    type: Literal["wday", "date"]
+    day: str | None = None
+    """`sunday` … `saturday`, of a rule of type `wday`."""
+    date: str | None = None
+    """`2027-03-01`, of a rule of type `date`."""
+    intervals: tuple[Interval, ...]
+
+
+class Schedule(State):
+    """When a user is open, in a zone of its own; it counts on the calendars it is associated with."""
+
+    id: Id
+    version: int
+    location_id: Id
+    user_id: Id | None
+    """None: it is the schedule of the one calendar it is associated with (an event calendar's)."""
+    name: str
+    timezone: str
+    rules: tuple[ScheduleRule, ...]
+    calendar_ids: tuple[Id, ...]
+    versions: dict[Id, int] = {}
+    """Of the calendars whose hours this change may have changed: as of an appointment."""
+    date_added: Moment
+    date_updated: Moment
+
+
+class ScheduleChanged(Event):
+    topic: ClassVar = "schedules"
+    type: ClassVar = "ScheduleChanged"
+    source: ClassVar = "/booking"
+    state: Schedule
+
+
+class ScheduleDeleted(Event):
+    topic: ClassVar = "schedules"
+    type: ClassVar = "ScheduleDeleted"
+    source: ClassVar = "/booking"
+    state: Gone
+
+
+class BlockSlot(State):
+    """A time at which a calendar, a user or a resource takes no appointments; no appointment itself."""
+
+    id: Id
+    version: int
+    location_id: Id
+    calendar_id: Id | None
+    user_id: Id | None
+    resource_id: Id | None = None
+    """Exactly one of the three is given: whom it blocks, a user in all calendars of the account."""
+    start_time: Moment
+    end_time: Moment
+    versions: dict[Id, int] = {}
+    """Of what it blocks, and blocked before this change: as of an appointment."""
+    personal: Personal = Personal()
+    date_added: Moment
+    date_updated: Moment
+
+    @property
+    def blocks(self) -> str:
+        """The id of what it blocks."""
+        found = self.calendar_id or self.user_id or self.resource_id
+        assert found is not None
+        return found
+
+
+class BlockSlotChanged(Event):
+    topic: ClassVar = "block-slots"
+    type: ClassVar = "BlockSlotChanged"
+    source: ClassVar = "/booking"
+    state: BlockSlot
+
+
+class BlockSlotDeleted(Event):
+    topic: ClassVar = "block-slots"
+    type: ClassVar = "BlockSlotDeleted"
+    source: ClassVar = "/booking"
+    state: Gone
+
+
+class Resource(State):
+    """A room, or so many units of a piece of equipment, that appointments of its calendars need."""
+
+    id: Id
+    version: int
+    location_id: Id
+    resource_type: Literal["rooms", "equipments"]
+    name: str
+    description: str = ""
+    is_active: bool = True
+    """What is not active is as if it were not there: calendars need it no more."""
+    quantity: int = 1
+    out_of_service: int = 0
+    """Units of equipment; `quantity - outOfService` of them may be in use at once."""
+    capacity: int = 1
+    """People a room holds: shown, not counted."""
+    calendar_ids: tuple[Id, ...] = ()
+    versions: dict[Id, int] = {}
+    """Of it and of the calendars that need it, or needed it before: as of an appointment."""
+    date_added: Moment
+    date_updated: Moment
+
+
+class ResourceChanged(Event):
+    topic: ClassVar = "resources"
+    type: ClassVar = "ResourceChanged"
+    source: ClassVar = "/booking"
+    state: Resource
+
+
+class ResourceDeleted(Event):
+    topic: ClassVar = "resources"
+    type: ClassVar = "ResourceDeleted"
+    source: ClassVar = "/booking"
+    state: Gone
+
+
+class CalendarGroup(State):
+    """Calendars shown together; switching it off switches them off."""
+
+    id: Id
+    version: int
+    location_id: Id
+    name: str
+    description: str = ""
+    slug: str
+    is_active: bool = True
+    date_added: Moment
+    date_updated: Moment
+
+
+class CalendarGroupChanged(Event):
+    topic: ClassVar = "calendar-groups"
+    type: ClassVar = "CalendarGroupChanged"
+    source: ClassVar = "/booking"
+    state: CalendarGroup
+
+
+class CalendarGroupDeleted(Event):
+    topic: ClassVar = "calendar-groups"
+    type: ClassVar = "CalendarGroupDeleted"
+    source: ClassVar = "/booking"
+    state: Gone
