@@ -78,6 +78,7 @@ def _forwarder(base: str) -> Handler:
 
 async def _forward(request: web.Request, base: str) -> web.StreamResponse:
     headers = [(n, v) for n, v in request.headers.items() if n.lower() not in HOP_BY_HOP]
+    headers.append(("X-Forwarded-For", request.remote or ""))
     async with request.app[CLIENT].request(
         request.method,
         base + request.raw_path,

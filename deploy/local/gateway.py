@@ -93,6 +93,7 @@ http {
     proxy_next_upstream off;  # a booking is not sent twice
     proxy_set_header Connection "";
     proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $remote_addr;  # whatever the client says of it
     proxy_set_header X-Request-Id $asked_as;
     proxy_set_header traceparent $http_traceparent;
 """

@@ -68,7 +68,11 @@ class Stack:
             await asyncio.gather(self._start_postgres(), self._start_kafka())
         async with step("schemas and topics"):
             await asyncio.gather(
-                ensure_topics(self.bootstrap), *(self._migrate(name) for name in SERVICES)
+                ensure_topics(self.bootstrap),
+                migrate(
+                    with_database(self.database_url, "limits"), "shared.limits", machinery=False
+                ),
+                *(self._migrate(name) for name in SERVICES),
             )
         async with step("simulators of Zoom, Google and a mail server"):
             await asyncio.gather(*(self._start_simulator(name) for name in SIMULATORS))

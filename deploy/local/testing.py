@@ -32,8 +32,10 @@ from shared import service
 from shared.auth import SCOPES, digest
 from shared.clock import Clock
 from shared.db import Database
+from shared.http import Door
 from shared.ids import new_id
-from shared.kafka import ensure_topics
+from shared.kafka import Tables, ensure_topics
+from shared.limits import Limiter
 from shared.secrets import new_key
 from shared.service import Runtime, Service
 
@@ -96,6 +98,11 @@ async def _ready(task: asyncio.Task[None], port: asyncio.Future[int]) -> str:
             await asyncio.sleep(0.02)
     await task
     raise AssertionError(f"{base_url} ended before it was ready")
+
+
+def open_door(tables: Tables, clock: Clock) -> Door:
+    """A door that counts nobody; keys with limits are refused at it."""
+    return Door(tables=tables, limiter=Limiter(None), clock=clock, of_address=UNLIMITED)
 
 
 async def publish(kafka_bootstrap: str, *events: Event) -> None:

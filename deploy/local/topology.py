@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
+from shared.config import with_database
 from shared.service import Service
 
 SERVICES = ("accounts", "booking", "availability", "meetings", "sync-google", "notifications")
@@ -41,6 +42,11 @@ def environment(ports: Ports, *, data_key: str, database_url: str) -> dict[str, 
     """The settings of every service, as its environment says them."""
     return {
         "DATABASE_URL": database_url,
+        "LIMITS_DATABASE_URL": with_database(database_url, "limits"),
+        "ADDRESS_PER_SECOND": "0",  # all of them are this machine's
+        "ADDRESS_PER_MINUTE": "0",
+        "ADDRESS_PER_DAY": "0",
+        "TRUSTED_PROXIES": "127.0.0.1",
         "KAFKA_BOOTSTRAP": f"127.0.0.1:{ports.kafka}",
         "PUBLIC_URL": url(ports.edge),
         "DATA_KEY": data_key,

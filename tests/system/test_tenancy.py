@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 
 Ids = dict[str, str]
 NONSENSE = "nonsense"
-OWN_HEADERS = {"x-trace-id", "date"}
+OWN_HEADERS = {"x-trace-id", "date", "x-ratelimit-daily-reset"}
 """What differs between any two answers."""
 KIND = {
     "calendarId": "calendar",

@@ -26,9 +26,11 @@ async def demo(database, tmp_path, now):
 
 
 @pytest.fixture
-async def base_url(database, demo, kafka_bootstrap):
-    """The service, running, once it knows the keys of the demonstration."""
-    async with running(service, database=database, kafka_bootstrap=kafka_bootstrap) as (url, rt):
+async def base_url(database, demo, kafka_bootstrap, new_database):
+    """The service, running, once it knows the keys of the demonstration; it counts requests, too."""
+    counted = (await new_database("shared.limits")).dsn
+    backends = {"database": database, "kafka_bootstrap": kafka_bootstrap}
+    async with running(service, **backends, limits_database_url=counted) as (url, rt):
         await eventually(lambda: _announced(rt.db))
         yield url
 

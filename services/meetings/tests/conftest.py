@@ -28,7 +28,7 @@ from hoop_events import (
     UserDeleted,
 )
 from local.ports import free_ports
-from local.testing import Answer, Client, Tenant
+from local.testing import Answer, Client, Tenant, open_door
 from meetings import api, handlers
 from meetings.config import Settings
 from meetings.jobs import fulfil
@@ -366,7 +366,8 @@ async def _listen(stack: AsyncExitStack, runtime: Runtime, port: int) -> None:
     async def ready() -> dict[str, bool]:
         return {}
 
-    app = application([(route, runtime) for route in api.routes], ready=ready)
+    door = open_door(runtime.tables, runtime.clock)
+    app = application([(route, runtime) for route in api.routes], door=door, ready=ready)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from hoop_events import ApiKey
+from hoop_events import ApiKey, Limits
 from shared.errors import AccountReadOnly, LocationForbidden, ScopeMissing, Unauthorized
 from shared.ids import is_id
 from shared.kafka import Tables
@@ -26,6 +26,7 @@ ALIASES: Mapping[str, str] = {
 """Scope names of the vendor's API for what ours call `calendars.*`."""
 
 LONGEST_TOKEN = 200
+DEFAULT_LIMITS = Limits()
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, b64token
 
 
@@ -37,6 +38,7 @@ class Caller:
     key_id: str
     scopes: frozenset[str]
     location_ids: frozenset[str]
+    limits: Limits = DEFAULT_LIMITS
 
     def may(self, scope: str) -> bool:
         """A write scope includes reading."""
@@ -80,7 +82,7 @@ async def verify(header: str | None, tables: Tables, *, now: datetime) -> Caller
         raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
     account_id, key = found
     scopes = frozenset(ALIASES.get(scope, scope) for scope in key.scopes)
-    return Caller(account_id, key.id, scopes, frozenset(key.location_ids))
+    return Caller(account_id, key.id, scopes, frozenset(key.location_ids), key.limits)
 
 
 def _valid(key: ApiKey, token: str, now: datetime) -> bool:

@@ -2,10 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class SettingsMissing(SystemExit):
@@ -17,6 +24,10 @@ class SettingsMissing(SystemExit):
 
     def __str__(self) -> str:
         return self.text
+
+
+def _separated(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -31,6 +42,18 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", description="where HTTP listens")
     http_port: int = Field(0, ge=0, le=65535, description="0 picks a free port")
     public_url: str = Field("http://127.0.0.1:8080", description="how browsers reach the edge")
+    limits_database_url: SecretStr | None = Field(
+        None,
+        description="DSN of the database that counts requests; without it, keys with limits are refused",
+    )
+    address_per_second: int = Field(
+        10, ge=0, description="requests without a valid key; 0: no limit"
+    )
+    address_per_minute: int = Field(100, ge=0, description="the same in a minute")
+    address_per_day: int = Field(10_000, ge=0, description="the same in a day (UTC)")
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_separated), NoDecode] = (
+        Field((), description="networks whose X-Forwarded-For is believed, comma-separated")
+    )
     data_key: SecretStr = Field(SecretStr(""), description="key(s) that seal secrets at rest")
     clock_offset_file: Path | None = Field(None, description="seconds to add to business time")
     otel_exporter_otlp_endpoint: str | None = Field(None, description="where spans are sent")
@@ -38,10 +61,12 @@ class Settings(BaseSettings):
     failpoint_dir: Path | None = Field(None, description="fail points armed by files; tests only")
     pool_size: int = Field(10, ge=1, le=200, description="connections to Postgres")
 
-    @field_validator("database_url")
+    @field_validator("database_url", "limits_database_url")
     @classmethod
-    def _looks_like_a_dsn(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+    def _looks_like_a_dsn(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("postgresql://", "postgres://")
+        ):
             raise ValueError("must begin with postgresql://")
         return value
 

@@ -197,9 +197,9 @@ class MigrationChanged(Exception):
     """A migration that was applied differs from the file of its name: files are never edited."""
 
 
-def migrations(*packages: str) -> list[tuple[str, str]]:
+def migrations(*packages: str, machinery: bool = True) -> list[tuple[str, str]]:
     """`(name, sql)` in order: the machinery's first, then each package's `migrations/`."""
-    folders = [("shared", files("shared") / "schema")]
+    folders = [("shared", files("shared") / "schema")] if machinery else []
     folders += [(package, files(package) / "migrations") for package in packages]
     found = []
     for package, folder in folders:
@@ -208,10 +208,10 @@ def migrations(*packages: str) -> list[tuple[str, str]]:
     return found
 
 
-async def migrate(dsn: str, *packages: str) -> list[str]:
+async def migrate(dsn: str, *packages: str, machinery: bool = True) -> list[str]:
     """Create the database if it is missing and apply what is new; answers the names applied.
 
-    Forward only. One runner at a time (advisory lock); each file in a transaction of its own.
+    `machinery`: whether it is the database of a service. Forward only. One runner at a time (advisory lock); each file in a transaction of its own.
     """
     await _create(dsn)
     connection = await asyncpg.connect(dsn, timeout=10, command_timeout=600)
@@ -221,7 +221,8 @@ async def migrate(dsn: str, *packages: str) -> list[str]:
             "CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY, checksum text"
             " NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        return [name for name, sql in migrations(*packages) if await _apply(connection, name, sql)]
+        wanted = migrations(*packages, machinery=machinery)
+        return [name for name, sql in wanted if await _apply(connection, name, sql)]
     finally:
         await connection.close(timeout=5)
 

@@ -152,6 +152,12 @@ class WrongLength(Refused):
     remedy = "Leave `endTime` out, or end at the calendar's slot duration."
 
 
+class TooMany(Refused):
+    code, status = "rate_limited", 429
+    text = "Too many requests."
+    remedy = "Wait for the seconds that `Retry-After` names; the headers say what is left."
+
+
 class ConnectFailed(Refused):
     code, status = "connect_failed", 400
     text = "The provider did not connect the account."

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,13 +12,28 @@ from aiohttp import web
 from noted import record
 from pydantic import Field
 
-from hoop_events import Account, AccountChanged, ApiKey, ApiKeyChanged
+from hoop_events import Account, AccountChanged, ApiKey, ApiKeyChanged, Limits
+from local.testing import UNLIMITED
 from shared.auth import SCOPES, digest
+from shared.clock import Clock
 from shared.db import DatabaseGone
 from shared.errors import Conflict
-from shared.http import Body, Call, Instant, OneLine, Query, Reply, Route, Text, application, listen
+from shared.http import (
+    Body,
+    Call,
+    Door,
+    Instant,
+    OneLine,
+    Query,
+    Reply,
+    Route,
+    Text,
+    application,
+    listen,
+)
 from shared.ids import new_id
 from shared.kafka import Tables
+from shared.limits import Limiter
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
@@ -44,7 +59,7 @@ class Search(Query):
     tags: Annotated[list[str], Field(max_length=3)] = []
 
 
-class FixedClock:
+class FixedClock(Clock):
     def now(self) -> datetime:
         return NOON
 
@@ -64,8 +79,9 @@ class Shop:
     def key(
         self, *scopes: str, status: Literal["active", "read_only"] = "active", **other: Any
     ) -> str:
-        """A key of a new account."""
+        """A key of a new account, without limits unless some are given."""
         account_id, key_id = new_id(), new_id()
+        other.setdefault("limits", UNLIMITED)
         token = f"hoop_{key_id}_{key_id}"
         account = Account(id=account_id, sequence=1, name="Test", status=status)
         said: dict[str, Any] = {"digest": digest(token), "scopes": scopes or SCOPES, **other}
@@ -138,10 +154,19 @@ async def _ready() -> dict[str, bool]:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Shop]:
+async def opened(
+    limiter: Limiter | None = None, *, of_address: Limits = UNLIMITED, proxies: Sequence[Any] = ()
+) -> AsyncIterator[Shop]:
     """The shop, listening on a free port."""
     shop = Shop()
-    app = application([(route, shop) for route in ROUTES], ready=_ready)
+    door = Door(
+        tables=shop.tables,
+        limiter=limiter or Limiter(None),
+        clock=shop.clock,
+        of_address=of_address,
+        proxies=tuple(proxies),
+    )
+    app = application([(route, shop) for route in ROUTES], door=door, ready=_ready)
     runner: web.AppRunner = await listen(app, "127.0.0.1", 0)
     shop.port = runner.addresses[0][1]
     watching = asyncio.get_running_loop().create_task(_watch(shop))

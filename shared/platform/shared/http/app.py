@@ -8,9 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared import auth, telemetry
 from shared.auth import Caller
-from shared.errors import Malformed, VersionRequired, VersionUnknown
+from shared.errors import Malformed, Unauthorized, VersionRequired, VersionUnknown
 from shared.http import parse
 from shared.http.answer import COMMON_HEADERS, refuse, respond
+from shared.http.door import RATE, Door
 from shared.http.route import Call, Route
 from shared.telemetry import span
 
@@ -21,11 +22,13 @@ Check = Callable[[], Awaitable[Mapping[str, bool]]]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(routes: Iterable[tuple[Route, Any]], *, ready: Check) -> web.Application:
+def application(
+    routes: Iterable[tuple[Route, Any]], *, door: Door, ready: Check
+) -> web.Application:
     """Serve each route in the name of its runtime, with and without a trailing slash."""
-    app = web.Application(middlewares=[_outermost], client_max_size=parse.LARGEST_BODY)
+    app = web.Application(middlewares=[_outermost(door)], client_max_size=parse.LARGEST_BODY)
     for route, runtime in routes:
-        endpoint = _endpoint(route, runtime)
+        endpoint = _endpoint(route, runtime, door)
         bare = route.path.rstrip("/")
         for path in (bare, bare + "/"):
             app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
@@ -41,7 +44,7 @@ async def _expect(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer proper is still to come
 
 
-def _endpoint(route: Route, runtime: Any) -> _Handler:
+def _endpoint(route: Route, runtime: Any, door: Door) -> _Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         telemetry.enter(runtime.name)
         title = f"{route.method} {route.path}"
@@ -51,7 +54,7 @@ def _endpoint(route: Route, runtime: Any) -> _Handler:
             telemetry.requests_timer(runtime.name, route.path) as status,
             span(title, kind="server", parent=parent, attributes=attributes) as opened,
         ):
-            response = await _answer(request, route, runtime)
+            response = await _answer(request, route, runtime, door)
             status.append(response.status)
             opened.set_attribute("http.response.status_code", response.status)
             return response
@@ -59,20 +62,21 @@ def _endpoint(route: Route, runtime: Any) -> _Handler:
     return serve
 
 
-async def _answer(request: web.Request, route: Route, runtime: Any) -> web.Response:
+async def _answer(request: web.Request, route: Route, runtime: Any, door: Door) -> web.Response:
     try:
-        call = await _call(request, route, runtime)
+        call = await _call(request, route, runtime, door)
         return respond(await route.handler(call), route.status)
     except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
         return refuse(error)
 
 
-async def _call(request: web.Request, route: Route, runtime: Any) -> Call:
-    now = runtime.clock.now()
+async def _call(request: web.Request, route: Route, runtime: Any, door: Door) -> Call:
     caller = NOBODY
-    if route.scope is not None:
+    if route.scope is None:
+        await door.admit_anybody(request)
+    else:
+        caller = await door.admit(request)
         _check_version(request)
-        caller = await auth.verify(request.headers.get("Authorization"), runtime.tables, now=now)
         auth.permit(caller, route.scope, runtime.tables, writes=route.writes)
     return Call(
         runtime=runtime,
@@ -81,7 +85,7 @@ async def _call(request: web.Request, route: Route, runtime: Any) -> Call:
         query=parse.query(request.query, route.query) if route.query else None,
         body=await parse.body(request, route.body) if route.body else None,
         headers=request.headers,
-        now=now,
+        now=runtime.clock.now(),
     )
 
 
@@ -113,21 +117,37 @@ def _add_operations(app: web.Application, ready: Check) -> None:
     app.router.add_get("/metrics", metrics)
 
 
-@web.middleware
-async def _outermost(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Unknown paths and methods, too, are answered in our own shape."""
+def _outermost(door: Door) -> Any:  # a middleware, whose type aiohttp does not name
+    @web.middleware
+    async def outermost(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Unknown paths and methods, too, are counted, and answered in our own shape."""
+        try:
+            return await (handler if request.version >= HttpVersion10 else _too_old)(request)
+        except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+            with span(f"{request.method} unmatched", kind="server"):
+                return refuse(await _counted(request, door) or error)
+
+    return outermost
+
+
+async def _counted(request: web.Request, door: Door) -> Exception | None:
+    """Count a request that no route serves; the reason, if it is one too many."""
     try:
-        return await (handler if request.version >= HttpVersion10 else _too_old)(request)
+        await door.admit(request)
+    except Unauthorized:
+        return None  # whether somebody has a key is nothing that an unknown path tells
     except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
-        with span(f"{request.method} unmatched", kind="server"):
-            return refuse(error)
+        return error
+    return None
 
 
 async def _too_old(_: web.Request) -> web.StreamResponse:
     raise Malformed
 
 
-async def _sign(_: web.Request, response: web.StreamResponse) -> None:
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in COMMON_HEADERS.items():
         response.headers.setdefault(name, value)
+    if RATE in request:
+        response.headers.update(request[RATE].headers())
     response.headers["Server"] = COMMON_HEADERS["Server"]

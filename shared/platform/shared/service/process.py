@@ -69,6 +69,9 @@ def _commands(service: Service) -> Mapping[str, Command]:
 
     async def prepare(settings: Settings, _: Sequence[str]) -> int:
         done = await migrate(settings.database_url.get_secret_value(), service.package)
+        if settings.limits_database_url is not None:
+            counted = settings.limits_database_url.get_secret_value()
+            done += await migrate(counted, "shared.limits", machinery=False)
         _say("".join(f"applied {name}\n" for name in done) or "schema up to date\n")
         made = await ensure_topics(
             settings.kafka_bootstrap,

@@ -1,16 +1,19 @@
 """Running services: HTTP, consumers, jobs and relays of one process, begun together, ended in order."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
+from hoop_events import Limits
 from shared import telemetry
+from shared.clock import Clock
 from shared.config import Settings
 from shared.db import UNAVAILABLE, Database
-from shared.http import application, listen
+from shared.http import Door, application, listen
 from shared.kafka import Tables
+from shared.limits import Limiter
 from shared.relay import Relay
 from shared.service.runtime import Part, Runtime, Service, opened
 from shared.telemetry import cause, log
@@ -37,15 +40,38 @@ async def serve(
             (service, await stack.enter_async_context(opened(service, settings, tables)))
             for service, settings in services
         ]
-        runner = await _listen(runtimes, tables, first, stop)
+        door = await stack.enter_async_context(_door(first, tables))
+        runner = await _listen(runtimes, door, first, stop)
         stack.push_async_callback(runner.cleanup)
         listening(runner.addresses[0][1])
-        await _go_on(runtimes, tables, runner, stop)
+        await _go_on(runtimes, door, runner, stop)
+
+
+@asynccontextmanager
+async def _door(settings: Settings, tables: Tables) -> AsyncIterator[Door]:
+    """The one door of this process; it counts in a database of its own, if it has one."""
+    async with AsyncExitStack() as stack:
+        database = None
+        if settings.limits_database_url is not None:
+            dsn = settings.limits_database_url.get_secret_value()
+            database = await Database.open(dsn, name="limits", pool_size=settings.pool_size)
+            stack.push_async_callback(database.close)
+        yield Door(
+            tables=tables,
+            limiter=Limiter(database),
+            clock=Clock(settings.clock_offset_file),
+            of_address=Limits(
+                per_second=settings.address_per_second or None,
+                per_minute=settings.address_per_minute or None,
+                per_day=settings.address_per_day or None,
+            ),
+            proxies=settings.trusted_proxies,
+        )
 
 
 async def _go_on(
     runtimes: Sequence[tuple[Service, Runtime]],
-    tables: Tables,
+    door: Door,
     runner: web.AppRunner,
     stop: asyncio.Event,
 ) -> None:
@@ -57,7 +83,7 @@ async def _go_on(
             tasks.create_task(_run(service.name, relay.run, silent))
         parts = [(service.name, part) for service, rt in runtimes for part in _parts(service, rt)]
         if _has_routes(runtimes):
-            parts.append(("tables", tables.run))
+            parts += [("tables", door.tables.run), ("limits", door.limiter.run)]
         announcing = [tasks.create_task(_run(name, part, stop)) for name, part in parts]
         await stop.wait()
         async with asyncio.timeout(HTTP_SECONDS):
@@ -87,14 +113,14 @@ def _has_routes(runtimes: Sequence[tuple[Service, Runtime]]) -> bool:
 
 async def _listen(
     runtimes: Sequence[tuple[Service, Runtime]],
-    tables: Tables,
+    door: Door,
     settings: Settings,
     stop: asyncio.Event,
 ) -> web.AppRunner:
     async def ready() -> dict[str, bool]:
         checks = {"not stopping": not stop.is_set()}
         if _has_routes(runtimes):
-            checks["tables"] = tables.ready.is_set()
+            checks["tables"] = door.tables.ready.is_set()
         answers = await asyncio.gather(*(_answers(runtime.db) for _, runtime in runtimes))
         for (service, runtime), answer in zip(runtimes, answers, strict=True):
             checks[f"{service.name} database"] = answer
@@ -103,7 +129,9 @@ async def _listen(
         return checks
 
     routes = [(route, runtime) for service, runtime in runtimes for route in service.routes]
-    return await listen(application(routes, ready=ready), settings.http_host, settings.http_port)
+    return await listen(
+        application(routes, door=door, ready=ready), settings.http_host, settings.http_port
+    )
 
 
 async def _answers(database: Database) -> bool:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from aiokafka import ConsumerRecord
 
 from hoop_events import ApiKey, ApiKeyChanged, attributes, body
+from local.testing import UNLIMITED, open_door
 from shared.auth import digest
 from shared.clock import Clock
 from shared.config import Settings
@@ -78,7 +79,11 @@ async def edge(world, http) -> AsyncIterator[Edge]:
         group=None,
     )
     made = Edge(url, http, runtime, keys, new_id())
-    app = application([(r, runtime) for r in zoom_of(world, made).routes()], ready=_ready)
+    app = application(
+        [(r, runtime) for r in zoom_of(world, made).routes()],
+        door=open_door(tables, Clock()),
+        ready=_ready,
+    )
     async with TestServer(app, port=port):
         yield made
 
@@ -335,7 +340,9 @@ async def _ready():
 def issue(tables, account_id, scope):
     """A key as the accounts service announces it; answers the key itself."""
     key = f"hoop_{new_id()}_secret"
-    state = ApiKey(id=key.split("_")[1], sequence=1, digest=digest(key), scopes=(scope,))
+    state = ApiKey(
+        id=key.split("_")[1], sequence=1, digest=digest(key), scopes=(scope,), limits=UNLIMITED
+    )
     event = ApiKeyChanged(account_id=account_id, state=state)
     headers = attributes(
         event_id=new_id(),
