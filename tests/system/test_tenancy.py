@@ -27,6 +27,7 @@ OWN_HEADERS = {"x-trace-id", "date", "x-ratelimit-daily-reset"}
 KIND = {
     "calendarId": "calendar",
     "eventId": "appointment",
+    "excludeEventId": "appointment",
     "appointmentId": "appointment",
     "contactId": "contact",
     "locationId": "location",
@@ -336,7 +337,7 @@ async def test_a_foreign_id_is_as_unknown_as_any(worlds: Worlds) -> None:
 def _expected(place: Place) -> int:
     """In a path 404; as a location 403; as a member of a team 422; where it only narrows, 200."""
     name = place.name.split(".")[-1] if "." not in place.name else place.name.partition(".0")[0]
-    if place.part == "path" or name in ("contactId", "calendarId"):
+    if place.part == "path" or name in ("contactId", "calendarId", "excludeEventId"):
         return 404
     if name in ("locationId", "locationIds"):
         return 403

@@ -64,7 +64,7 @@ async def test_a_contact_lives_and_goes(database, demo, caller, told, now):
     assert changed["change"]["fields"] == ["email"]
     assert changed["change"]["actor"] == caller.key_id
     assert changed["accountId"] == demo.account_id
-    assert events[2][1]["state"] == {"id": ada.id, "sequence": 3}
+    assert events[2][1]["state"] == {"id": ada.id, "sequence": 3, "versions": {}}
 
 
 async def test_a_deleted_contact_leaves_nothing_personal(database, demo, caller, told, now):

@@ -97,7 +97,7 @@ async def test_60_a_call_that_came_to_nothing_is_made_again(world, fault):
 async def test_60_a_deed_that_comes_true_late_is_taken_back(world):
     """Zoom executes the first call after the second: the surplus goes, the shown link stays."""
     booked = await world.book()
-    await world.fault("slow:1.2", "POST", times=1)
+    await world.fault("slow:2.5", "POST", times=1)
     await world.work()
     await world.pass_time(timedelta(seconds=5))
     await world.work()
@@ -121,7 +121,7 @@ async def came_true(world, fault):
 
 
 @IMPATIENT
-@pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:1.2"])
+@pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:2.5"])
 async def test_cancelled_while_zoom_hangs_nothing_remains(world, fault):
     """Whether or not the call comes true in the end."""
     booked = await world.book()
@@ -136,7 +136,7 @@ async def test_cancelled_while_zoom_hangs_nothing_remains(world, fault):
 
 
 @IMPATIENT
-@pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:1.2"])
+@pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:2.5"])
 async def test_moved_while_zoom_hangs_only_the_last_time_has_a_meeting(world, fault):
     """One link, for the last of three times."""
     booked = await world.book()

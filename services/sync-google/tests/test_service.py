@@ -19,7 +19,7 @@ from hoop_events import (
     CalendarChanged,
     Personal,
 )
-from local.testing import Client, Tenant, eventually, publish, running
+from local.testing import UNLIMITED, Client, Tenant, eventually, publish, running
 from shared.auth import digest
 from shared.ids import new_id
 from shared.service import Runtime
@@ -166,6 +166,7 @@ async def test_a_key_of_another_location_connects_nothing(office: Any) -> None:
         digest=digest(office.tenant.api_key),
         scopes=office.tenant.scopes,
         location_ids=(new_id(),),
+        limits=UNLIMITED,
     )
     await publish(office.kafka, ApiKeyChanged(account_id=office.tenant.account_id, state=narrow))
 

@@ -1,6 +1,6 @@
 """Remembers: rows kept by events, and what of them a replica has at heart."""
 
-from availability.store.memory import Memory, View
+from availability.store.memory import Memory
 from availability.store.rows import (
     drop_calendar,
     drop_document,
@@ -11,6 +11,7 @@ from availability.store.rows import (
     versions,
     versions_told,
 )
+from availability.store.view import View
 from availability.store.window import Fetched, fetch
 
 __all__ = [
