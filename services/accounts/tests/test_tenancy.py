@@ -7,7 +7,7 @@ from local.testing import Client
 from shared.auth import key_id
 from shared.ids import new_id
 
-VOLATILE = {"Date", "X-Trace-Id"}
+VOLATILE = {"Date", "X-Trace-Id", "X-RateLimit-Daily-Reset"}
 BODIES = {
     "/locations/{locationId}": {"name": "Mine"},
     "/users/{userId}": {"name": "Mine"},
