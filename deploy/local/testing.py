@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import asyncpg
 from aiohttp import ClientSession, ClientTimeout
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from hoop_events import (
     Account,
@@ -47,16 +48,26 @@ UNLIMITED = Limits(per_second=None, per_minute=None, per_day=None)
 
 @asynccontextmanager
 async def running(
-    what: Service, *, database: Database | str, kafka_bootstrap: str, **settings: object
+    what: Service,
+    *,
+    database: Database | str,
+    kafka_bootstrap: str,
+    from_the_beginning: bool = False,
+    **settings: object,
 ) -> AsyncIterator[tuple[str, Runtime]]:
     """Run a service in this loop, on a free port: yields its base URL and its runtime once it is ready.
 
     `database` is migrated already (a `Database`, or its DSN). `settings` are further settings by
     their field names. If the service fails meanwhile, its failure comes out at the end.
+    A fresh database hears what is told from now on, for other tests have told much on the same
+    topics; unless it wants to hear that, too.
     """
     await ensure_topics(kafka_bootstrap)
+    dsn = database if isinstance(database, str) else database.dsn
+    if not from_the_beginning:
+        await _begin_here(what, dsn, kafka_bootstrap)
     given: dict[str, Any] = {
-        "database_url": database if isinstance(database, str) else database.dsn,
+        "database_url": dsn,
         "kafka_bootstrap": kafka_bootstrap,
         "http_port": 0,
         "data_key": new_key(),
@@ -81,6 +92,30 @@ async def running(
     finally:
         stop.set()
         await asyncio.wait_for(task, STOP_LIMIT)
+
+
+async def _begin_here(what: Service, dsn: str, kafka_bootstrap: str) -> None:
+    """Places where the topics end now, for a database that has none yet."""
+    topics = sorted({event.topic for event in what.subscriptions})
+    if not topics:
+        return
+    async with AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap) as consumer:
+        await consumer.topics()  # so that the partitions are known
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        ends = await consumer.end_offsets(partitions)
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        await connection.executemany(
+            "INSERT INTO consumed (topic, partition, next_offset) VALUES ($1, $2, $3)"
+            " ON CONFLICT DO NOTHING",
+            [(partition.topic, partition.partition, end) for partition, end in ends.items()],
+        )
+    finally:
+        await connection.close(timeout=5)
 
 
 async def _ready(task: asyncio.Task[None], port: asyncio.Future[int]) -> str:
