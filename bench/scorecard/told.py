@@ -10,8 +10,8 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from hoop_events import Event, attributes, body
-from shared.clock import Clock
+from hoop_events import Event, body
+from local.testing import headers
 from shared.ids import new_id
 
 from .plan import Broken
@@ -30,7 +30,7 @@ class Mould:
     def __init__(self, event: Event) -> None:
         self._kind = type(event)
         self._body: dict[str, Any] = event.model_dump(mode="json", by_alias=True)
-        self._headers = dict(_headers(event))
+        self._headers = dict(headers(event))
         assert orjson.dumps(self._body, option=orjson.OPT_SORT_KEYS) == body(event)
 
     def record(self, **state: object) -> Record:
@@ -45,20 +45,6 @@ class Mould:
         value = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
         headers = list({**self._headers, **mine}.items())
         return self._kind.topic, said["state"]["id"], value, headers
-
-
-def _headers(event: Event) -> list[tuple[str, bytes]]:
-    return attributes(
-        event_id=new_id(),
-        source=event.source,
-        type=event.type,
-        subject=event.subject,
-        sequence=event.sequence,
-        account_id=event.account_id,
-        dataschema=event.dataschema(),
-        time=Clock().now(),
-        traceparent=None,
-    )
 
 
 def record(event: Event) -> Record:

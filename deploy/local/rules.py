@@ -21,18 +21,18 @@ NOT_IMPORTED = ("command:", "plugin:")
 
 # In pieces, so that this file does not say what it forbids.
 REGISTRIES = [
-    ".".join(labels)
-    for labels in (
-        ("pypi", "org"),
-        ("pythonhosted", "org"),
-        ("npmjs", "org"),
-        ("npmjs", "com"),
-        ("maven", "org"),
-        ("maven", "apache", "org"),
-        ("proxy", "golang", "org"),
-        ("docker", "io"),
-        ("ghcr", "io"),
-        ("quay", "io"),
+    "".join(pieces)
+    for pieces in (
+        ("py", "pi.org"),
+        ("python", "hosted.org"),
+        ("npm", "js.org"),
+        ("npm", "js.com"),
+        ("maven", ".org"),
+        ("maven", ".apache.org"),
+        ("proxy", ".golang.org"),
+        ("docker", ".io"),
+        ("ghcr", ".io"),
+        ("quay", ".io"),
     )
 ]
 ADDRESS = re.compile(

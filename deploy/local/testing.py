@@ -5,12 +5,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import asyncpg
 from aiohttp import ClientSession, ClientTimeout
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from hoop_events import (
     Account,
@@ -36,6 +37,7 @@ from shared.db import Database
 from shared.http import Door
 from shared.ids import new_id
 from shared.kafka import Tables, ensure_topics
+from shared.kafka.reading import reading
 from shared.limits import Limiter
 from shared.secrets import new_key
 from shared.service import Runtime, Service
@@ -99,20 +101,14 @@ async def _begin_here(what: Service, dsn: str, kafka_bootstrap: str) -> None:
     topics = sorted({event.topic for event in what.subscriptions})
     if not topics:
         return
-    async with AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap) as consumer:
-        await consumer.topics()  # so that the partitions are known
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        ends = await consumer.end_offsets(partitions)
+    async with reading(kafka_bootstrap, topics) as reader:
+        ends = await reader.ends()
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         await connection.executemany(
             "INSERT INTO consumed (topic, partition, next_offset) VALUES ($1, $2, $3)"
             " ON CONFLICT DO NOTHING",
-            [(partition.topic, partition.partition, end) for partition, end in ends.items()],
+            [(*place, end) for place, end in ends.items()],
         )
     finally:
         await connection.close(timeout=5)
@@ -145,11 +141,14 @@ async def publish(kafka_bootstrap: str, *events: Event) -> None:
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, acks="all") as producer:
         for event in events:
             await producer.send_and_wait(
-                event.topic, key=event.subject.encode(), value=body(event), headers=_headers(event)
+                event.topic, key=event.subject.encode(), value=body(event), headers=headers(event)
             )
 
 
-def _headers(event: Event) -> list[tuple[str, bytes]]:
+def headers(
+    event: Event, *, time: datetime | None = None, traceparent: str | None = None
+) -> list[tuple[str, bytes]]:
+    """What a record of this event carries beside its body, as if announced now or then."""
     return attributes(
         event_id=new_id(),
         source=event.source,
@@ -158,8 +157,8 @@ def _headers(event: Event) -> list[tuple[str, bytes]]:
         sequence=event.sequence,
         account_id=event.account_id,
         dataschema=event.dataschema(),
-        time=Clock().now(),
-        traceparent=None,
+        time=time or Clock().now(),
+        traceparent=traceparent,
     )
 
 

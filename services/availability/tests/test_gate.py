@@ -18,9 +18,9 @@ from hoop_events import (
     Hold,
     HoldChanged,
     HoldDeleted,
-    attributes,
     body,
 )
+from local.testing import headers
 from shared.ids import new_id
 from shared.kafka import Subscriptions
 from shared.kafka.batch import Batches
@@ -74,20 +74,19 @@ def event(appointment, deed, whose, sequence):
 
 
 def record(told, offset):
-    headers = attributes(
-        event_id=new_id(),
-        source=told.source,
-        type=told.type,
-        subject=told.subject,
-        sequence=told.sequence,
-        account_id=told.account_id,
-        dataschema=told.dataschema(),
-        time=MONDAY,
-        traceparent=None,
-    )
     key, value = told.subject.encode(), body(told)
     return ConsumerRecord(
-        told.topic, 0, offset, 0, 0, key, value, None, len(key), len(value), tuple(headers)
+        told.topic,
+        0,
+        offset,
+        0,
+        0,
+        key,
+        value,
+        None,
+        len(key),
+        len(value),
+        tuple(headers(told, time=MONDAY)),
     )
 
 

@@ -13,7 +13,7 @@ from simulators import mail
 PLAIN = {"smtp_tls": "none", "mail_from": "Hoop <appointments@hoop.example>"}
 
 
-async def until(true, seconds=90):
+async def until(true, seconds=30):
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.02)

@@ -29,6 +29,11 @@ def unspell(text: str) -> bytes:
     return (int(text, 32) >> 2).to_bytes(16, "big")
 
 
+def hexed(text: str) -> str:
+    """The id as Postgres spells a UUID, where it stands inside JSON or text."""
+    return str(UUID(bytes=unspell(text)))
+
+
 def is_id(text: str) -> bool:
     """Say whether this is the one spelling of some id."""
     return _SPELLING.fullmatch(text) is not None

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.partitioner import DefaultPartitioner
 
-from hoop_events import Event, State, attributes, body
+from hoop_events import Event, State, body
+from local import testing
 from shared.db import Connection, Database
 from shared.ids import new_id
 from shared.kafka import Group, Subscriptions
@@ -45,17 +46,7 @@ def note(noted: type[Noted], subject: str, sequence: int, text: str = "") -> Not
 
 
 def headers(event: Event, traceparent: str | None = None) -> list[tuple[str, bytes]]:
-    return attributes(
-        event_id=new_id(),
-        source=event.source,
-        type=event.type,
-        subject=event.subject,
-        sequence=event.sequence,
-        account_id=event.account_id,
-        dataschema=event.dataschema(),
-        time=NOON,
-        traceparent=traceparent,
-    )
+    return testing.headers(event, time=NOON, traceparent=traceparent)
 
 
 def record(event: Event, offset: int, **other: Any) -> ConsumerRecord:

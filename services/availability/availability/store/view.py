@@ -7,7 +7,7 @@ from datetime import date
 from availability.domain import Offer, date_of
 from availability.store.window import Block
 from shared import readtoken
-from shared.ids import unspell
+from shared.ids import hexed
 from shared.slots import Busy, Rules, Seats
 
 
@@ -83,7 +83,7 @@ def put_together(
 def _seats(
     offer: Offer, entries: Sequence[Entry], blocks: range, now: int
 ) -> dict[tuple[str, int], Seats]:
-    calendar = _spelled(offer.id)
+    calendar = hexed(offer.id)
     return {
         (resource, start): seats
         for resource, entry in zip(offer.resources, entries, strict=True)
@@ -99,9 +99,3 @@ def _day_counts(entry: Entry, blocks: range, now: int) -> dict[date, int]:
             if until is None or until > now:
                 counts[date_of(day)] = counts.get(date_of(day), 0) + count
     return counts
-
-
-def _spelled(id_: str) -> str:
-    """An id as Postgres spells it."""
-    raw = unspell(id_).hex()
-    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
@@ -11,7 +10,7 @@ from booking.domain.decisions import Decision, Entry, Seated
 from hoop_events import Appointment, Event
 from shared import outbox
 from shared.db import Connection, Database
-from shared.ids import unspell
+from shared.ids import hexed
 from shared.slots import day_of, epoch_ms
 from shared.telemetry import span
 
@@ -129,8 +128,3 @@ def _outbox(events: tuple[Event, ...], now: datetime) -> tuple[list[dict[str, An
         bodies.append(row.pop("body"))
         rows.append({**row, "number": number, "event_id": hexed(row["event_id"])})
     return rows, bodies
-
-
-def hexed(spelled: str) -> str:
-    """An id as Postgres spells it inside JSON."""
-    return str(UUID(bytes=unspell(spelled)))

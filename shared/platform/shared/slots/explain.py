@@ -7,11 +7,11 @@ from itertools import pairwise
 from operator import and_, or_
 
 from shared.slots.busy import Busy, Seats
-from shared.slots.engine import bookable_range, candidates, without_resources
+from shared.slots.engine import bookable_range, without_resources
 from shared.slots.free import Ask, Taken, Window, free, full_days, grid_of
 from shared.slots.layout import Points, between
-from shared.slots.leaving import Leaving, left
-from shared.slots.offer import shown
+from shared.slots.leaving import Leaving
+from shared.slots.offer import asked, shown
 from shared.slots.rules import Rules
 from shared.slots.zones import day_name, day_stretches, local_day
 
@@ -39,8 +39,7 @@ def explain(
     `full`, if a session without a seat left was among what was in the way), `no_resource`,
     `look_busy`. Each is asked about what those before it have left.
     """
-    taken = left(rules, Taken(busy, seats or {}, day_counts or {}), leave_out)
-    ask = Ask(rules, candidates(rules, hosts), rules.length)
+    ask, taken = asked(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
     points = grid_of(ask, window).points
     stages = [("", EVERY_DAY), *_stages(ask, taken, window, now)]
     found = {}

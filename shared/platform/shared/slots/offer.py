@@ -40,8 +40,7 @@ def free_starts(
 
     `hosts`: only with one of these (of a collective calendar: all the same, if they are members).
     """
-    taken = left(rules, Taken(busy, seats or {}, day_counts or {}), leave_out)
-    ask = Ask(rules, candidates(rules, hosts), rules.length)
+    ask, taken = asked(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
     found = free(ask, taken, window, bookable_range(rules, window, now))
     return found.points.picked(shown(rules, found))
 
@@ -62,8 +61,7 @@ def answer(
 
     Dates and offsets are those of `zone`; days without a slot are absent.
     """
-    taken = left(rules, Taken(busy, seats or {}, day_counts or {}), leave_out)
-    ask = Ask(rules, candidates(rules, hosts), rules.length)
+    ask, taken = asked(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
     found = free(ask, taken, window, bookable_range(rules, window, now))
     return written(found.points, shown(rules, found), zone)
 
@@ -80,8 +78,7 @@ def free_slots(
     leave_out: Leaving | None = None,
 ) -> list[Slot]:
     """The same starts, each with its end, its eligible hosts and the seats left."""
-    taken = left(rules, Taken(busy, seats or {}, day_counts or {}), leave_out)
-    ask = Ask(rules, candidates(rules, hosts), rules.length)
+    ask, taken = asked(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
     found = free(ask, taken, window, bookable_range(rules, window, now))
     bits = shown(rules, found)
     count = bits.bit_length()
@@ -92,6 +89,20 @@ def free_slots(
         _slot(ask, taken, start, tuple(compress(ids, can)))
         for start, *can in zip(found.points.picked(bits), *able, strict=bool(able))
     ]
+
+
+def asked(
+    rules: Rules,
+    busy: Mapping[str, Busy],
+    seats: Mapping[tuple[str, int], Seats] | None,
+    day_counts: Mapping[date, int] | None,
+    *,
+    hosts: Collection[str] | None,
+    leave_out: Leaving | None,
+) -> tuple[Ask, Taken]:
+    """What is looked for, and what is taken once what is to be left out has left."""
+    taken = left(rules, Taken(busy, seats or {}, day_counts or {}), leave_out)
+    return Ask(rules, candidates(rules, hosts), rules.length), taken
 
 
 def shown(rules: Rules, found: Free) -> int:
