@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -187,9 +188,14 @@ class Desk:
         answer = await self.ask("POST", "/users/", body)
         assert answer.status < 300, answer.body
         user = str(answer.body["user"]["id"])
+        await _eventually(partial(self._knows, user))
         if zoom:
             await self.connect("zoom", {"userId": user}, person=f"{user}@zoom.example.com")
         return user
+
+    async def _knows(self, user: str) -> bool:
+        """Booking has heard of the user, who is in the service of accounts at once."""
+        return (await self.ask("GET", f"/users/{user}/calendars")).status == 200
 
     async def connect(self, provider: str, body: dict[str, str], *, person: str) -> None:
         async with ClientSession(timeout=ClientTimeout(total=30)) as http:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -39,24 +39,30 @@ class Ground:
     dsn: str
     bootstrap: str
     pids: Mapping[str, int]
+    binaries: Path
+    """Where PostgreSQL's own programs lie, as far as they were installed."""
 
     async def database(self, name: str, package: str) -> str:
         """An empty database with the tables of this package: its DSN."""
+        dsn = await self.empty_database(name)
+        await migrate(dsn, package)
+        return dsn
+
+    async def empty_database(self, name: str) -> str:
+        """One without any tables: its DSN."""
         server = await asyncpg.connect(self.dsn, timeout=10)
         try:
             await server.execute(f"DROP DATABASE IF EXISTS {name}")
             await server.execute(f"CREATE DATABASE {name}")
         finally:
             await server.close(timeout=5)
-        dsn = with_database(self.dsn, name)
-        await migrate(dsn, package)
-        return dsn
+        return with_database(self.dsn, name)
 
-    def environment(self, dsn: str) -> dict[str, str]:
+    def environment(self, dsn: str, service: str = "availability") -> dict[str, str]:
         """The settings of a service on this ground that keeps its tables there."""
         return {
             "DATABASE_URL": self.dsn,
-            "AVAILABILITY_DATABASE_URL": dsn,
+            f"{service.upper()}_DATABASE_URL": dsn,
             "KAFKA_BOOTSTRAP": self.bootstrap,
             "DATA_KEY": new_key(),
         }
@@ -114,7 +120,8 @@ async def ground() -> AsyncIterator[Ground]:
         opened.push_async_callback(broker.stop)
         await ensure_topics(broker.bootstrap)
         pids = {"postgres": server.pid, "kafka": broker.pid}
-        yield Ground(folder, server.dsn, broker.bootstrap, pids)
+        binaries = server.cluster.binaries.folder
+        yield Ground(folder, server.dsn, broker.bootstrap, pids, binaries)
 
 
 @dataclass(frozen=True)
@@ -123,17 +130,17 @@ class Server:
 
     port: int
     pid: int
+    beside: Mapping[str, int] = field(default_factory=dict)
+    """Other processes that work for its answers, by name."""
 
 
 @asynccontextmanager
-async def serving(ground: Ground, dsn: str) -> AsyncIterator[Server]:
-    """The availability service alone, in a process of its own, on the core of those measured."""
+async def serving(ground: Ground, dsn: str, service: str = "availability") -> AsyncIterator[Server]:
+    """One service alone, in a process of its own, on the core of those measured."""
     (port,) = free_ports(1)
-    settings = ground.environment(dsn) | {"HTTP_PORT": str(port)}
-    command = [sys.executable, "-m", "availability", "serve", str(ground.folder)]
-    program = await start_program(
-        "availability", command, folder=ground.folder, environment=settings
-    )
+    settings = ground.environment(dsn, service) | {"HTTP_PORT": str(port)}
+    command = [sys.executable, "-m", service, "serve", str(ground.folder)]
+    program = await start_program(service, command, folder=ground.folder, environment=settings)
     async with _kept(program, port, "/health/ready") as server:
         yield server
 
@@ -146,6 +153,17 @@ async def empty_handler(folder: Path) -> AsyncIterator[Server]:
     command = [sys.executable, program, str(port), str(folder)]
     started = await start_program("empty", command, folder=folder, environment={})
     async with _kept(started, port, "/calendars/none/free-slots") as server:
+        yield server
+
+
+@asynccontextmanager
+async def bare_booking(ground: Ground, dsn: str) -> AsyncIterator[Server]:
+    """The floor of a booking: aiohttp and uvloop, JSON read, one statement that takes the time."""
+    (port,) = free_ports(1)
+    program = str(Path(__file__).with_name("bare.py"))
+    command = [sys.executable, program, str(port), dsn, str(ground.folder)]
+    started = await start_program("bare", command, folder=ground.folder, environment={})
+    async with _kept(started, port, "/") as server:
         yield server
 
 

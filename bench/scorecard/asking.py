@@ -5,8 +5,10 @@ import json
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from . import cpu
@@ -17,16 +19,26 @@ from .stats import Pair
 PROGRAM = Path(__file__).with_name("drive.py")
 GRACE = 60.0  # seconds that a burst may take longer than asked for
 MANY = 4096
+OK = frozenset({"200"})
 
 
 @dataclass(frozen=True)
 class Burst:
-    """What one burst found. Times of single answers in milliseconds, CPU in seconds in all."""
+    """What one burst found. CPU in seconds in all, by process."""
 
-    ms: list[float]
+    answers: dict[str, list[float]]
+    """Milliseconds of each, by what was answered: `200`, `400 slot_unavailable`."""
     seconds: float
-    server_cpu: float
+    cpu_of: dict[str, float]
     driver_cpu: float
+
+    @cached_property
+    def ms(self) -> list[float]:
+        """Of all of them."""
+        return [ms for answered in self.answers.values() for ms in answered]
+
+    def count(self, answered: str) -> int:
+        return len(self.answers.get(answered, ()))
 
     @property
     def apart(self) -> float:
@@ -35,8 +47,8 @@ class Burst:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of the server for each answer."""
-        return max(self.server_cpu / len(self.ms), 1e-9)
+        """CPU seconds for each answer, of the server and of those who work for it."""
+        return max(sum(self.cpu_of.values()) / len(self.ms), 1e-9)
 
     @property
     def driver_share(self) -> float:
@@ -79,8 +91,14 @@ async def burst(
     connections: int,
     seconds: float,
     once: bool = False,
+    expects: AbstractSet[str] = OK,
+    settled: Callable[[], Awaitable[None]] | None = None,
 ) -> Burst:
-    """Ask for so long, by so many at the same time; `once`: each request once and no more."""
+    """Ask for so long, by so many at the same time; `once`: each request once and no more.
+
+    Answers other than those expected are `Broken`. `settled` returns when the server has done what
+    it still owes: its CPU time counts, its time on the clock does not.
+    """
     order = {
         "port": server.port,
         "requests": list(requests),
@@ -88,12 +106,17 @@ async def burst(
         "seconds": seconds,
         "once": once,
     }
-    before = cpu.used({"server": server.pid})["server"]
+    pids = {"server": server.pid, **server.beside}
+    before = cpu.used(pids)
     told = json.loads(await _ordered(json.dumps(order).encode(), seconds))
-    after = cpu.used({"server": server.pid})["server"]
-    if told["statuses"].keys() != {"200"}:
-        raise Broken(f"free slots were answered {told['statuses']}")
-    return Burst(told["ms"], told["seconds"], after - before, told["cpu"])
+    if settled is not None:
+        await settled()
+    after = cpu.used(pids)
+    if not told["answers"] or not told["answers"].keys() <= expects:
+        counts = {answered: len(ms) for answered, ms in told["answers"].items()}
+        raise Broken(f"answered {counts} where only {sorted(expects)} is right")
+    spent = {name: after[name] - before[name] for name in pids}
+    return Burst(told["answers"], told["seconds"], spent, told["cpu"])
 
 
 async def _ordered(order: bytes, seconds: float) -> bytes:

@@ -19,6 +19,7 @@ from .talk import talk
 FAILED, INTERRUPTED = 1, 130
 RESULTS = ROOT / "bench" / "results"
 QUICK = Plan(
+    rounds=3,
     seconds=1.0,
     rates=(20,),
     hosts=10,
@@ -52,9 +53,9 @@ def bench(
     rate: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Bookings offered a second.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=50, help="Bursts of each kind.")] = 5,
+    rounds: Annotated[int | None, typer.Option(min=1, max=50, help="Bursts of each kind.")] = None,
     calendars: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="In the read model, for free-slots.")
+        int | None, typer.Option(min=1, max=100_000, help="For free-slots and post.")
     ] = None,
     events: Annotated[
         int | None, typer.Option(min=1000, max=10_000_000, help="In the topics, for rebuild.")
@@ -94,6 +95,7 @@ def bench(
             f"there is no {unknown[0]}; --list names them", param_hint="--only"
         )
     asked = {
+        "rounds": rounds,
         "seconds": seconds,
         "rates": (rate,) if rate else None,
         "calendars": calendars,
@@ -101,7 +103,7 @@ def bench(
         "history": tuple(history) if history else None,
         "floors": str(floors) if floors else None,
     }
-    plan = _plan(QUICK if quick else Plan(), rounds=rounds, **asked)
+    plan = _plan(QUICK if quick else Plan(), **asked)
     if profiled:
         from .profile import profile  # noqa: PLC0415 -- it imports a service; the rest needs none
 

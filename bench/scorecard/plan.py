@@ -20,7 +20,8 @@ class Plan:
     """How many ask at the same time while bookings are counted."""
     hosts: int = 20
     calendars: int = 1000
-    """In the read model whose answers are measured, each with 100 busy times in 30 days."""
+    """In the read model whose answers are measured, each with 100 busy times in 30 days; and as many
+    to book on, when booking is measured alone."""
     events: int = 200_000
     """In the topics from which the read model is made again."""
     history: tuple[int, ...] = (100, 10_000, 100_000)

@@ -20,8 +20,10 @@ from .desk import Desk
 from .effects import effects
 from .free_slots import free_slots
 from .growth import growth
+from .hot import hot
 from .measures import Alone, Bench, Measure, Task
 from .plan import Broken, Findings, Plan
+from .post import post
 from .quiet import Watch
 from .rebuild import rebuild
 from .slots import slots
@@ -33,6 +35,8 @@ ALONE: Mapping[str, Alone] = {
     "free-slots": free_slots,
     "rebuild": rebuild,
     "growth": growth,
+    "post": post,
+    "hot": hot,
 }
 MEASURES: Mapping[str, Measure | Alone] = {**WHOLE, **ALONE}
 BROKEN = (Broken, CannotStart, SetupFailed, ClientError, TimeoutError)

@@ -18,6 +18,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 something is missing here"
     " (./hoop doctor says what) · 130 interrupted.",
 )
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup")
+"""Tests wait more than they work. What must stay together, `conftest.py` groups."""
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")]
 LocalFolder = Annotated[
@@ -85,9 +87,10 @@ def run_tests(
 ) -> None:
     """Run the tests, on real Kafka and real PostgreSQL; the exit code is pytest's.
 
-    Those that take minutes have a call of their own: `./hoop test -m long`.
+    All of them run two at a time, what you choose one after the other. Those that take minutes
+    have a call of their own: `./hoop test -m long`.
     """
-    _become("-m", "pytest", *_from_here(arguments))
+    _become("-m", "pytest", *(_from_here(arguments) or TWO_AT_A_TIME))
 
 
 @app.command(context_settings=PASS_ON, epilog="Example: [bold]./hoop bench -- --help[/]")
@@ -125,6 +128,17 @@ def check(
     from local.check import run_check  # noqa: PLC0415 - so that every other command starts sooner
 
     raise typer.Exit(run_check(fix=fix, as_json=as_json))
+
+
+@app.command(epilog="After a change of a route or of a model: [bold]./hoop openapi --write[/]")
+def openapi(
+    *,
+    write: Annotated[bool, typer.Option("--write", help="Put it where booking serves it.")] = False,
+) -> None:
+    """Print the API's document (OpenAPI 3.1), made of the route tables of all services."""
+    from local.openapi import run_openapi  # noqa: PLC0415 - it imports every service
+
+    run_openapi(write=write)
 
 
 @app.command()

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 
-from local.topology import service, url
-from shared.http import Route
+from local.gateway import DEFAULT, rules
+from local.topology import url
 
 HOP_BY_HOP = frozenset(
     {
@@ -35,19 +35,14 @@ def application(upstreams: Mapping[str, int]) -> web.Application:
     """Every route of every service, forwarded to whoever owns it."""
     app = web.Application(client_max_size=2 * 1_048_576)
     app.cleanup_ctx.append(_client)
-    for name, port in upstreams.items():
-        forward = _forwarder(url(port))
-        for route in service(name).routes:
-            _add(app, route, forward)
-    everything_else = _forwarder(url(upstreams["booking"]))
-    app.router.add_route("*", "/{path:.*}", everything_else)  # answered there: 404 in our own shape
+    forward = {name: _forwarder(url(port)) for name, port in upstreams.items()}
+    for rule in rules():
+        # a method that it has not is its owner's to refuse
+        for path in (rule.path, rule.path + "/"):
+            app.router.add_route("*", path, forward[rule.owner])
+    # whatever there is, line breaks included: answered there, 404 in our own shape
+    app.router.add_route("*", "/{path:(?s:.*)}", forward[DEFAULT])
     return app
-
-
-def _add(app: web.Application, route: Route, forward: Handler) -> None:
-    bare = route.path.rstrip("/")
-    for path in (bare, bare + "/"):
-        app.router.add_route(route.method, path, forward)
 
 
 async def _client(app: web.Application):  # type: ignore[no-untyped-def] # aiohttp's type is spelled longer than this function

@@ -20,13 +20,6 @@ from local.topology import SERVICES, service
 SILENT = {ApiKeyDeleted.type}
 """In the contracts, and announced by nobody: keys are revoked, which is a change, and stay."""
 
-WITHOUT_ROUTE = {
-    f"{thing}{change}"
-    for thing in ("Schedule", "Resource", "BlockSlot", "CalendarGroup", "Hold")
-    for change in ("Changed", "Deleted")
-}
-"""Announced by booking's handlers, which no route of the API leads to yet."""
-
 Said = set[tuple[str, str, str]]
 
 
@@ -55,15 +48,19 @@ async def test_the_running_services_do_what_the_table_says(
         (f"/{producer}", row.topic, row.event)
         for row in architecture.rows(map(service, SERVICES))
         for producer in row.producers
-        if row.event not in WITHOUT_ROUTE
     }
     bootstrap = desk.facts["kafka_bootstrap"]
 
+    found: Said = set()
+
     async def seen() -> bool:
-        return await _announced(bootstrap) >= expected
+        found.update(
+            await _announced(bootstrap)
+        )  # topics are compacted: what was there may be gone
+        return found >= expected
 
     await eventually(seen)
-    assert await _announced(bootstrap) == expected
+    assert found == expected
 
 
 @pytest.mark.system
@@ -87,6 +84,7 @@ async def _story(desk: Any, day: datetime, eventually: Any) -> None:
     calendar = await desk.calendar(user, google=True)
     await _come_and_go(desk)
     start = day + timedelta(hours=15)
+    await _kept_for_calendars(desk, user, calendar, start + timedelta(hours=2))
     mine = _good(await desk.book(calendar, start)).body["id"]
     person = f"{user}@google.example.com"
     event = {
@@ -118,6 +116,27 @@ async def _come_and_go(desk: Any) -> None:
     made["calendars"] = await desk.calendar(await desk.user(zoom=False), zoom=False)
     for plural, one in made.items():
         _good(await desk.ask("DELETE", f"/{plural}/{one}"))
+
+
+async def _kept_for_calendars(desk: Any, user: str, calendar: str, start: datetime) -> None:
+    """What stands beside a calendar is made and deleted: a group, a schedule, a room, a block, a hold."""
+    here = {"locationId": desk.facts["location_id"]}
+    times = {"startTime": start.isoformat(), "endTime": (start + timedelta(minutes=5)).isoformat()}
+    named = {**here, "name": "Soon gone", "description": ""}
+    room = {"quantity": 1, "outOfService": 0, "capacity": 2, "calendarIds": []}
+    schedule = {**here, "name": "Soon gone", "userId": user, "timezone": "UTC"}
+    made = {
+        "groups": (named | {"slug": user}, "group"),
+        "schedules": (schedule, "schedule"),
+        "resources/rooms": (named | room, None),
+        "events/block-slots": ({**here, "calendarId": calendar, **times}, None),
+        f"{calendar}/holds": (times, "hold"),
+    }
+    for place, (body, envelope) in made.items():
+        answer = _good(await desk.ask("POST", f"/calendars/{place}", body)).body
+        one = (answer[envelope] if envelope else answer)["id"]
+        deleted = place.replace("/block-slots", "")
+        _good(await desk.ask("DELETE", f"/calendars/{deleted}/{one}"))
 
 
 async def _linked(desk: Any, mine: str) -> bool:
@@ -184,6 +203,8 @@ async def _listening(bootstrap: str) -> dict[str, set[str]]:
             for answer in await admin.describe_consumer_groups([name]):  # more at once: it fails
                 for *_, members in answer.groups:
                     for member in members:
+                        if not member[3]:
+                            continue  # the group is just being put together: ask again
                         asked = ConsumerProtocolMemberMetadata.decode(member[3])
                         found[name] |= set(asked.subscription)
     return dict(found)

@@ -19,7 +19,7 @@ from accounts.domain import (
     patched,
 )
 from shared.auth import SCOPES, Caller
-from shared.errors import Invalid, LocationForbidden, ScopeMissing, Stale
+from shared.errors import Invalid, LocationForbidden, PreconditionFailed, ScopeMissing
 from shared.ids import new_id
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -131,7 +131,7 @@ def test_a_change_to_the_same_is_none():
 
 
 def test_a_change_of_what_was_changed_meanwhile_is_refused():
-    with pytest.raises(Stale):
+    with pytest.raises(PreconditionFailed):
         patched(contact(version=2), {"name": "Eve"}, if_version=1, now=NOW)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from availability import store
@@ -13,7 +13,7 @@ from availability.domain import asked_hosts
 from availability.store import Memory, View
 from shared import readtoken
 from shared.errors import CalendarInactive, NotFound
-from shared.http import Call, Query, Reply, Route
+from shared.http import Answer, Call, Query, Reply, Route
 from shared.ids import is_id
 from shared.slots import Slot, answer, epoch_ms, explain, free_slots, is_zone, moment
 
@@ -68,6 +68,27 @@ class FreeSlots(Query):
         if self.user_ids is None and self.user_id is None:
             return None
         return tuple(self.user_ids or ()) + ((self.user_id,) if self.user_id else ())
+
+
+class SlotShown(Answer):
+    """A slot with `format=range`."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    seats_left: int
+    user_ids: list[str]
+
+
+class DayShown(Answer):
+    """The free starts of a date, or its slots with `format=range`."""
+
+    slots: list[AwareDatetime] | list[SlotShown]
+
+
+class FreeSlotsReply(Answer):
+    """A day under each date that has free slots, such as `2027-03-01`."""
+
+    __pydantic_extra__: dict[str, DayShown | Any] = Field(init=False)
 
 
 async def get_free_slots(call: Call) -> Reply:
@@ -195,6 +216,10 @@ ROUTES = (
         get_free_slots,
         "calendars.readonly",
         query=FreeSlots,
+        reply=FreeSlotsReply,
         summary="Get free slots",
+        description="By local date. Dates without any are absent; `explain` says why.",
+        headers=(readtoken.HEADER,),
+        refusals=(CalendarInactive,),
     ),
 )

@@ -157,7 +157,7 @@ class Office:
         return await book_held(
             self.runtime.db,
             self.tenant.account_id,
-            Newcomer(hold, self.tenant.contact_ids[0], "Carl Contact"),
+            Newcomer(hold, self.tenant.contact_ids[0]),
             Patch(**said),
             location_id=self.tenant.location_id,
             now=NOW + timedelta(minutes=after),

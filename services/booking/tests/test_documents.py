@@ -7,7 +7,7 @@ import pytest
 from booking.handlers.blocks import change_block, delete_block
 from booking.handlers.groups import change_group, delete_group, set_group_active
 from booking.handlers.schedules import associate, change_schedule, delete_schedule, dissociate
-from shared.errors import Invalid, NotFound
+from shared.errors import Conflict, Invalid, NotFound
 from shared.ids import new_id
 
 NOON, ONE = 180, 240
@@ -140,10 +140,10 @@ async def test_a_group_switches_its_calendars(office: Any) -> None:
 async def test_a_slug_is_one_group_s_in_its_location(office: Any) -> None:
     """The second is refused, at creation and at change; once the first is gone, it is free."""
     first, second = await office.group("doctors"), await office.group("nurses")
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Conflict) as refused:
         await office.group("doctors")
     assert refused.value.details[0].code == "slug_taken"
-    with pytest.raises(Invalid):
+    with pytest.raises(Conflict):
         await office.run(change_group, second.id, {"slug": "doctors"})
     await office.run(delete_group, first.id)
     assert (await office.run(change_group, second.id, {"slug": "doctors"})).version == 2

@@ -60,3 +60,30 @@ async def sit(database: Any, account: str, session: str, calendar: str, seat: in
         session,
         seat,
     )
+
+
+async def test_calendars_that_shared_a_slug_go_on_showing_it(new_database: Any) -> None:
+    """The older one has it, whatever its capitals; a deleted one does not stand in its way."""
+    database = await new_database()
+    for name in ("0001", "0002", "0003"):
+        await migrated(database, name)
+    account, location = new_id(), new_id()
+    gone, older, younger = sorted(new_id() for _ in range(3))
+    for calendar, slug in ((gone, "desk"), (older, "Desk"), (younger, "desk")):
+        await database.execute(
+            """
+            INSERT INTO calendar (account_id, id, location_id, time_zone, hosts, settings)
+            VALUES ($1, $2, $3, 'UTC', ARRAY[$2::uuid], jsonb_build_object('slug', $4::text))
+            """,
+            account,
+            calendar,
+            location,
+            slug,
+        )
+    await database.execute("UPDATE calendar SET deleted_at = now() WHERE id = $1", gone)
+
+    await migrated(database, "0004")
+    rows = await database.fetch(
+        "SELECT id, slug FROM calendar WHERE deleted_at IS NULL ORDER BY id"
+    )
+    assert [tuple(row) for row in rows] == [(older, "desk"), (younger, None)]

@@ -11,6 +11,7 @@ from meetings.zoom import Zoom, oauth
 from shared.connections import Identity, Integration, NotConnected, ProviderDown, access_token
 from shared.errors import NotFound, ScopeMissing, Unavailable
 from shared.http import Call, Query, Route
+from shared.ids import row_id
 from shared.service import Runtime
 
 MAY_START = "calendars/events.write"
@@ -26,7 +27,8 @@ class WhyReply(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
-    appointment_id: Id
+    appointment_id: str
+    """As it was asked for."""
     session: Id
     provider: MeetingProvider | None
     state: MeetingState
@@ -65,7 +67,7 @@ async def why(call: Call) -> WhyReply:
     meeting = told[0] if told and seat.occupies else _untold(seat)
     attempts = await store.attempts(call.runtime.db, place) if place else None
     reply = WhyReply(
-        appointment_id=seat.appointment_id, session=seat.session, **meeting.model_dump()
+        appointment_id=call.path["appointmentId"], session=seat.session, **meeting.model_dump()
     )
     if attempts is not None:
         reply.attempts = attempts.attempts
@@ -78,7 +80,10 @@ async def why(call: Call) -> WhyReply:
 
 async def _seat(call: Call) -> Seat:
     """The appointment's seat; 404 for an unknown id, another account's, or another location's."""
-    who = (call.account_id, call.id("appointmentId"))
+    inside = row_id(call.path["appointmentId"])
+    if inside is None:
+        raise NotFound
+    who = (call.account_id, inside)
     found = await store.seat(call.runtime.db, *who)
     if found is None:
         await call.runtime.catch_up()

@@ -7,7 +7,7 @@ import pytest
 from hoop_events import AppointmentCreated
 from local.testing import Client, Tenant
 from meetings import handlers
-from shared.ids import new_id
+from shared.ids import new_id, row_id
 
 
 async def ask_as(world, tenant, path):
@@ -33,6 +33,20 @@ async def test_a_link_that_exists_is_told(world):
     assert (said["provider"], said["state"]) == ("zoom", "ready")
     assert said["joinUrl"] == (await world.shown(booked)).join_url
     assert (said["lastError"], said["nextAttemptAt"], said["startUrl"]) == (None, None, None)
+
+
+async def test_an_occurrence_is_asked_by_the_id_that_its_client_knows(world):
+    """`<series>_<milliseconds>_<seconds>`, as booking answered it; what looks like one is unknown."""
+    public = f"{new_id()}_1798794000000_1800"
+    booked = await world.book(id=row_id(public))
+    await world.work()
+
+    answer = await world.ask("GET", f"/meetings/{public}")
+
+    assert (answer.status, answer.body["appointmentId"]) == (200, public)
+    assert answer.body["session"] == booked.session
+    for wrong in (public[:-1], f"{public}_1", "_".join([*public.split("_")[:2], "x"])):
+        assert (await world.ask("GET", f"/meetings/{wrong}")).status == 404
 
 
 async def test_a_link_that_is_late_says_why_and_when_it_is_tried_again(world):

@@ -1,4 +1,4 @@
-"""The notifications service: what it listens to, what it forgets, what it works on."""
+"""The notifications service: what it serves, listens to, forgets, and works on."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from hoop_events import (
     UserChanged,
     UserDeleted,
 )
-from notifications import handlers
+from notifications import api, handlers
 from notifications.config import NotificationsSettings
 from notifications.jobs import deliver
 from shared.service import Part, Runtime, Service, main
@@ -34,13 +34,14 @@ def jobs(runtime: Runtime) -> Sequence[Part]:
 service = Service(
     "notifications",
     settings=NotificationsSettings,
+    routes=api.ROUTES,
     subscriptions={
         AppointmentCreated: handlers.note_appointment,
         AppointmentRescheduled: handlers.note_appointment,
         AppointmentUpdated: handlers.note_appointment,
         AppointmentDeleted: handlers.note_appointment,
         CalendarChanged: handlers.note_calendar,
-        CalendarDeleted: handlers.keep_name,
+        CalendarDeleted: handlers.end_calendar,
         LocationChanged: handlers.note_location,
         LocationDeleted: handlers.keep_name,
         ContactChanged: handlers.note_contact,

@@ -42,7 +42,7 @@ def write(state, kind="booked", *, role="contact", to=None, scene=None, was=None
         role,
         state,
         to=to or Receiver("x", "Ada", "ada@example.com", "Europe/Berlin"),
-        scene=scene or Scene("Talks", "Main Street", "America/New_York", "Hugo"),
+        scene=scene or Scene("Talks", "Main Street", "America/New_York", "Ada", "Hugo"),
         at=at or Span(state.start_time, state.end_time),
         was=was,
         now=NOW,
@@ -157,7 +157,7 @@ def test_whatever_people_have_typed(story, typed):
     letter = write(
         life.state.model_copy(update={"personal": personal}),
         to=Receiver("x", name, "ada@example.com"),
-        scene=Scene(calendar, other, None, other),
+        scene=Scene(calendar, other, None, other, other),
     )
     mail = message_from_bytes(mail_of(letter), policy=policy.default)
 

@@ -30,6 +30,7 @@ from hoop_events.booking import (
     HoldChanged,
     HoldDeleted,
     Meeting,
+    Series,
 )
 from hoop_events.calendars import (
     BlockSlot,

@@ -20,9 +20,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-v]{25}[048cgkos]$")]
 
 def iso(moment: datetime) -> str:
     """An instant as our JSON spells it: UTC, milliseconds, `Z`."""
-    return (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _to_utc(moment: datetime) -> datetime:

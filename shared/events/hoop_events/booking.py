@@ -22,6 +22,18 @@ class Meeting(Contract):
     expected_at: Moment | None = None
 
 
+class Series(Contract):
+    """Of an appointment that is one occurrence of a series: which one, whatever it was moved to."""
+
+    master: Id
+    """The id of the series. No appointment has it."""
+    rrule: str
+    start: Moment
+    """When the rule says that it starts."""
+    occurrence_id: str
+    """Its id in the API: `<master>_<start in epoch ms>_<length in seconds>`, by the rule."""
+
+
 class Appointment(State):
     """An appointment: what GET answers, and what consumers need to act without asking back."""
 
@@ -30,6 +42,8 @@ class Appointment(State):
     calendar_id: Id
     location_id: Id
     contact_id: Id
+    group_id: Id | None = None
+    """Of its calendar, when this was announced."""
     start_time: Moment
     end_time: Moment
     time_zone: str
@@ -52,7 +66,10 @@ class Appointment(State):
     buffer_after: int = 0
     """Minutes that the hosts keep free around it."""
     meeting_location_type: str = "default"
+    meeting_location_id: str = "default"
+    """The `meetingId` among the locations of its host, if it was chosen."""
     meeting: Meeting = Meeting()
+    series: Series | None = None
     versions: dict[Id, int] = {}
     """The version of each calendar, host and resource it touched: what a read token is made of."""
     personal: Personal = Personal()

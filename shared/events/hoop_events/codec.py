@@ -1,10 +1,10 @@
 """Events as Kafka records: CloudEvents 1.0 in binary mode, with a JSON body, sorted keys, UTF-8."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from pydantic import ValidationError
 
 from hoop_events.base import Event, iso
@@ -35,7 +35,7 @@ class Envelope:
 def body(event: Event) -> bytes:
     """The exact bytes of the record's value."""
     data = event.model_dump(mode="json", by_alias=True)
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
 
 
 def attributes(

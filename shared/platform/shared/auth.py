@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,12 +18,13 @@ SCOPES = (
     "calendars/events.readonly",
     "calendars/events.write",
 )
-ALIASES: Mapping[str, str] = {
-    f"calendars/{group}.{right}": f"calendars.{right}"
-    for group in ("groups", "resources", "notifications")
+NARROWER: Mapping[str, str] = {
+    f"calendars/{part}.{right}": f"calendars.{right}"
+    for part in ("groups", "resources")
     for right in ("readonly", "write")
 }
-"""Scope names of the vendor's API for what ours call `calendars.*`."""
+"""Scopes of the vendor's API, each a part of one of ours; they open what names them, nothing else."""
+KNOWN_SCOPES = (*SCOPES, *NARROWER)
 
 LONGEST_TOKEN = 200
 DEFAULT_LIMITS = Limits()
@@ -41,8 +42,10 @@ class Caller:
     limits: Limits = DEFAULT_LIMITS
 
     def may(self, scope: str) -> bool:
-        """A write scope includes reading."""
-        return scope in self.scopes or scope.replace(".readonly", ".write") in self.scopes
+        """A write scope includes reading, a wide scope its parts."""
+        enough = {scope, NARROWER.get(scope, scope)}
+        enough |= {name.replace(".readonly", ".write") for name in enough}
+        return not enough.isdisjoint(self.scopes)
 
 
 def digest(token: str) -> str:
@@ -81,8 +84,9 @@ async def verify(header: str | None, tables: Tables, *, now: datetime) -> Caller
     if found is None or not _valid(found[1], token, now):
         raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
     account_id, key = found
-    scopes = frozenset(ALIASES.get(scope, scope) for scope in key.scopes)
-    return Caller(account_id, key.id, scopes, frozenset(key.location_ids), key.limits)
+    return Caller(
+        account_id, key.id, frozenset(key.scopes), frozenset(key.location_ids), key.limits
+    )
 
 
 def _valid(key: ApiKey, token: str, now: datetime) -> bool:
@@ -90,10 +94,10 @@ def _valid(key: ApiKey, token: str, now: datetime) -> bool:
     return same and key.active and (key.expires_at is None or now < key.expires_at)
 
 
-def permit(caller: Caller, scope: str, tables: Tables, *, writes: bool) -> None:
-    """Refuse what the key's scopes or the account's state do not allow."""
-    if not caller.may(scope):
-        raise ScopeMissing(f"The API key needs the scope {scope}.")
+def permit(caller: Caller, scopes: Sequence[str], tables: Tables, *, writes: bool) -> None:
+    """Refuse what the key's scopes or the account's state do not allow; any one scope is enough."""
+    if not any(map(caller.may, scopes)):
+        raise ScopeMissing(f"The API key needs the scope {' or '.join(scopes)}.")
     account = tables.accounts.get(caller.account_id)
     if writes and account and account[1].status == "read_only":
         raise AccountReadOnly

@@ -108,10 +108,28 @@ class StateConflict(Refused):
     remedy = "Confirm the appointment again before moving it, or book a new one."
 
 
-class Stale(Refused):
-    code, status = "stale", 412
+class IdempotencyMismatch(Refused):
+    code, status = "idempotency_mismatch", 409
+    text = "This `Idempotency-Key` was used for another request."
+    remedy = "Make a new key for each request, and keep it for the request's repetitions only."
+
+
+class IdempotencyInFlight(Refused):
+    code, status = "idempotency_in_flight", 409
+    text = "A request with this `Idempotency-Key` is being answered right now."
+    remedy = "Repeat the request after the seconds that `Retry-After` names."
+
+
+class PreconditionFailed(Refused):
+    code, status = "stale_version", 412
     text = "The object was changed meanwhile."
     remedy = "Read it again and repeat the change with its present version in `If-Match`."
+
+
+class TooSlow(Refused):
+    code, status = "too_slow", 408
+    text = "The body did not arrive in time."
+    remedy = "Send the request again; if it is always too slow, send less."
 
 
 class TooLarge(Refused):
@@ -147,7 +165,7 @@ class CalendarInactive(Refused):
 
 
 class WrongLength(Refused):
-    code, status = "wrong_length", 400
+    code, status = "slot_duration", 400
     text = "Selected slot duration is not a valid duration option for this calendar"
     remedy = "Leave `endTime` out, or end at the calendar's slot duration."
 

@@ -57,6 +57,7 @@ outbox_parked = Gauge("hoop_outbox_parked", "Rows that cannot be sent", ["servic
 consumed = Counter("hoop_consumed_total", "Records by fate", ["service", "topic", "fate"])
 lag = Gauge("hoop_consumer_lag", "Records not yet handled", ["service", "topic", "partition"])
 wishes = Counter("hoop_wishes_total", "Attempts by outcome", ["service", "kind", "outcome"])
+loop_held = Counter("hoop_loop_held_total", "Times that one thing kept all others waiting")
 
 
 @contextmanager

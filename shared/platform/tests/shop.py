@@ -1,4 +1,4 @@
-"""A small service with HTTP for tests: no Kafka, no database; its keys are applied by hand."""
+"""A small service with HTTP for tests: no Kafka, no database unless given; keys applied by hand."""
 
 import asyncio
 import time
@@ -71,6 +71,7 @@ class Shop:
     name: str = "shop"
     clock: FixedClock = field(default_factory=FixedClock)
     tables: Tables = field(default_factory=lambda: Tables("127.0.0.1:1"))
+    db: Any = None
     sold: list[Any] = field(default_factory=list)
     port: int = 0
     longest_hold: float = 0.0
@@ -79,8 +80,8 @@ class Shop:
     def key(
         self, *scopes: str, status: Literal["active", "read_only"] = "active", **other: Any
     ) -> str:
-        """A key of a new account, without limits unless some are given."""
-        account_id, key_id = new_id(), new_id()
+        """A key, of a new account unless one is named, without limits unless some are given."""
+        account_id, key_id = other.pop("account_id", None) or new_id(), new_id()
         other.setdefault("limits", UNLIMITED)
         token = f"hoop_{key_id}_{key_id}"
         account = Account(id=account_id, sequence=1, name="Test", status=status)
@@ -94,6 +95,15 @@ class Shop:
 async def post(call: Call) -> dict[str, Any]:
     call.runtime.sold.append(call.body)
     return {"thing": call.body.model_dump(mode="json", by_alias=True)}
+
+
+async def post_many(call: Call) -> list[Any]:
+    call.runtime.sold.extend(call.body)
+    return [thing.name for thing in call.body]
+
+
+async def version(call: Call) -> dict[str, Any]:
+    return {"ifMatch": call.if_match}
 
 
 async def search(call: Call) -> dict[str, Any]:
@@ -137,6 +147,8 @@ async def fail(call: Call) -> dict[str, Any]:
 
 ROUTES = (
     Route("POST", "/things", post, scope=WRITE, body=Thing),
+    Route("POST", "/things/many", post_many, scope=WRITE, body=list[Thing]),
+    Route("GET", "/version", version, scope=("other.readonly", READ)),
     Route("GET", "/things/", search, scope=READ, query=Search),
     Route("GET", "/things/all", every, scope=READ),
     Route("GET", "/things/{thingId}", get, scope=READ),
@@ -155,10 +167,15 @@ async def _ready() -> dict[str, bool]:
 
 @asynccontextmanager
 async def opened(
-    limiter: Limiter | None = None, *, of_address: Limits = UNLIMITED, proxies: Sequence[Any] = ()
+    limiter: Limiter | None = None,
+    *,
+    of_address: Limits = UNLIMITED,
+    proxies: Sequence[Any] = (),
+    routes: Sequence[Route] = ROUTES,
+    db: Any = None,
 ) -> AsyncIterator[Shop]:
     """The shop, listening on a free port."""
-    shop = Shop()
+    shop = Shop(db=db)
     door = Door(
         tables=shop.tables,
         limiter=limiter or Limiter(None),
@@ -166,7 +183,7 @@ async def opened(
         of_address=of_address,
         proxies=tuple(proxies),
     )
-    app = application([(route, shop) for route in ROUTES], door=door, ready=_ready)
+    app = application([(route, shop) for route in routes], door=door, ready=_ready)
     runner: web.AppRunner = await listen(app, "127.0.0.1", 0)
     shop.port = runner.addresses[0][1]
     watching = asyncio.get_running_loop().create_task(_watch(shop))

@@ -247,6 +247,32 @@ async def test_what_is_not_plain_json_is_415(ask: Client, said: dict[str, str]) 
     check_refused(await post_raw(ask, b'{"name":"x"}', **said), 415, "unsupported_media")
 
 
+async def test_a_body_may_be_an_array(ask: Client) -> None:
+    """Of models, each checked as it would be alone; anything else is not taken for one."""
+    assert (await ask("POST", "/things/many", [GOOD, {"name": "Sofa"}])).body == ["Lamp", "Sofa"]
+    assert (await ask("POST", "/things/many", [])).body == []
+    for wrong, path in (([GOOD, {"name": 1}], "1.name"), (GOOD, ""), (["x"], "0")):
+        answer = await ask("POST", "/things/many", wrong)
+        check_refused(answer, 422, "invalid")
+        assert answer.body["details"][0]["path"] == path
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [('"3"', 3), ("3", 3), ("*", None), (None, None), ('"x"', -1), ('W/"3"', -1), ('""', -1)],
+)
+async def test_the_version_that_a_client_has_seen(
+    ask: Client, said: str | None, version: int | None
+) -> None:
+    headers = {} if said is None else {"If-Match": said}
+    assert (await ask("GET", "/version", headers=headers)).body["ifMatch"] == version
+
+
+@pytest.mark.parametrize("said", ["", "x", '"3', '"1", "2"', "3.5", "-1", "٣"])
+async def test_what_is_no_version_at_all_is_400(ask: Client, said: str) -> None:
+    check_refused(await ask("GET", "/version", headers={"If-Match": said}), 400, "malformed")
+
+
 async def test_a_backslash_before_u0000_is_text(ask: Client) -> None:
     """An escaped backslash and five characters: no NUL."""
     answer = await post_raw(ask, rb'{"name":"x","notes":{"a":["\\u0000"]}}')

@@ -62,9 +62,13 @@ def request(head: str = HEAD, body: bytes = LAMP, length: int | None = None) -> 
 
 
 async def check_400(shop: Shop, *pieces: bytes) -> None:
+    await check_refused(shop, *pieces, status=400)
+
+
+async def check_refused(shop: Shop, *pieces: bytes, status: int) -> None:
     said = answers(await talk(shop, *pieces, pause=0.1))
-    status, headers, body = said[-1]
-    assert status == 400, said
+    found, headers, body = said[-1]
+    assert found == status, said
     assert json.loads(body).keys() == SHAPE
     assert len(headers["x-trace-id"]) == 32
     assert headers["server"] == "hoop"
@@ -134,7 +138,7 @@ async def test_broken_chunks_are_400(
     monkeypatch.setattr(parse, "BODY_SECONDS", 0.4)
     head = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()
     await check_400(shop, head + chunks)
-    await check_400(shop, head, chunks)
+    await check_refused(shop, head, chunks, status=408)
 
 
 async def test_a_body_longer_than_announced(shop: Shop) -> None:
@@ -145,9 +149,9 @@ async def test_a_body_longer_than_announced(shop: Shop) -> None:
 
 
 async def test_a_body_shorter_than_announced(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for, for a while; then the answer is 400, and the connection is closed."""
+    """It is waited for, for a while; then the answer is 408, and the connection is closed."""
     monkeypatch.setattr(parse, "BODY_SECONDS", 0.3)
-    await check_400(shop, request(length=500))
+    await check_refused(shop, request(length=500), status=408)
     assert shop.sold == []
 
 

@@ -51,6 +51,11 @@ ROUTES = (
         reply=models.one("apiKey", models.NewKeyView),
         status=201,
         summary="Create API key",
+        description="The answer alone shows the whole key; it is kept nowhere.",
+        examples={
+            "Reads appointments": {"name": "Report", "scopes": ["calendars/events.readonly"]}
+        },
+        keyed=False,
         refusals=(ScopeMissing, LocationForbidden),
     ),
     Route(

@@ -1,6 +1,6 @@
 """The routes of locations, users and contacts, which differ in their fields only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -11,12 +11,13 @@ from accounts import handlers
 from accounts.api import models
 from accounts.domain import Row
 from accounts.store import CONTACTS, LOCATIONS, USERS, Shelf
-from shared.errors import Conflict, LocationForbidden, NotFound, Stale
+from shared.errors import Conflict, LocationForbidden, NotFound, PreconditionFailed
 from shared.http import Call, Reply, Route
 from shared.ids import new_id
 
 R = TypeVar("R", bound=Row)
 READ, WRITE = "calendars.readonly", "calendars.write"
+_LOCATION = "06gvlocation0000000000000g"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Collection(Generic[R]):
     view: type[models.View]
     new: type[BaseModel]
     patch: type[BaseModel]
+    examples: Mapping[str, Any]
+    """A body for each method that takes one."""
     page: type[models.Page] = models.PageAt
 
     async def create(self, call: Call) -> Reply:
@@ -59,10 +62,15 @@ class Collection(Generic[R]):
 
     async def put(self, call: Call) -> Reply:
         row_id, patch = call.id(self._id), call.body.model_dump(exclude_unset=True)
-        version = if_version(call.headers.get("If-Match"))
         async with call.runtime.db.transaction() as db:
             row = await handlers.change(
-                db, self.shelf, row_id, patch, by=call.caller, if_version=version, now=call.now
+                db,
+                self.shelf,
+                row_id,
+                patch,
+                by=call.caller,
+                if_version=call.if_match,
+                now=call.now,
             )
         return self._shown(row)
 
@@ -89,6 +97,7 @@ class Collection(Generic[R]):
             reply=self._reply,
             status=201,
             summary=f"Create {self.noun}",
+            examples={f"A {self.noun}": self.examples["POST"]},
             refusals=(LocationForbidden,),
         )
         yield Route(
@@ -115,7 +124,8 @@ class Collection(Generic[R]):
             body=self.patch,
             reply=reply,
             summary=f"Update {noun}",
-            refusals=(NotFound, Stale, LocationForbidden),
+            examples={"One field": self.examples["PUT"]},
+            refusals=(NotFound, PreconditionFailed, LocationForbidden),
         )
         yield Route(
             "DELETE",
@@ -169,16 +179,6 @@ async def check_location(call: Call, location_id: str) -> None:
         raise LocationForbidden
 
 
-def if_version(header: str | None) -> int | None:
-    """The version that an `If-Match` header (RFC 9110) asks for; a tag we never gave matches none."""
-    if header is None or header.strip() == "*":
-        return None
-    tag = header.strip().strip('"')
-    if not (tag.isascii() and tag.isdigit()):
-        raise Stale
-    return int(tag)
-
-
 ROUTES = (
     *Collection(
         LOCATIONS,
@@ -186,10 +186,32 @@ ROUTES = (
         models.LocationView,
         models.NewLocation,
         models.LocationPatch,
+        {
+            "POST": {"name": "Downtown", "timeZone": "America/New_York"},
+            "PUT": {"name": "Uptown"},
+        },
         models.Page,
     ).routes,
-    *Collection(USERS, "user", models.UserView, models.NewUser, models.UserPatch).routes,
     *Collection(
-        CONTACTS, "contact", models.ContactView, models.NewContact, models.ContactPatch
+        USERS,
+        "user",
+        models.UserView,
+        models.NewUser,
+        models.UserPatch,
+        {
+            "POST": {"name": "Ada", "email": "ada@example.com", "locationIds": [_LOCATION]},
+            "PUT": {"timeZone": "Europe/London"},
+        },
+    ).routes,
+    *Collection(
+        CONTACTS,
+        "contact",
+        models.ContactView,
+        models.NewContact,
+        models.ContactPatch,
+        {
+            "POST": {"locationId": _LOCATION, "name": "Carl", "email": "carl@example.com"},
+            "PUT": {"phone": "+12125550123"},
+        },
     ).routes,
 )

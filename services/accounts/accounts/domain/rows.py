@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import hoop_events as told
 from accounts.domain.fields import ADDRESS, NAME, PHONE, ZONE, Rule
 from hoop_events import Change, Event, Gone, Limits, State
-from shared.errors import Stale
+from shared.errors import PreconditionFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,10 +167,10 @@ def patched(
 ) -> tuple[R, tuple[str, ...]]:
     """The row after a change, and the names of the fields that differ; itself when none does.
 
-    Raises `Stale` when the client has decided on another version than the present one.
+    Raises `PreconditionFailed` when the client has decided on another version than the present one.
     """
     if if_version not in (None, row.version):
-        raise Stale
+        raise PreconditionFailed
     fields = tuple(name for name, value in patch.items() if getattr(row, name) != value)
     if not fields:
         return row, ()

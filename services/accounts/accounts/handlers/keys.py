@@ -7,7 +7,7 @@ from datetime import datetime
 from accounts.domain import ApiKey, Powers, grant
 from accounts.handlers.rows import add, change
 from accounts.store import KEYS
-from shared.auth import ALIASES, SCOPES, Caller, digest
+from shared.auth import KNOWN_SCOPES, Caller, digest
 from shared.db import Connection
 from shared.errors import Detail, Invalid, Unauthorized
 
@@ -55,13 +55,12 @@ async def revoke(db: Connection, key_id: str, *, by: Caller, now: datetime) -> A
 
 
 def _known(scopes: Sequence[str]) -> tuple[str, ...]:
-    """Our names of the scopes, each once; raises `Invalid` for what is none."""
-    allowed = (*SCOPES, *ALIASES)
+    """The scopes, each once; raises `Invalid` for what is none."""
     unknown = [
-        Detail(f"scopes.{index}", "unknown_scope", "is not a scope", allowed)
+        Detail(f"scopes.{index}", "unknown_scope", "is not a scope", KNOWN_SCOPES)
         for index, scope in enumerate(scopes)
-        if scope not in allowed
+        if scope not in KNOWN_SCOPES
     ]
     if unknown:
         raise Invalid(details=unknown)
-    return tuple(dict.fromkeys(ALIASES.get(scope, scope) for scope in scopes))
+    return tuple(dict.fromkeys(scopes))

@@ -42,7 +42,7 @@ async def change(
 ) -> R:
     """Change the fields that `patch` names; where nothing differs, nothing is announced.
 
-    Raises `NotFound`, `Stale`, `Invalid`, `LocationForbidden`.
+    Raises `NotFound`, `PreconditionFailed`, `Invalid`, `LocationForbidden`.
     """
     before = await shelf.lock(db, by.account_id, row_id)
     if before is None or not before.within(by.location_ids):

@@ -1,19 +1,28 @@
 """The operations on calendars."""
 
+from contextlib import suppress
 from typing import Any
 
-from booking.api.models import CreateCalendar, InLocation, UpdateCalendar
-from booking.api.shown import read_token, shown_calendar
+from booking.api.calendar_answers import Calendars, OneCalendar, shown_calendar
+from booking.api.calendar_bodies import CalendarsAsked, CreateCalendar, UpdateCalendar
+from booking.api.documents import Success, known_group, written
+from booking.api.people import unknown_people
+from booking.api.reach import reach
+from booking.api.shown import read_token
+from booking.domain.calendar_types import edited_dates
 from booking.domain.calendars import Calendar, conference_members
 from booking.domain.patches import Patch
 from booking.handlers import appointments
 from booking.handlers import calendars as handlers
 from booking.handlers.holds import release_hold
+from booking.handlers.resources import withdraw
+from booking.handlers.schedules import dissociate
 from booking.store import calendars as store
 from booking.store import known
+from booking.store.documents import resources, schedules
 from booking.store.holds import of_calendar
 from shared.auth import location_zone
-from shared.errors import Detail, Invalid, NotFound
+from shared.errors import Conflict, Detail, Invalid, LocationForbidden, NotFound
 from shared.http import Call, Reply, Route
 from shared.ids import is_id, new_id
 
@@ -21,19 +30,29 @@ INTEGRATION_MISSING = "connect the account of this user first, or choose another
 
 
 async def list_calendars(call: Call) -> dict[str, Any]:
-    query: InLocation = call.query
+    query: CalendarsAsked = call.query
+    database = call.runtime.db
     await location_zone(call.caller, query.location_id, call.runtime.tables)
-    found = await store.calendars(call.runtime.db, call.account_id, query.location_id)
+    if query.group_id is not None:
+        await known_group(call, query.group_id)
+    found = await store.calendars(
+        database,
+        call.account_id,
+        query.location_id,
+        group_id=query.group_id,
+        drafts=query.show_drafted,
+    )
     return {"calendars": [shown_calendar(calendar) for calendar in found]}
 
 
 async def create_calendar(call: Call) -> Reply:
     body: CreateCalendar = call.body
     zone = await location_zone(call.caller, body.location_id, call.runtime.tables)
-    settings = body.settings()
+    settings, dates = body.settings(), body.dates()
     await _check_people(call, settings)
+    settings["availabilities"] = edited_dates((), dates, [new_id() for _ in dates])
     async with call.runtime.db.transaction() as db:
-        written = await handlers.create_calendar(
+        created = await handlers.create_calendar(
             db,
             call.account_id,
             new_id(),
@@ -42,45 +61,83 @@ async def create_calendar(call: Call) -> Reply:
             settings=settings,
             now=call.now,
         )
-    return _written(*written)
+    return _written(*created)
 
 
 def _written(calendar: Calendar, versions: dict[str, int]) -> Reply:
-    return Reply({"calendar": shown_calendar(calendar)}, headers=read_token(versions))
+    return written({"calendar": shown_calendar(calendar)}, calendar.version, versions)
 
 
-async def get_calendar(call: Call) -> dict[str, Any]:
+async def get_calendar(call: Call) -> Reply:
+    return _written(await _found(call), {})
+
+
+async def _found(call: Call) -> Calendar:
     found = await store.calendar(call.runtime.db, call.account_id, call.id("calendarId"))
     if found is None:
         raise NotFound
-    return {"calendar": shown_calendar(found)}
+    reach(call, found.location_id)
+    return found
 
 
 async def update_calendar(call: Call) -> Reply:
     body: UpdateCalendar = call.body
-    calendar_id = call.id("calendarId")
-    await get_calendar(call)
-    settings = body.sent()
+    calendar_id = (await _found(call)).id
+    settings, dates = body.settings(), body.dates()
     await _check_people(call, settings)
     async with call.runtime.db.transaction() as db:
-        written = await handlers.update_calendar(
-            db, call.account_id, calendar_id, settings, now=call.now
+        changed = await handlers.update_calendar(
+            db,
+            call.account_id,
+            calendar_id,
+            settings,
+            dates=dates,
+            new_ids=[new_id() for _ in dates],
+            now=call.now,
+            expected=call.if_match,
         )
-    return _written(*written)
+    return _written(*changed)
 
 
 async def delete_calendar(call: Call) -> Reply:
-    """Delete a calendar and, one by one, what is held and booked on it ahead."""
+    """Delete a calendar and what is held and booked on it ahead; the second time answers as the first."""
     database, calendar_id = call.runtime.db, call.id("calendarId")
-    ahead = await store.upcoming(database, call.account_id, calendar_id, call.now)
-    patch = Patch(delete=True, actor=call.caller.key_id)
-    for appointment_id in ahead:
-        await appointments.change(database, call.account_id, appointment_id, patch, now=call.now)
-    for hold_id in await of_calendar(database, call.account_id, calendar_id):
-        await release_hold(database, call.account_id, hold_id, now=call.now)
-    async with database.transaction() as db:
-        versions = await handlers.delete_calendar(db, call.account_id, calendar_id, now=call.now)
+    reach(call, await store.calendar_location(database, call.account_id, calendar_id))
+    await _clear(call, calendar_id)
+    await _set_apart(call, calendar_id)
+    versions: dict[str, int] = {}
+    with suppress(NotFound):
+        async with database.transaction() as db:
+            versions = await handlers.delete_calendar(
+                db, call.account_id, calendar_id, now=call.now
+            )
     return Reply({"success": True}, headers=read_token(versions))
+
+
+async def _clear(call: Call, calendar_id: str) -> None:
+    """Delete what is ahead, one by one; what somebody else has deleted meanwhile is deleted."""
+    database = call.runtime.db
+    patch = Patch(delete=True, because="calendar_deleted", actor=call.caller.key_id)
+    for booked in await store.upcoming(database, call.account_id, calendar_id, call.now):
+        with suppress(NotFound):
+            await appointments.change(database, call.account_id, booked, patch, now=call.now)
+    for held in await of_calendar(database, call.account_id, calendar_id):
+        with suppress(NotFound):
+            await release_hold(database, call.account_id, held, now=call.now)
+
+
+async def _set_apart(call: Call, calendar_id: str) -> None:
+    """Take it out of the schedules that apply to it and of the resources that it needs."""
+    database, account_id = call.runtime.db, call.account_id
+    like = {"calendarIds": [calendar_id]}
+    for schedule in await schedules.find(database, account_id, like):
+        with suppress(NotFound):
+            async with database.transaction() as db:
+                await dissociate(db, account_id, schedule.id, calendar_id, now=call.now)
+    for resource in await resources.find(database, account_id, like):
+        with suppress(NotFound):
+            async with database.transaction() as db:
+                await withdraw(db, account_id, resource.id, calendar_id, now=call.now)
 
 
 async def _check_people(call: Call, settings: dict[str, Any]) -> None:
@@ -94,20 +151,12 @@ async def _check_people(call: Call, settings: dict[str, Any]) -> None:
 
 
 async def _wrong(call: Call, settings: dict[str, Any], members: list[str]) -> list[Detail]:
-    database = call.runtime.db
+    named = {f"teamMembers.{n}.userId": member for n, member in enumerate(members)}
+    wrong = await unknown_people(call, named)
     spelled = [member for member in members if is_id(member)]
-    unknown = {
-        *await known.unknown_users(database, call.account_id, spelled),
-        *(member for member in members if not is_id(member)),
-    }
-    wrong = [
-        Detail(f"teamMembers.{n}.userId", "unknown_user", "is no user of the account")
-        for n, member in enumerate(members)
-        if member in unknown
-    ]
     connected = {
         (c["ownerId"], c["provider"])
-        for c in await known.connections(database, call.account_id, spelled)
+        for c in await known.connections(call.runtime.db, call.account_id, spelled)
         if c["status"] != "disconnected"
     }
     path = "teamMembers.{}.locationConfigurations"
@@ -118,32 +167,56 @@ async def _wrong(call: Call, settings: dict[str, Any], members: list[str]) -> li
     ]
 
 
+READ, WRITE = "calendars.readonly", "calendars.write"
 _CALENDAR = "/calendars/{calendarId}"
 ROUTES = (
     Route(
         "GET",
         "/calendars/",
         list_calendars,
-        "calendars.readonly",
-        query=InLocation,
+        READ,
+        query=CalendarsAsked,
+        reply=Calendars,
         summary="Get calendars",
+        refusals=(LocationForbidden, NotFound),
     ),
     Route(
         "POST",
         "/calendars/",
         create_calendar,
-        "calendars.write",
+        WRITE,
         body=CreateCalendar,
+        reply=OneCalendar,
         summary="Create calendar",
+        refusals=(LocationForbidden, NotFound, Conflict),
     ),
-    Route("GET", _CALENDAR, get_calendar, "calendars.readonly", summary="Get calendar"),
+    Route(
+        "GET",
+        _CALENDAR,
+        get_calendar,
+        READ,
+        reply=OneCalendar,
+        summary="Get calendar",
+        refusals=(NotFound,),
+    ),
     Route(
         "PUT",
         _CALENDAR,
         update_calendar,
-        "calendars.write",
+        WRITE,
         body=UpdateCalendar,
+        reply=OneCalendar,
         summary="Update calendar",
+        refusals=(NotFound, Conflict),
     ),
-    Route("DELETE", _CALENDAR, delete_calendar, "calendars.write", summary="Delete calendar"),
+    Route(
+        "DELETE",
+        _CALENDAR,
+        delete_calendar,
+        WRITE,
+        reply=Success,
+        summary="Delete calendar",
+        description="What is booked on it ahead is deleted, too, one by one, and announced.",
+        refusals=(NotFound,),
+    ),
 )

@@ -2,14 +2,28 @@
 
 from typing import Any
 
+from booking.api.reach import reach
 from booking.store import calendars, known
+from hoop_events import Connection
 from shared.errors import NotFound
-from shared.http import Call, Route
+from shared.http import Answer, Call, Route
+
+
+class Integrations(Answer):
+    integrations: list[Connection]
+
+
+class Connections(Answer):
+    connections: list[Connection]
 
 
 async def list_connections(call: Call) -> dict[str, Any]:
-    """Everything that is connected in the account."""
-    return {"integrations": await known.connections(call.runtime.db, call.account_id)}
+    """Everything that is connected in the account; to a key of some locations, in their calendars."""
+    database, locations = call.runtime.db, call.caller.location_ids
+    owners = None
+    if locations:
+        owners = await calendars.owners_in(database, call.account_id, locations)
+    return {"integrations": await known.connections(database, call.account_id, owners)}
 
 
 async def calendar_connections(call: Call) -> dict[str, Any]:
@@ -17,17 +31,29 @@ async def calendar_connections(call: Call) -> dict[str, Any]:
     found = await calendars.calendar(call.runtime.db, call.account_id, call.id("calendarId"))
     if found is None:
         raise NotFound
+    reach(call, found.location_id)
     owners = [found.id, *found.hosts]
     return {"connections": await known.connections(call.runtime.db, call.account_id, owners)}
 
 
 ROUTES = (
-    Route("GET", "/integrations", list_connections, "calendars.readonly", summary="Integrations"),
+    Route(
+        "GET",
+        "/integrations",
+        list_connections,
+        "calendars.readonly",
+        reply=Integrations,
+        summary="Integrations",
+        description="A key that is confined to locations is shown what is connected to their calendars"
+        " and to the members of these.",
+    ),
     Route(
         "GET",
         "/calendars/{calendarId}/connections",
         calendar_connections,
         "calendars.readonly",
-        summary="Connections of a calendar",
+        reply=Connections,
+        summary="Get calendar connections",
+        refusals=(NotFound,),
     ),
 )

@@ -22,7 +22,7 @@ def announcement(
     reason = None
     if (before is not None and before.occupies and not after.occupies) or patch.delete:
         kind = AppointmentDeleted
-        reason = "deleted" if patch.delete else after.appointment_status
+        reason = patch.because if patch.delete else after.appointment_status
     elif before is None or (after.occupies and not before.occupies):
         kind = AppointmentCreated
     elif when(before) != when(after):

@@ -1,17 +1,20 @@
 """What becomes of an appointment: booked, moved, cancelled, edited, deleted."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from booking.domain.announcing import announcement, when
-from booking.domain.calendars import PROVIDERS, place_of
+from booking.domain.calendars import PROVIDERS
 from booking.domain.decisions import Decision, Entry, buffers, closing, entering
+from booking.domain.locating import located
+from booking.domain.newcomers import blank_of, status_of
 from booking.domain.patches import CONFIRMED, OCCUPYING, Newcomer, Patch
 from booking.domain.placing import Basis, Place, Wanted, leaving, meeting_for, named_host, place
-from hoop_events import Appointment, Change, Gone, Hold, HoldDeleted, Personal
+from booking.domain.recurrence import check_rule
+from hoop_events import Appointment, Change, Gone, Hold, HoldDeleted
 from shared.errors import CalendarInactive, StateConflict, invalid
+
+LONGEST = timedelta(days=31)
 
 
 def book(
@@ -19,17 +22,33 @@ def book(
 ) -> Decision:
     """Give the wanted time to the contact, or raise the reason why not."""
     assert patch.start is not None
-    end = patch.end or patch.start + timedelta(milliseconds=basis.calendar.rules.length)
-    blank = _blank(basis, newcomer, patch, start=patch.start, end=end, now=now)
-    if not blank.occupies:
-        host = named_host(basis.calendar, patch.host)
-        unseated = blank.model_copy(update={"session": session_id})
-        found = Place((host,), 0, None)
-        return _conclude(None, _placed(unseated, basis, found, patch), basis, patch)
-    wanted = Wanted(patch.start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
-    found = place(basis, wanted, leaving=None, now=now)
+    end = patch.end or patch.start + basis.calendar.length
+    found = None
+    if status_of(basis.calendar, patch) in OCCUPYING:
+        wanted = Wanted(patch.start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
+        found = place(basis, wanted, leaving=None, now=now)
+    blank = blank_of(basis, newcomer, patch, start=patch.start, end=end, now=now)
+    if found is None:
+        return _unseated(blank, basis, patch, session_id=session_id)
     after = _placed(blank, basis, found, patch)
     return _enter(None, after, basis, found, patch, session_id=session_id)
+
+
+def wait(
+    basis: Basis, newcomer: Newcomer, patch: Patch, *, session_id: str, now: datetime
+) -> Decision:
+    """Write the appointment down as `new` without taking time: that is for whoever confirms it."""
+    assert patch.start is not None
+    end = patch.end or patch.start + basis.calendar.length
+    blank = blank_of(basis, newcomer, patch, start=patch.start, end=end, now=now)
+    waiting = {"appointment_status": "new", "occupies": False, "confirmed": False}
+    return _unseated(blank.model_copy(update=waiting), basis, patch, session_id=session_id)
+
+
+def _unseated(blank: Appointment, basis: Basis, patch: Patch, *, session_id: str) -> Decision:
+    host = named_host(basis.calendar, patch.host)
+    unseated = blank.model_copy(update={"session": session_id})
+    return _conclude(None, _placed(unseated, basis, Place((host,), 0, None), patch), basis, patch)
 
 
 def convert(
@@ -40,7 +59,7 @@ def convert(
     session = basis.session(hold.session)
     if not basis.calendar.rules.active or session is None:
         raise CalendarInactive
-    blank = _blank(basis, newcomer, patch, start=hold.start_time, end=hold.end_time, now=now)
+    blank = blank_of(basis, newcomer, patch, start=hold.start_time, end=hold.end_time, now=now)
     if not blank.occupies:
         raise invalid("appointmentStatus", "held", "a held time is given to one who takes it")
     found = Place(hold.hosts, basis.seat or 1, session, hold.resources)
@@ -68,61 +87,19 @@ def _check_held(hold: Hold, patch: Patch) -> None:
         raise invalid("assignedUserId", "held", "the hold is of another host", hold.hosts)
 
 
-def _blank(
-    basis: Basis,
-    newcomer: Newcomer,
-    patch: Patch,
-    *,
-    start: datetime,
-    end: datetime,
-    now: datetime,
-) -> Appointment:
-    """The appointment as the client wants it, without a place yet."""
-    calendar = basis.calendar
-    status = patch.status or ("confirmed" if calendar.auto_confirms else "new")
-    return Appointment(
-        id=newcomer.id,
-        sequence=0,
-        version=0,
-        calendar_id=calendar.id,
-        location_id=calendar.location_id,
-        contact_id=newcomer.contact_id,
-        start_time=start,
-        end_time=end,
-        time_zone=calendar.time_zone,
-        appointment_status=status,
-        occupies=status in OCCUPYING,
-        confirmed=status in CONFIRMED,
-        session=newcomer.id,  # until it has entered one
-        time_revision=1,
-        hosts=(),
-        personal=Personal(
-            title=patch.title or _title(calendar.settings, newcomer),
-            description=patch.description or "",
-            address=patch.address or "",
-        ),
-        date_added=now,
-        date_updated=now,
-    )
-
-
-def _title(settings: Mapping[str, Any], newcomer: Newcomer) -> str:
-    template = str(settings.get("eventTitle") or "{{contact.name}}")
-    return template.replace("{{contact.name}}", newcomer.contact_name) or "Appointment"
-
-
 def change(
     before: Appointment, basis: Basis, patch: Patch, *, session_id: str, now: datetime
 ) -> Decision | None:
     """Apply a patch; None when nothing changes. `basis` is of the calendar it will stand in."""
+    check_rule(before, patch)
     if patch.host not in (None, *before.hosts):
         named_host(basis.calendar, patch.host)
-    after = _edited(before, patch)
+    after = _edited(before, basis, patch)
     moves = _moves(before, after, patch)
-    if (
-        moves
-        and before.appointment_status not in ("new", "confirmed", "active")
-        and not (after.occupies and not before.occupies)
+    if not moves:
+        after = _settled(before, located(after, basis.calendar, before.hosts[0], patch, anew=False))
+    elif before.appointment_status not in ("new", "confirmed", "active") and not (
+        after.occupies and not before.occupies
     ):
         raise StateConflict
     if after == before:
@@ -136,24 +113,38 @@ def change(
     return _move(before, after, basis, patch, session_id=session_id, now=now)
 
 
-def _edited(before: Appointment, patch: Patch) -> Appointment:
+def _settled(before: Appointment, after: Appointment) -> Appointment:
+    """What waits for its time goes on waiting until it is confirmed or moved."""
+    waits = not before.occupies and before.appointment_status in OCCUPYING
+    if waits and after.appointment_status == before.appointment_status:
+        return after.model_copy(update={"occupies": False})
+    return after
+
+
+def _edited(before: Appointment, basis: Basis, patch: Patch) -> Appointment:
     status = patch.status or before.appointment_status
+    calendar_id = patch.calendar_id or before.calendar_id
     start = patch.start or before.start_time
-    end = patch.end or start + (before.end_time - before.start_time)
-    said = {"title": patch.title, "description": patch.description, "address": patch.address}
+    length = before.end_time - before.start_time
+    if calendar_id != before.calendar_id:
+        length = basis.calendar.length
+    end = patch.end or start + length
+    if not start < end <= start + LONGEST:
+        raise invalid("endTime", "end_time", "must be later than startTime, by 31 days at most")
+    said = {"title": patch.title, "description": patch.description}
     personal = before.personal.model_copy(
         update={name: text for name, text in said.items() if text is not None}
     )
     return before.model_copy(
         update={
-            "calendar_id": patch.calendar_id or before.calendar_id,
+            "calendar_id": calendar_id,
+            "group_id": basis.calendar.group_id,
             "appointment_status": status,
             "occupies": status in OCCUPYING and not patch.delete,
             "deleted": before.deleted or patch.delete,
             "confirmed": before.confirmed or status in CONFIRMED,
             "start_time": start,
             "end_time": end,
-            "meeting_location_type": patch.place or before.meeting_location_type,
             "personal": personal,
         }
     )
@@ -216,25 +207,17 @@ def _keeps_session(before: Appointment, after: Appointment, found: Place) -> boo
 
 def _placed(after: Appointment, basis: Basis, found: Place, patch: Patch) -> Appointment:
     """The appointment with its hosts, and where it takes place with them."""
-    kind, address = place_of(basis.calendar, found.hosts[0])
-    if after.meeting_location_type != "default":
-        kind, address = after.meeting_location_type, ""
-    if patch.place:
-        kind, address = patch.place, ""
     own = basis.calendar.hosts == (basis.calendar.id,)
-    return after.model_copy(
+    after = after.model_copy(
         update={
             "hosts": found.hosts,
             "resources": found.resources,
             "assigned_user_id": None if own else found.hosts[0],
             "location_id": basis.calendar.location_id,
             "time_zone": basis.calendar.time_zone,
-            "meeting_location_type": kind,
-            "personal": after.personal.model_copy(
-                update={"address": after.personal.address or address}
-            ),
         }
     )
+    return located(after, basis.calendar, found.hosts[0], patch, anew=True)
 
 
 def _enter(
@@ -247,7 +230,8 @@ def _enter(
     session_id: str,
 ) -> Decision:
     joins = found.joins
-    stays = joins is not None and before is not None and joins.id == before.session
+    sat_in = before.session if before is not None and before.occupies else None
+    stays = joins is not None and joins.id == sat_in
     entry = entering(before, after, found, session_id=session_id)
     shared = basis.calendar.rules.capacity > 1 or (joins is not None and joins.shared)
     seated = {"session": entry.session_id, "shared": shared, **buffers(basis, entry, joins)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -61,6 +62,15 @@ class Calendar:
     def auto_confirms(self) -> bool:
         return bool(self.settings.get("autoConfirm", True))
 
+    @property
+    def length(self) -> timedelta:
+        """Of its appointments."""
+        return timedelta(milliseconds=self.rules.length)
+
+    @property
+    def group_id(self) -> str | None:
+        return self.settings.get("groupId") or None
+
 
 class _Held:
     """What rules are read from, held for a cache whose key is the versions it stands in."""
@@ -102,19 +112,28 @@ def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(member["userId"] for member in members) or (calendar_id,)
 
 
-def place_of(calendar: Calendar, host: str) -> tuple[str, str]:
-    """The default `meetingLocationType` of an appointment with this host, and its address."""
-    for member in calendar.settings.get("teamMembers") or ():
-        if member["userId"] == host:
-            return _place(member.get("locationConfigurations") or ())
-    return _place(calendar.settings.get("locationConfigurations") or ())
+def meeting_ids(configurations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The `meetingId` of each of the `locationConfigurations` of a calendar or of a member.
+
+    Its kind and its place in the list: `custom_0`. An appointment's `meetingLocationId` is one of
+    them, or `default`, which means the first.
+    """
+    return tuple(f"{place['kind']}_{n}" for n, place in enumerate(configurations))
 
 
-def _place(configurations: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    if not configurations:
-        return "default", ""
-    first = configurations[0]
-    return PLACES[first["kind"]], first.get("location") or ""
+def places_of(calendar: Calendar, host: str) -> Mapping[str, tuple[str, str]]:
+    """`meetingLocationId` → `meetingLocationType` and address of appointments with this host."""
+    configurations = _configurations(calendar, host)
+    places = [(PLACES[place["kind"]], place.get("location") or "") for place in configurations]
+    named = dict(zip(meeting_ids(configurations), places, strict=True))
+    return {"default": places[0] if places else ("default", ""), **named}
+
+
+def _configurations(calendar: Calendar, host: str) -> Sequence[Mapping[str, Any]]:
+    """The member's own, else the calendar's."""
+    members = calendar.settings.get("teamMembers") or ()
+    own = (m.get("locationConfigurations") for m in members if m["userId"] == host)
+    return next(own, None) or calendar.settings.get("locationConfigurations") or ()
 
 
 def conference_members(settings: Mapping[str, Any]) -> Sequence[tuple[int, str, str]]:

@@ -88,7 +88,7 @@ def entering(before: Seated | None, after: Seated, found: Place, *, session_id: 
     joins = found.joins
     if joins is None:
         return Entry(session_id, after.end_time, opens=True)
-    stays = isinstance(before, Appointment) and joins.id == before.session
+    stays = isinstance(before, Appointment) and before.occupies and joins.id == before.session
     alone = stays and len(joins.seats) == 1
     ends = after.end_time if alone else max(after.end_time, joins.ends)
     return Entry(joins.id, ends, alone=alone)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from hoop_events import Series
+
 OCCUPYING = frozenset({"new", "confirmed", "active", "showed", "noshow", "completed"})
 CONFIRMED = OCCUPYING - {"new"}
 
@@ -17,13 +19,18 @@ class Patch:
     host: str | None = None
     status: str | None = None
     place: str | None = None
+    """A `meetingLocationType`; of it and `place_id`, a `meetingLocationId`, one at most is said."""
+    place_id: str | None = None
     title: str | None = None
     description: str | None = None
     address: str | None = None
+    rrule: str | None = None
     notify: bool = True
     ignore_range: bool = False
     ignore_rules: bool = False
     delete: bool = False
+    because: str = "deleted"
+    """What subscribers are told of a deletion."""
     actor: str | None = None
 
 
@@ -33,4 +40,4 @@ class Newcomer:
 
     id: str
     contact_id: str
-    contact_name: str
+    series: Series | None = None

@@ -51,6 +51,8 @@ class Basis:
     """Of the appointment that is being changed."""
     expired: tuple[str, ...] = ()
     """Holds around the wanted time that have run out: to be released before anything is decided."""
+    contact_name: str | None = None
+    """Of who books, which may be empty; None for a stranger, and where nobody books."""
 
     def session(self, session_id: str) -> Session | None:
         return next((s for s in self.sessions if s.id == session_id), None)
@@ -112,7 +114,7 @@ def _verdict(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: date
         ignore_rules=wanted.ignore_rules,
     )
     if verdict.reason is not None:
-        raise refusal(verdict.reason, basis.calendar)
+        raise refusal(verdict.reason, basis.calendar, wanted)
     return verdict
 
 
@@ -139,20 +141,33 @@ def _seats(basis: Basis) -> dict[tuple[str, int], Seats]:
 def named_host(calendar: Calendar, host: str | None) -> str:
     """Who hosts what takes no time: the member that was named, else the first; a stranger never."""
     if host is not None and host not in calendar.hosts:
-        raise refusal("not_a_member", calendar)
+        raise not_a_member(calendar)
     return host or calendar.hosts[0]
 
 
-def refusal(reason: str, calendar: Calendar) -> Refused:
+class SlotLost(SlotUnavailable):
+    """Which time it was, and with whom, for whoever looks for others."""
+
+    def __init__(self, reason: str, calendar_id: str, wanted: Wanted) -> None:
+        super().__init__(extra={"reason": reason})
+        self.calendar_id = calendar_id
+        self.wanted = wanted
+
+
+def refusal(reason: str, calendar: Calendar, wanted: Wanted) -> Refused:
     """The engine's reason as the refusal that clients of this API know."""
     if reason == "inactive":
         return CalendarInactive()
     if reason == "wrong_length":
         return WrongLength()
     if reason == "not_a_member":
-        text = "The user id not part of calendar team"
-        return invalid("assignedUserId", reason, text, calendar.hosts)
-    return SlotUnavailable(extra={"reason": reason})
+        return not_a_member(calendar)
+    return SlotLost(reason, calendar.id, wanted)
+
+
+def not_a_member(calendar: Calendar) -> Refused:
+    text = "The user id not part of calendar team"
+    return invalid("assignedUserId", "not_a_member", text, calendar.hosts)
 
 
 def _sit(

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_block
+from booking.domain.calendars import Calendar
+from booking.domain.documents import check_block, check_fresh, check_location
 from booking.store.calendars import calendar
 from booking.store.documents import blocks, resources, save_block
 from booking.store.versions import touch
-from hoop_events import BlockSlot, BlockSlotChanged, BlockSlotDeleted, Gone
+from hoop_events import BlockSlot, BlockSlotChanged, BlockSlotDeleted, Gone, Resource
 from shared.db import Connection
 from shared.errors import NotFound
 from shared.outbox import announce
@@ -22,21 +23,40 @@ async def create_block(
 
 
 async def change_block(
-    db: Connection, account_id: str, block_id: str, changes: Mapping[str, Any], *, now: datetime
+    db: Connection,
+    account_id: str,
+    block_id: str,
+    changes: Mapping[str, Any],
+    *,
+    now: datetime,
+    expected: int | None = None,
 ) -> BlockSlot:
     """Change the fields that were sent: another time, another target, another title."""
     before = await _locked(db, account_id, block_id)
+    check_fresh(before.version, expected)
     after = BlockSlot.model_validate({**before.model_dump(), **changes})
     return before if after == before else await _keep(db, account_id, before, after, now)
 
 
-async def delete_block(db: Connection, account_id: str, block_id: str, *, now: datetime) -> None:
-    """The time can be booked again."""
+async def delete_block(
+    db: Connection, account_id: str, block_id: str, *, now: datetime
+) -> dict[str, int]:
+    """The time can be booked again; the versions that this has raised."""
     before = await _locked(db, account_id, block_id)
     versions = await _touch(db, account_id, before)
     await blocks.delete(db, account_id, block_id)
     gone = Gone(id=block_id, sequence=before.sequence + 1, versions=versions)
     await announce(db, BlockSlotDeleted(account_id=account_id, state=gone), now=now)
+    return versions
+
+
+async def delete_block_if_any(
+    db: Connection, account_id: str, block_id: str, *, now: datetime
+) -> dict[str, int] | None:
+    """Delete the block slot of this id; nothing happens the second time. None: there never was one."""
+    if await blocks.read(db, account_id, block_id, lock=True) is not None:
+        return await delete_block(db, account_id, block_id, now=now)
+    return None if await blocks.location(db, account_id, block_id) is None else {}
 
 
 async def _locked(db: Connection, account_id: str, block_id: str) -> BlockSlot:
@@ -62,11 +82,19 @@ async def _keep(
 
 
 async def _check_target(db: Connection, account_id: str, block: BlockSlot) -> None:
-    """The calendar or the resource is one of the account; users are their own service's to know."""
-    if block.calendar_id and await calendar(db, account_id, block.calendar_id) is None:
+    """The calendar or the resource stands in the block's location; users are checked at the edge."""
+    found: Calendar | Resource | None
+    if block.calendar_id:
+        found = await calendar(db, account_id, block.calendar_id)
+        path = "calendarId"
+    elif block.resource_id:
+        found = await resources.read(db, account_id, block.resource_id)
+        path = "resourceId"
+    else:
+        return
+    if found is None:
         raise NotFound
-    if block.resource_id and await resources.read(db, account_id, block.resource_id) is None:
-        raise NotFound
+    check_location(path, found.location_id, block.location_id)
 
 
 async def _touch(db: Connection, account_id: str, *concerned: BlockSlot) -> dict[str, int]:

@@ -1,15 +1,20 @@
 """Commands on calendars, and announcing them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from booking.domain.calendar_types import check_settings, edited_dates
 from booking.domain.calendars import Calendar, hosts_of, rules_of
+from booking.domain.documents import check_fresh, check_location
 from booking.store import calendars as store
+from booking.store.documents import groups
 from hoop_events import Calendar as CalendarState
 from hoop_events import CalendarChanged, CalendarDeleted, Gone
 from shared.db import Connection
 from shared.errors import NotFound, invalid
+from shared.ids import is_id
 from shared.outbox import announce
 
 Written = tuple[Calendar, dict[str, int]]
@@ -27,6 +32,8 @@ async def create_calendar(
     now: datetime,
 ) -> Written:
     """Save and announce a new calendar."""
+    check_settings({}, settings)
+    await _check_group(db, account_id, settings, location_id)
     calendar = Calendar(
         account_id=account_id,
         id=calendar_id,
@@ -44,13 +51,52 @@ async def create_calendar(
 
 
 async def update_calendar(
-    db: Connection, account_id: str, calendar_id: str, settings: dict[str, Any], *, now: datetime
+    db: Connection,
+    account_id: str,
+    calendar_id: str,
+    settings: Mapping[str, Any],
+    *,
+    now: datetime,
+    dates: Sequence[Mapping[str, Any]] = (),
+    new_ids: Sequence[str] = (),
+    expected: int | None = None,
 ) -> Written:
-    """Change the settings that were sent; nothing sent, nothing announced."""
+    """Change the settings that were sent; nothing sent, nothing announced.
+
+    `dates`: the `availabilities` to add, change or delete, `new_ids`: an id for each that is new.
+    `expected`: only if this is its version.
+    """
+    group_location = await _location_of_group(db, account_id, settings.get("groupId"))
     before = await store.calendar(db, account_id, calendar_id, lock=True)
     if before is None:
         raise NotFound
-    return await resettle(db, before, {**before.settings, **settings}, now=now)
+    check_fresh(before.version, expected)
+    if group_location is not None:
+        check_location("groupId", group_location, before.location_id)
+    after = {**before.settings, **settings}
+    if dates:
+        stored = before.settings.get("availabilities") or ()
+        after["availabilities"] = edited_dates(stored, dates, new_ids)
+    check_settings(before.settings, after)
+    return await resettle(db, before, after, now=now)
+
+
+async def _check_group(
+    db: Connection, account_id: str, settings: Mapping[str, Any], location_id: str
+) -> None:
+    location = await _location_of_group(db, account_id, settings.get("groupId"))
+    if location is not None:
+        check_location("groupId", location, location_id)
+
+
+async def _location_of_group(db: Connection, account_id: str, group_id: str | None) -> str | None:
+    """Of the group that is joined. It is locked, before any calendar: it is not deleted meanwhile."""
+    if not group_id:
+        return None
+    group = await groups.read(db, account_id, group_id, lock=True) if is_id(group_id) else None
+    if group is None:
+        raise NotFound
+    return group.location_id
 
 
 async def resettle(

@@ -6,11 +6,13 @@ from datetime import datetime
 from booking.domain import holds
 from booking.domain.decisions import Decision, Seated
 from booking.domain.placing import Basis
+from booking.handlers.turns import turn
 from booking.store import holds as store
 from booking.store import settling, versions
 from booking.store.basis import basis
 from shared.db import CONTENTION, Connection, Database
 from shared.errors import NotFound, Unavailable
+from shared.pinned import Pinned
 
 Decide = Callable[[Connection | Database], Awaitable[Decision | None]]
 
@@ -18,23 +20,36 @@ OPTIMISTIC_TRIES = 3
 LOCKED_TRIES = 5
 
 
+class ContactUnknown(NotFound):
+    """No contact of the account, or one that booking has not heard of yet."""
+
+
 async def settled(
-    database: Database, account_id: str, decide: Decide, *, now: datetime
+    database: Database, account_id: str, decide: Decide, *, at: str, now: datetime
 ) -> Decision | None:
     """Decide on what is read and write it down; when it has changed meanwhile, again.
 
+    Those of this process take turns `at` what they want: a calendar, or an appointment.
     After three tries everything that could be taken is locked first, so that somebody always gets
     through. None when there was nothing to decide.
     """
-    for _ in range(OPTIMISTIC_TRIES):
-        try:
-            decision = await decide(database)
-            told = decision and await settling.settle(database, decision, now=now)
-        except CONTENTION:
-            continue
-        if decision is None or told is not None:
-            database.woken()
-            return told
+    async with turn(database, account_id, at):
+        for _ in range(OPTIMISTIC_TRIES):
+            try:
+                async with database.lent() as db:
+                    decision = await decide(db)
+                    told = decision and await settling.settle(db, decision, now=now)
+            except CONTENTION:
+                continue
+            if decision is None or told is not None:
+                database.woken()
+                return told
+        return await _insisting(database, account_id, decide, now)
+
+
+async def _insisting(
+    database: Database, account_id: str, decide: Decide, now: datetime
+) -> Decision | None:
     for _ in range(LOCKED_TRIES):
         first = await decide(database)
         if first is None:
@@ -53,8 +68,9 @@ async def _under_locks(
     try:
         async with database.transaction() as db:
             await versions.lock(db, account_id, calendars=first.calendars, others=others)
-            decision = await decide(db)
-            return None if decision is None else await settling.settle(db, decision, now=now)
+            pinned = Pinned(db)  # a constraint that says no leaves the locks as they are
+            decision = await decide(pinned)
+            return None if decision is None else await settling.settle(pinned, decision, now=now)
     except CONTENTION:
         return None
 
@@ -68,14 +84,27 @@ async def known(
     end: datetime,
     before: Seated | None,
     now: datetime,
+    contact: str | None = None,
 ) -> Basis:
-    """What is known around that time, once holds that ran out there have been given back."""
+    """What is known around that time, once holds that ran out there have been given back.
+
+    Raises `NotFound` for a calendar, `ContactUnknown` for a contact that is not the account's.
+    """
     for _ in range(OPTIMISTIC_TRIES):
         found = await basis(
-            db, account_id, calendar_id, start=start, end=end, before=before, now=now
+            db,
+            account_id,
+            calendar_id,
+            start=start,
+            end=end,
+            before=before,
+            now=now,
+            contact=contact,
         )
         if found is None:
             raise NotFound
+        if contact is not None and found.contact_name is None:
+            raise ContactUnknown
         expired = [h for h in found.expired if before is None or h != before.id]
         if not expired:
             return found

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from booking.domain.calendars import Calendar
-from booking.domain.documents import slug_taken
+from booking.domain.documents import check_fresh, slug_taken
 from booking.handlers.calendars import resettle
 from booking.store.calendars import calendars_of_group
 from booking.store.documents import groups, save_group
@@ -24,35 +24,58 @@ async def create_group(
 
 
 async def change_group(
-    db: Connection, account_id: str, group_id: str, changes: Mapping[str, Any], *, now: datetime
+    db: Connection,
+    account_id: str,
+    group_id: str,
+    changes: Mapping[str, Any],
+    *,
+    now: datetime,
+    expected: int | None = None,
 ) -> CalendarGroup:
-    """Change its name, description or slug."""
+    """Change its name, description or slug; `expected`: only if this is its version."""
     before = await _locked(db, account_id, group_id)
+    check_fresh(before.version, expected)
     after = CalendarGroup.model_validate({**before.model_dump(), **changes})
     return before if after == before else await _keep(db, account_id, before, after, now)
 
 
 async def set_group_active(
-    db: Connection, account_id: str, group_id: str, active: bool, *, now: datetime
-) -> CalendarGroup:
-    """Switch the group, and every one of its calendars that is not so already."""
+    db: Connection,
+    account_id: str,
+    group_id: str,
+    active: bool,
+    *,
+    now: datetime,
+    expected: int | None = None,
+) -> dict[str, int]:
+    """Switch the group, and every one of its calendars that is not so already; what this raised."""
     before = await _locked(db, account_id, group_id)
+    check_fresh(before.version, expected)
     after = before.model_copy(update={"is_active": active})
-    group = before if after == before else await _keep(db, account_id, before, after, now)
+    if after != before:
+        await _keep(db, account_id, before, after, now)
+    raised: dict[str, int] = {}
     for calendar in await _calendars(db, account_id, group_id):
-        await resettle(db, calendar, {**calendar.settings, "isActive": active}, now=now)
-    return group
+        settings = {**calendar.settings, "isActive": active}
+        _, versions = await resettle(db, calendar, settings, now=now)
+        raised |= versions
+    return raised
 
 
-async def delete_group(db: Connection, account_id: str, group_id: str, *, now: datetime) -> None:
-    """Delete the group; its calendars stay, in none."""
+async def delete_group(
+    db: Connection, account_id: str, group_id: str, *, now: datetime
+) -> dict[str, int]:
+    """Delete the group; its calendars stay, in none. The versions that this has raised."""
     before = await _locked(db, account_id, group_id)
+    raised: dict[str, int] = {}
     for calendar in await _calendars(db, account_id, group_id):
         alone = {name: said for name, said in calendar.settings.items() if name != "groupId"}
-        await resettle(db, calendar, alone, now=now)
+        _, versions = await resettle(db, calendar, alone, now=now)
+        raised |= versions
     await groups.delete(db, account_id, group_id)
     gone = Gone(id=group_id, sequence=before.sequence + 1)
     await announce(db, CalendarGroupDeleted(account_id=account_id, state=gone), now=now)
+    return raised
 
 
 async def _locked(db: Connection, account_id: str, group_id: str) -> CalendarGroup:
@@ -81,6 +104,6 @@ async def _keep(
         raised = {"version": before.version + 1, "sequence": before.sequence + 1}
         after = after.model_copy(update={**raised, "date_updated": now})
     if not await save_group(db, account_id, after):
-        raise slug_taken()
+        raise slug_taken("group")
     await announce(db, CalendarGroupChanged(account_id=account_id, state=after), now=now)
     return after

@@ -50,7 +50,7 @@ async def create_hold(
             found, time, hold_id=hold_id, session_id=new_id(), until=wanted.until, now=now
         )
 
-    decision = await settled(database, account_id, decide, now=now)
+    decision = await settled(database, account_id, decide, at=wanted.calendar_id, now=now)
     assert decision is not None
     assert isinstance(decision.after, Hold)
     return decision.after
@@ -66,11 +66,12 @@ async def release_hold(
     async def decide(db: Connection | Database) -> Decision | None:
         return await releasing(db, account_id, hold_id, reason="released", now=now, actor=actor)
 
-    await settled(database, account_id, decide, now=now)
+    await settled(database, account_id, decide, at=hold_id, now=now)
 
 
 async def release_expired(database: Database, *, now: datetime) -> int:
     """Give back holds that have run out, of all accounts; how many. What is contended waits."""
+    await store.forget_gone(database)
     done = 0
     for account_id, hold_id in await store.run_out(database, now, most=AT_ONCE):
         try:

@@ -4,11 +4,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_calendars, check_resource
+from booking.domain.documents import check_calendars, check_fresh, check_resource
+from booking.store import appointments
 from booking.store.calendars import lock_calendars, reapply
 from booking.store.documents import resources
+from booking.store.vacating import vacate
 from booking.store.versions import touch
-from hoop_events import Gone, Resource, ResourceChanged, ResourceDeleted
+from hoop_events import (
+    Appointment,
+    AppointmentUpdated,
+    Change,
+    Gone,
+    Resource,
+    ResourceChanged,
+    ResourceDeleted,
+)
 from shared.db import Connection
 from shared.errors import NotFound
 from shared.outbox import announce
@@ -22,18 +32,25 @@ async def create_resource(
 
 
 async def change_resource(
-    db: Connection, account_id: str, resource_id: str, changes: Mapping[str, Any], *, now: datetime
+    db: Connection,
+    account_id: str,
+    resource_id: str,
+    changes: Mapping[str, Any],
+    *,
+    now: datetime,
+    expected: int | None = None,
 ) -> Resource:
     """Change the fields that were sent. What is booked already stays booked."""
     before = await _locked(db, account_id, resource_id)
+    check_fresh(before.version, expected)
     after = Resource.model_validate({**before.model_dump(), **changes})
     return before if after == before else await _keep(db, account_id, before, after, now)
 
 
 async def delete_resource(
     db: Connection, account_id: str, resource_id: str, *, now: datetime
-) -> None:
-    """Delete it; what is booked there keeps its time."""
+) -> dict[str, int]:
+    """Delete it: what is booked there keeps its time, without it. The versions that this has raised."""
     before = await _locked(db, account_id, resource_id)
     await lock_calendars(db, account_id, before.calendar_ids)
     versions = await touch(db, account_id, calendars=before.calendar_ids, others=[resource_id])
@@ -41,6 +58,37 @@ async def delete_resource(
     await reapply(db, account_id, before.calendar_ids)
     gone = Gone(id=resource_id, sequence=before.sequence + 1, versions=versions)
     await announce(db, ResourceDeleted(account_id=account_id, state=gone), now=now)
+    for session in await vacate(db, account_id, resource_id, now=now):
+        for appointment in await appointments.seated(db, account_id, session):
+            await _without(db, account_id, appointment, resource_id, now)
+    return versions
+
+
+async def _without(
+    db: Connection, account_id: str, before: Appointment, resource_id: str, now: datetime
+) -> None:
+    """The appointment does without it from now on, and everybody is told."""
+    left = tuple(one for one in before.resources if one != resource_id)
+    after = before.model_copy(update={"resources": left, "sequence": before.sequence + 1})
+    change = Change(
+        fields=("resources",),
+        previous={"resources": [*before.resources]},
+        reason="resource_deleted",
+    )
+    await appointments.resave(db, account_id, after)
+    told = AppointmentUpdated(account_id=account_id, state=after, change=change)
+    await announce(db, told, now=now)
+
+
+async def withdraw(
+    db: Connection, account_id: str, resource_id: str, calendar_id: str, *, now: datetime
+) -> None:
+    """Take a calendar out of those that need it."""
+    before = await _locked(db, account_id, resource_id)
+    left = tuple(one for one in before.calendar_ids if one != calendar_id)
+    if left != before.calendar_ids:
+        after = before.model_copy(update={"calendar_ids": left})
+        await _keep(db, account_id, before, after, now)
 
 
 async def _locked(db: Connection, account_id: str, resource_id: str) -> Resource:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_calendars, check_schedule
+from booking.domain.documents import check_calendars, check_fresh, check_schedule
 from booking.store.calendars import lock_calendars, reapply
 from booking.store.documents import schedules
 from booking.store.versions import touch
@@ -22,10 +22,17 @@ async def create_schedule(
 
 
 async def change_schedule(
-    db: Connection, account_id: str, schedule_id: str, changes: Mapping[str, Any], *, now: datetime
+    db: Connection,
+    account_id: str,
+    schedule_id: str,
+    changes: Mapping[str, Any],
+    *,
+    now: datetime,
+    expected: int | None = None,
 ) -> Schedule:
     """Change the fields that were sent; nothing different, nothing announced."""
     before = await _locked(db, account_id, schedule_id)
+    check_fresh(before.version, expected)
     after = Schedule.model_validate({**before.model_dump(), **changes})
     return before if after == before else await _keep(db, account_id, before, after, now)
 
@@ -56,8 +63,8 @@ async def dissociate(
 
 async def delete_schedule(
     db: Connection, account_id: str, schedule_id: str, *, now: datetime
-) -> None:
-    """Delete it; its calendars are open again as they say themselves."""
+) -> dict[str, int]:
+    """Delete it; its calendars are open again as they say themselves. What this has raised."""
     before = await _locked(db, account_id, schedule_id)
     await lock_calendars(db, account_id, before.calendar_ids)
     versions = await touch(db, account_id, calendars=before.calendar_ids)
@@ -65,6 +72,7 @@ async def delete_schedule(
     await reapply(db, account_id, before.calendar_ids)
     gone = Gone(id=schedule_id, sequence=before.sequence + 1, versions=versions)
     await announce(db, ScheduleDeleted(account_id=account_id, state=gone), now=now)
+    return versions
 
 
 async def _locked(db: Connection, account_id: str, schedule_id: str) -> Schedule:

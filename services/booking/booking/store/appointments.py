@@ -4,28 +4,59 @@ from hoop_events import Appointment, Meeting
 from hoop_events.booking import MeetingProvider
 from shared.db import Connection, Database, Row
 
+_ONE = """
+    SELECT a.state || jsonb_build_object('groupId', nullif(c.settings ->> 'groupId', ''))
+      FROM appointment a
+      LEFT JOIN calendar c ON c.account_id = a.account_id AND c.id = a.calendar_id
+     WHERE a.account_id = $1 AND a.id = $2 AND a.deleted_at IS NULL AND a.held_until IS NULL
+"""
+
 
 async def appointment(
     db: Connection | Database, account_id: str, appointment_id: str
 ) -> Appointment | None:
-    """The appointment as last announced, unless it is unknown here or deleted."""
-    state = await db.fetchval(
-        """
-        SELECT state FROM appointment
-         WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL AND held_until IS NULL
-        """,
-        account_id,
-        appointment_id,
-    )
+    """The appointment as last announced, in the group its calendar is in by now.
+
+    None when it is unknown here or deleted.
+    """
+    state = await db.fetchval(_ONE, account_id, appointment_id)
     return Appointment.model_validate(state) if state else None
 
 
-async def existed(db: Connection | Database, account_id: str, appointment_id: str) -> bool:
-    """Say whether there has ever been such an appointment, deleted or not."""
+_ONES = """
+    SELECT a.state || jsonb_build_object('groupId', nullif(c.settings ->> 'groupId', '')) AS state
+      FROM appointment a
+      LEFT JOIN calendar c ON c.account_id = a.account_id AND c.id = a.calendar_id
+     WHERE a.account_id = $1 AND a.state #>> '{series,master}' = $2 AND a.deleted_at IS NULL
+     ORDER BY a.starts, a.id
+"""
+
+
+async def series(db: Connection | Database, account_id: str, master: str) -> list[Appointment]:
+    """The occurrences of a series that are not deleted, in order."""
+    rows = await db.fetch(_ONES, account_id, master)
+    return [Appointment.model_validate(row["state"]) for row in rows]
+
+
+async def series_existed(db: Connection | Database, account_id: str, master: str) -> bool:
+    """Say whether there has ever been such a series, deleted or not."""
     found: bool = await db.fetchval(
         """
         SELECT EXISTS (SELECT FROM appointment
-                        WHERE account_id = $1 AND id = $2 AND held_until IS NULL)
+                        WHERE account_id = $1 AND state #>> '{series,master}' = $2)
+        """,
+        account_id,
+        master,
+    )
+    return found
+
+
+async def was_deleted(db: Connection | Database, account_id: str, appointment_id: str) -> bool:
+    """Say whether there has been such an appointment, which was deleted."""
+    found: bool = await db.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM appointment
+                        WHERE account_id = $1 AND id = $2 AND deleted_at IS NOT NULL)
         """,
         account_id,
         appointment_id,

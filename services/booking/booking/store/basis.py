@@ -1,4 +1,4 @@
-"""Reading what a decision stands on: one statement, hence one snapshot; no locks."""
+"""Reading what a decision stands on: one call, hence one snapshot; no locks."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,54 +17,9 @@ AROUND = timedelta(days=1)
 """No buffer is longer than this, so nothing further away can matter."""
 
 _BASIS = """
-WITH c AS (
-    SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND (deleted_at IS NULL OR $10)
-), touched AS (
-    SELECT id FROM c UNION SELECT unnest(hosts || needs) FROM c UNION SELECT unnest($5::uuid[])
-), sessions AS (
-    SELECT s.* FROM session s, c
-     WHERE s.account_id = $1 AND s.calendar_id = c.id AND s.starts = $3 AND s.closed_at IS NULL
-    UNION
-    SELECT s.* FROM session s WHERE s.account_id = $1 AND s.id = $6 AND s.closed_at IS NULL
-), busy AS (
-    SELECT resource_id, during, buffer_before, buffer_after FROM allocation
-     WHERE account_id = $1 AND resource_id IN (SELECT id FROM touched) AND during && $4::tstzrange
-    UNION ALL
-    SELECT resource_id, during, 0, 0 FROM external_busy
-     WHERE account_id = $1 AND resource_id IN (SELECT id FROM touched) AND during && $4::tstzrange
-    UNION ALL
-    SELECT blocks, during, 0, 0 FROM block_slot
-     WHERE account_id = $1 AND blocks IN (SELECT id FROM touched) AND during && $4::tstzrange
-       AND deleted_at IS NULL
-    UNION ALL
-    SELECT u.resource_id, u.during, 0, 0
-      FROM (SELECT DISTINCT unnest(needs || $5::uuid[]) FROM c) AS n (id)
-      JOIN in_use u ON u.account_id = $1 AND u.resource_id = n.id AND u.during && $4::tstzrange
-), counted AS (
-    SELECT a.local_day, count(*) AS n FROM appointment a, c
-     WHERE (c.settings ->> 'appoinmentPerDay')::numeric > 0
-       AND a.account_id = $1 AND a.calendar_id = c.id AND a.occupies
-       AND a.local_day BETWEEN $7::date - 1 AND $7::date + 1
-     GROUP BY a.local_day
-)
-SELECT c.*,
-    ARRAY(SELECT id FROM resource WHERE account_id = $1 AND id IN (SELECT id FROM touched)
-          ORDER BY id) AS resources,
-    ARRAY(SELECT version FROM resource WHERE account_id = $1 AND id IN (SELECT id FROM touched)
-          ORDER BY id) AS versions,
-    (SELECT array_agg(resource_id) FROM busy) AS busy_who,
-    (SELECT array_agg((extract(epoch FROM lower(during)) * 1000)::bigint) FROM busy) AS busy_from,
-    (SELECT array_agg((extract(epoch FROM upper(during)) * 1000)::bigint) FROM busy) AS busy_to,
-    (SELECT array_agg(buffer_before) FROM busy) AS busy_before,
-    (SELECT array_agg(buffer_after) FROM busy) AS busy_after,
-    ARRAY(SELECT id FROM sessions ORDER BY id) AS session_ids,
-    (SELECT array_agg(local_day) FROM counted) AS days,
-    (SELECT array_agg(n) FROM counted) AS on_day,
-    (SELECT seat FROM appointment WHERE account_id = $1 AND id = $8) AS seat,
-    ARRAY(SELECT id FROM appointment
-           WHERE account_id = $1 AND held_until <= $9
-             AND tstzrange(starts, ends) && $4::tstzrange ORDER BY id) AS expired
-  FROM c
+SELECT (calendar).*, resources, versions, busy_who, busy_from, busy_to, busy_before, busy_after,
+       session_ids, days, on_day, seat, expired, contact_name
+  FROM basis($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 
 _SESSIONS = """
@@ -88,8 +43,11 @@ async def basis(
     before: Seated | None,
     now: datetime,
     deleted_too: bool = False,
+    contact: str | None = None,
 ) -> Basis | None:
-    """What is known about this calendar around [start, end); None when there is no such calendar.
+    """What is known about this calendar around [start, end), and of the contact who books.
+
+    None when there is no such calendar.
 
     Seats held until `now` or earlier are still in it, and named.
     Where it limits the appointments of a day, those of `start`'s date in UTC and of its neighbours
@@ -99,14 +57,15 @@ async def basis(
         _BASIS,
         account_id,
         calendar_id,
-        start,
         Range(start - AROUND, end + AROUND),
+        start,
         [*before.hosts, *before.resources] if before else [],
         before.session if before else None,
         start.astimezone(UTC).date(),
         before.id if before else None,
         now,
         deleted_too,
+        contact,
     )
     if row is None:
         return None
@@ -114,16 +73,18 @@ async def basis(
     return Basis(
         calendar=calendar,
         versions=dict(zip(row["resources"], row["versions"], strict=True)),
-        busy=_busy(row),
+        busy=busy_of(row),
         sessions=await sessions(db, account_id, row["session_ids"]),
         day_counts=dict(zip(row["days"] or (), row["on_day"] or (), strict=True)),
         loads=await _loads(db, calendar, start),
         seat=row["seat"],
         expired=tuple(row["expired"]),
+        contact_name=row["contact_name"],
     )
 
 
-def _busy(row: Row) -> dict[str, Busy]:
+def busy_of(row: Row) -> dict[str, Busy]:
+    """The columns `busy_…` of a row, by whom or what is busy."""
     found: dict[str, list[tuple[int, int, int, int]]] = {}
     columns = ("busy_who", "busy_from", "busy_to", "busy_before", "busy_after")
     for who, start, end, before, after in zip(*(row[c] or () for c in columns), strict=True):

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from asyncpg import UniqueViolationError
+
 from booking.domain.calendars import Calendar
+from booking.domain.documents import slug_taken
 from booking.store.versions import touch
 from shared.db import Connection, Database, Row
 
@@ -26,10 +29,11 @@ def calendar_of(row: Row) -> Calendar:
 
 async def insert_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
     """Save a new calendar, and let its hosts and itself be taken; the versions of these."""
-    await db.execute(
+    await _write(
+        db,
         """
-        INSERT INTO calendar (account_id, id, location_id, time_zone, hosts, settings)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO calendar (account_id, id, location_id, time_zone, hosts, settings, slug)
+        VALUES ($1, $2, $3, $4, $5, $6, lower($6::jsonb ->> 'slug'))
         """,
         calendar.account_id,
         calendar.id,
@@ -39,6 +43,14 @@ async def insert_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
         calendar.settings,
     )
     return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
+
+
+async def _write(db: Connection, sql: str, *values: object) -> None:
+    """Another calendar of the location may have the slug, however late it came: an index knows."""
+    try:
+        await db.execute(sql, *values)
+    except UniqueViolationError as error:
+        raise slug_taken("calendar") from error
 
 
 _CALENDAR = "SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL"
@@ -58,25 +70,50 @@ async def calendar(
 
 
 async def calendars(
-    db: Connection | Database, account_id: str, location_id: str
+    db: Connection | Database,
+    account_id: str,
+    location_id: str,
+    *,
+    group_id: str | None = None,
+    drafts: bool = True,
 ) -> Sequence[Calendar]:
-    """All calendars of a location, oldest first."""
+    """All calendars of a location, oldest first; of one group; without those that are switched off."""
     rows = await db.fetch(
         """
-        SELECT * FROM calendar WHERE account_id = $1 AND location_id = $2 AND deleted_at IS NULL
+        SELECT * FROM calendar
+         WHERE account_id = $1 AND location_id = $2 AND deleted_at IS NULL
+           AND ($3::text IS NULL OR settings ->> 'groupId' = $3)
+           AND ($4 OR settings ->> 'isActive' IS DISTINCT FROM 'false')
          ORDER BY id
         """,
         account_id,
         location_id,
+        group_id,
+        drafts,
     )
     return [calendar_of(row) for row in rows]
 
 
+async def calendar_location(
+    db: Connection | Database, account_id: str, calendar_id: str
+) -> str | None:
+    """Where it stands, or stood before it was deleted; None: there never was one of this id."""
+    found: str | None = await db.fetchval(
+        "SELECT location_id FROM calendar WHERE account_id = $1 AND id = $2",
+        account_id,
+        calendar_id,
+    )
+    return found
+
+
 async def save_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
     """Save changed settings; the versions after it. The row is locked by this transaction."""
-    await db.execute(
+    await _write(
+        db,
         """
-        UPDATE calendar SET hosts = $3, settings = $4, version = $5, sequence = $6
+        UPDATE calendar SET hosts = $3, settings = $4, version = $5, sequence = $6,
+               slug = CASE WHEN settings ->> 'slug' IS DISTINCT FROM $4::jsonb ->> 'slug'
+                           THEN lower($4::jsonb ->> 'slug') ELSE slug END
          WHERE account_id = $1 AND id = $2
         """,
         calendar.account_id,
@@ -106,16 +143,47 @@ async def delete_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
 async def upcoming(
     db: Connection | Database, account_id: str, calendar_id: str, now: Any
 ) -> list[str]:
-    """Ids of the calendar's appointments that occupy time after `now`."""
+    """Ids of the calendar's appointments that occupy time after `now`, or wait for theirs."""
     rows = await db.fetch(
         """
         SELECT id FROM appointment
-         WHERE account_id = $1 AND calendar_id = $2 AND occupies AND ends > $3
-           AND held_until IS NULL ORDER BY starts
+         WHERE account_id = $1 AND calendar_id = $2 AND ends > $3
+           AND (occupies OR state ->> 'appointmentStatus' = 'new')
+           AND held_until IS NULL AND deleted_at IS NULL ORDER BY starts
         """,
         account_id,
         calendar_id,
         now,
+    )
+    return [row["id"] for row in rows]
+
+
+async def calendars_of_user(
+    db: Connection | Database, account_id: str, user_id: str
+) -> Sequence[Calendar]:
+    """The calendars whose team this user is in, oldest first."""
+    rows = await db.fetch(
+        """
+        SELECT * FROM calendar
+         WHERE account_id = $1 AND hosts @> ARRAY[$2::uuid] AND deleted_at IS NULL ORDER BY id
+        """,
+        account_id,
+        user_id,
+    )
+    return [calendar_of(row) for row in rows]
+
+
+async def owners_in(
+    db: Connection | Database, account_id: str, locations: Iterable[str]
+) -> Sequence[str]:
+    """The calendars of these locations, and whoever is in their teams."""
+    rows = await db.fetch(
+        """
+        SELECT DISTINCT unnest(hosts || id) AS id FROM calendar
+         WHERE account_id = $1 AND location_id = ANY ($2::uuid[]) AND deleted_at IS NULL
+        """,
+        account_id,
+        sorted(locations),
     )
     return [row["id"] for row in rows]
 

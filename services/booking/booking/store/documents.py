@@ -1,8 +1,8 @@
 """Schedules, resources, groups and block slots as rows: what was announced of them last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from asyncpg import Range, UniqueViolationError
 
@@ -14,9 +14,11 @@ Kept = TypeVar("Kept", Schedule, Resource, CalendarGroup, BlockSlot)
 _READ = """
     SELECT state FROM kept WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
 """
-_LIST = """
+_LOCATION = "SELECT location_id FROM kept WHERE account_id = $1 AND id = $2"
+_FIND = """
     SELECT state FROM kept
-     WHERE account_id = $1 AND location_id = $2 AND deleted_at IS NULL ORDER BY id
+     WHERE account_id = $1 AND ($2::uuid IS NULL OR location_id = $2) AND state @> $3
+       AND deleted_at IS NULL ORDER BY id LIMIT $4 OFFSET $5
 """
 _SAVE = """
     INSERT INTO kept (account_id, id, location_id, calendar_ids, state) VALUES ($1, $2, $3, $4, $5)
@@ -44,11 +46,26 @@ class Documents(Generic[Kept]):
         state = await db.fetchval(sql, account_id, document_id)
         return None if state is None else self.model.model_validate(state)
 
-    async def in_location(
-        self, db: Connection | Database, account_id: str, location_id: str
+    async def location(
+        self, db: Connection | Database, account_id: str, document_id: str
+    ) -> str | None:
+        """Where it stands, or stood before it was deleted; None: there never was one of this id."""
+        found: str | None = await db.fetchval(self._sql(_LOCATION), account_id, document_id)
+        return found
+
+    async def find(
+        self,
+        db: Connection | Database,
+        account_id: str,
+        like: Mapping[str, Any],
+        *,
+        location_id: str | None = None,
+        limit: int | None = None,
+        skip: int = 0,
     ) -> Sequence[Kept]:
-        """All of a location, oldest first."""
-        rows = await db.fetch(self._sql(_LIST), account_id, location_id)
+        """Those whose JSON holds what `like` holds, oldest first; of one location, or of all."""
+        sql = self._sql(_FIND)
+        rows = await db.fetch(sql, account_id, location_id, dict(like), limit, skip)
         return [self.model.model_validate(row["state"]) for row in rows]
 
     async def save(
@@ -84,6 +101,23 @@ async def save_group(db: Connection, account_id: str, group: CalendarGroup) -> b
     except UniqueViolationError:
         return False
     return True
+
+
+async def slug_is_free(
+    db: Connection | Database, account_id: str, location_id: str, slug: str
+) -> bool:
+    """No group of this location has it, in capitals or not."""
+    taken: bool = await db.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM calendar_group
+                        WHERE account_id = $1 AND location_id = $2 AND deleted_at IS NULL
+                          AND lower(state ->> 'slug') = lower($3))
+        """,
+        account_id,
+        location_id,
+        slug,
+    )
+    return not taken
 
 
 async def save_block(db: Connection, account_id: str, block: BlockSlot) -> None:

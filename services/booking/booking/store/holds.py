@@ -19,6 +19,27 @@ async def hold(db: Connection | Database, account_id: str, hold_id: str) -> Hold
     return Hold.model_validate(state) if state else None
 
 
+async def was_hold(
+    db: Connection | Database, account_id: str, hold_id: str, calendar_id: str
+) -> bool:
+    """Say whether it was a hold on that calendar, given back or booked within a day."""
+    found: bool = await db.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM gone_hold
+                        WHERE account_id = $1 AND id = $2 AND calendar_id = $3)
+        """,
+        account_id,
+        hold_id,
+        calendar_id,
+    )
+    return found
+
+
+async def forget_gone(db: Database) -> None:
+    """Forget holds that have been gone for a day, of all accounts."""
+    await db.execute("DELETE FROM gone_hold WHERE gone_at < clock_timestamp() - interval '1 day'")
+
+
 async def run_out(db: Database, now: datetime, *, most: int) -> list[tuple[str, str]]:
     """`(account id, hold id)` of those that ran out longest ago, of all accounts."""
     rows = await db.fetch(

@@ -65,14 +65,6 @@ async def forget_contact(db: Connection, account_id: str, contact_id: str) -> No
     )
 
 
-async def contact_name(db: Connection | Database, account_id: str, contact_id: str) -> str | None:
-    """The contact's name, which may be empty; None when the account has no such contact."""
-    name: str | None = await db.fetchval(
-        "SELECT name FROM known_contact WHERE account_id = $1 AND id = $2", account_id, contact_id
-    )
-    return name
-
-
 async def know_connection(db: Connection, account_id: str, state: ProviderConnection) -> None:
     await db.execute(
         """

@@ -24,6 +24,10 @@ as before) is counted: `booked:<session>:2`.
 `change.notify = false` moves what counts as told along without a message. It is told with what is
 still owed, or still in the air, when there is such; but a silent deletion ends what was owed.
 
+A calendar's notification settings (`Rules`) decide, at the moment a message would go, whether it
+does. One that is switched off counts as told, so that the next one that is switched on makes sense.
+Settings may also name further receivers, who get mails of their own, in threads of their own.
+
 A `booked` or `rescheduled` message waits for its link while that may come within LINK_WAIT. A
 message refused for good (5xx, no usable address) counts as told, so that it is not tried for ever;
 it is tried again when the receiver's address changes. In doubt (a crash or a lost connection after
@@ -39,9 +43,12 @@ from notifications.domain.letter import (
     Role,
     Scene,
     Span,
+    Wording,
     when,
     write,
 )
+from notifications.domain.placeholders import PLACEHOLDERS, unknown_placeholders
+from notifications.domain.rules import Rule, Rules
 from notifications.domain.step import Case, GaveUp, Nothing, Send, Step, Wait, next_step
 from notifications.domain.telling import (
     FINAL,
@@ -56,6 +63,7 @@ from notifications.domain.telling import (
     failed,
     fold,
     land,
+    newcomer,
     owed,
     receivers,
     refused,

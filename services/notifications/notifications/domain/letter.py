@@ -1,15 +1,19 @@
 """What one mail says, as facts: whom it is for, when and where the appointment is, what has changed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from hoop_events import Appointment
+from notifications.domain.placeholders import fill
 from notifications.domain.text import one_line, plain, web_link
 from shared.slots.zones import is_zone, zone_named
 
 Kind = Literal["booked", "rescheduled", "cancelled", "link"]
-Role = Literal["contact", "user"]
+Role = Literal["contact", "user", "addressee", "colleague"]
+"""The last two are told because a setting names them: an address, and another user of the account."""
+LONGEST_BODY = 20_000  # characters, with the facts in their places
 LinkNews = Literal["none", "here", "coming", "after_confirmation", "unavailable"]
 
 
@@ -32,12 +36,25 @@ class Scene:
     location: str | None = None
     time_zone: str | None = None
     """The location's."""
-    other: str = ""
-    """The name of the other one: the host's for the contact, the contact's for the host."""
+    contact: str = ""
+    """The contact's name."""
+    host: str = ""
+    """The assigned user's name."""
 
     @property
     def known(self) -> bool:
         return self.calendar is not None and self.location is not None
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a setting puts in place of our own words; empty: ours stay."""
+
+    subject: str = ""
+    body: str = ""
+    """Instead of greeting and news; when and where stand below in any case."""
+    sender: str = ""
+    """The name that a mail comes from."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,8 @@ class Letter:
     handed_over: bool
     """It takes place, but with another host: what a former host is told as a cancellation."""
     written_at: datetime
+    wording: Wording = Wording()
+    """All facts are in their places."""
 
     @property
     def stands(self) -> bool:
@@ -96,8 +115,13 @@ class Letter:
     @property
     def day(self) -> str:
         """The start, short enough for a subject."""
-        start = self.at.start.astimezone(zone_named(self.zone))
+        start = self.start
         return f"{start:%a} {start.day} {start:%b %Y}, {start:%H:%M}"
+
+    @property
+    def start(self) -> datetime:
+        """On the receiver's clock."""
+        return self.at.start.astimezone(zone_named(self.zone))
 
 
 def when(span: Span, zone: str) -> str:
@@ -125,6 +149,11 @@ def join_link(state: Appointment) -> str | None:
     return state.meeting.join_url if state.meeting.state in ("ready", "detached") else None
 
 
+def is_confirmed(state: Appointment) -> bool:
+    """Whether it has been confirmed, by a person or by the calendar's setting."""
+    return state.confirmed or state.appointment_status != "new"
+
+
 def write(
     kind: Kind,
     role: Role,
@@ -135,18 +164,19 @@ def write(
     at: Span,
     was: Span | None,
     now: datetime,
+    wording: Wording = Wording(),
 ) -> Letter:
     """The letter to `to`, in their own zone or else the location's."""
     url = web_link(join_link(state)) if kind != "cancelled" else None
     calendar = one_line(scene.calendar or "")
-    return Letter(
+    letter = Letter(
         kind=kind,
         role=role,
         appointment_id=state.id,
         sequence=state.sequence,
         address=to.email,
         name=one_line(to.name, limit=80),
-        other=one_line(scene.other, limit=80),
+        other=one_line(scene.host if role == "contact" else scene.contact, limit=80),
         title=one_line(state.personal.title) or calendar or "Appointment",
         description=plain(state.personal.description),
         calendar=calendar,
@@ -158,10 +188,40 @@ def write(
         join_url=url,
         link="none" if kind == "cancelled" else _link_news(state, url),
         hint=one_line(state.meeting.message or "") if role == "user" and url is None else "",
-        confirmed=state.confirmed or state.appointment_status != "new",
+        confirmed=is_confirmed(state),
         handed_over=kind == "cancelled" and state.occupies,
         written_at=now,
     )
+    return replace(letter, wording=_worded(wording, _facts(letter, scene)))
+
+
+def _worded(wording: Wording, facts: Mapping[str, str]) -> Wording:
+    return Wording(
+        subject=one_line(fill(wording.subject, facts)),
+        body=plain(fill(wording.body, facts), limit=LONGEST_BODY),
+        sender=one_line(wording.sender, limit=80),
+    )
+
+
+def _facts(letter: Letter, scene: Scene) -> Mapping[str, str]:
+    """What placeholders stand for."""
+    start, end = letter.start, letter.at.end.astimezone(zone_named(letter.zone))
+    contact = one_line(scene.contact, limit=80)
+    return {
+        "appointment.description": letter.description,
+        "appointment.end_time": f"{_date(end)}, {end:%H:%M}",
+        "appointment.meeting_location": letter.join_url or letter.place or letter.location,
+        "appointment.only_start_date": _date(start),
+        "appointment.only_start_time": f"{start:%H:%M}",
+        "appointment.start_time": f"{_date(start)}, {start:%H:%M}",
+        "appointment.timezone": letter.zone,
+        "appointment.title": letter.title,
+        "calendar.name": letter.calendar,
+        "contact.first_name": contact.partition(" ")[0],
+        "contact.name": contact,
+        "location.name": letter.location,
+        "user.name": one_line(scene.host, limit=80),
+    }
 
 
 def _zone(*wanted: str | None) -> str:

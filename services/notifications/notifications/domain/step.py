@@ -1,10 +1,11 @@
 """The next step towards one receiver: nothing, wait, give up, or send this letter."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hoop_events import Appointment
-from notifications.domain.letter import Letter, Receiver, Scene, Span, write
+from notifications.domain.letter import Letter, Receiver, Scene, Span, Wording, is_confirmed, write
+from notifications.domain.rules import Rules
 from notifications.domain.telling import (
     FINAL,
     Message,
@@ -12,6 +13,7 @@ from notifications.domain.telling import (
     Thread,
     failed,
     owed,
+    silenced,
     stands,
     truth,
 )
@@ -68,6 +70,16 @@ class Case:
     message_id: str
     """The id for a message that has none yet."""
     now: datetime
+    rules: Rules = field(default_factory=Rules)
+
+    def wording(self, occasion: Occasion) -> Wording | None:
+        """How the settings want it worded; None: not at all."""
+        return self.rules.wording(
+            occasion.kind,
+            self.thread.role,
+            self.thread.receiver_id,
+            confirmed=is_confirmed(self.state),
+        )
 
 
 def next_step(case: Case) -> tuple[Thread, Step]:
@@ -80,6 +92,9 @@ def next_step(case: Case) -> tuple[Thread, Step]:
     thread = _without_outdated(case.thread, occasion)
     if occasion is None or (case.receiver is not None and case.receiver.gone):
         return _without_outdated(thread, None), Nothing()
+    if case.wording(occasion) is None:
+        told = _message(case, thread, occasion).told
+        return silenced(_without_outdated(thread, None), told), Nothing()
     if case.state.end_time <= case.now:
         return _overtaken(thread)
     message = _message(case, thread, occasion)
@@ -107,7 +122,7 @@ def _mended(case: Case) -> Occasion | None:
         return None
     last = ended[-1]
     same = last.address == case.receiver.email or last.reason == TOO_LATE
-    still_true = last.told.stands == stands(case.state, case.thread.receiver_id)
+    still_true = last.told.stands == stands(case.state, case.thread)
     return last.occasion if still_true and not same else None
 
 
@@ -135,7 +150,7 @@ def _overtaken(thread: Thread) -> tuple[Thread, Step]:
 def _message(case: Case, thread: Thread, occasion: Occasion) -> Message:
     """The message of this occasion, waiting, telling the truth of now."""
     known = next((m for m in thread.messages if m.occasion.name == occasion.name), None)
-    told = truth(case.state, thread.receiver_id)
+    told = truth(case.state, thread)
     if occasion.kind == "cancelled" and thread.told is not None:
         told = replace(thread.told, stands=False)
     return Message(
@@ -183,4 +198,5 @@ def _letter(case: Case, occasion: Occasion, to: Receiver) -> Letter:
         at=at,
         was=was if was != at else None,
         now=case.now,
+        wording=case.wording(occasion) or Wording(),
     )

@@ -90,23 +90,38 @@ class Thread:
         return replace(self, messages=(*others, message))
 
 
+EXTRA: frozenset[Role] = frozenset({"addressee", "colleague"})
+"""Who is told only because a setting names them."""
+
+
 def receivers(state: Appointment) -> Mapping[str, Role]:
-    """Who is told about an appointment."""
+    """Who is told about an appointment without any setting."""
     found: dict[str, Role] = {state.contact_id: "contact"}
     if state.assigned_user_id is not None:
         found[state.assigned_user_id] = "user"
     return found
 
 
-def stands(state: Appointment, receiver_id: str) -> bool:
+def newcomer(role: Role, receiver_id: str, before: Appointment | None) -> Thread:
+    """The thread of somebody who is told from here on.
+
+    Whom a setting names counts as told what was true already: so they learn of its change.
+    """
+    thread = Thread(role, receiver_id)
+    if before is None or role not in EXTRA:
+        return thread
+    return replace(thread, told=truth(before, thread), believes=before.occupies)
+
+
+def stands(state: Appointment, thread: Thread) -> bool:
     """Whether the appointment takes place as far as this person is concerned."""
-    return state.occupies and receiver_id in receivers(state)
+    return state.occupies and (thread.role in EXTRA or thread.receiver_id in receivers(state))
 
 
-def truth(state: Appointment, receiver_id: str) -> Told:
+def truth(state: Appointment, thread: Thread) -> Told:
     """What somebody would have been told who knew all."""
     return Told(
-        stands=stands(state, receiver_id),
+        stands=stands(state, thread),
         session=state.session,
         start=state.start_time,
         end=state.end_time,
@@ -118,7 +133,7 @@ def truth(state: Appointment, receiver_id: str) -> Told:
 def owed(thread: Thread, state: Appointment) -> Occasion | None:
     """What must still be said to the receiver. A message in the air counts as not gone: see `assumed`."""
     told = thread.told
-    if not stands(state, thread.receiver_id):
+    if not stands(state, thread):
         if told and told.stands and thread.believes:
             return _unused(thread, "cancelled", f"cancelled:{told.session}")
         return None
@@ -163,7 +178,7 @@ def fold(thread: Thread, before: Appointment | None, event: AppointmentEvent) ->
     if thread.in_air is not None:
         return thread
     if not event.change.notify and _may_pass_in_silence(thread, before, event):
-        return replace(thread, told=truth(event.state, thread.receiver_id))
+        return replace(thread, told=truth(event.state, thread))
     return thread if owed(thread, event.state) else _kept_current(thread, event.state)
 
 
@@ -178,7 +193,7 @@ def _kept_current(thread: Thread, state: Appointment) -> Thread:
     """Nothing is owed; what counts as told follows the truth in what needs no telling."""
     if thread.told is None:
         return thread
-    if not stands(state, thread.receiver_id):
+    if not stands(state, thread):
         return replace(thread, told=replace(thread.told, stands=False))
     return replace(thread, told=replace(thread.told, session=state.session))
 
@@ -241,6 +256,14 @@ def rejected(thread: Thread, message_id: str, reason: str) -> Thread:
     if message is None:
         return thread
     return failed(assumed(thread) if message.in_doubt else thread, message, reason)
+
+
+def silenced(thread: Thread, told: Told) -> Thread:
+    """A setting switches this message off: it counts as told, for whoever wants that tells it otherwise.
+
+    So what is switched on still follows: a cancellation, though the confirmation was off.
+    """
+    return replace(thread, told=told, believes=told.stands)
 
 
 def failed(thread: Thread, message: Message, reason: str) -> Thread:

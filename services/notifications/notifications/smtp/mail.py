@@ -71,9 +71,13 @@ def headline(letter: Letter) -> str:
 
 def _address(mail: EmailMessage, letter: Letter, envelope: Envelope) -> None:
     domain = envelope.sender.domain
-    mail["From"] = envelope.sender
+    mail["From"] = Address(
+        _phrase(letter.wording.sender) or envelope.sender.display_name,
+        addr_spec=envelope.sender.addr_spec,
+    )
     mail["To"] = Address(_phrase(letter.name), addr_spec=letter.address)
-    mail["Subject"] = _literal(f"{headline(letter)}: {letter.title}, {letter.day}")
+    ours = f"{headline(letter)}: {letter.title}, {letter.day}"
+    mail["Subject"] = _literal(letter.wording.subject or ours)
     mail["Date"] = format_datetime(letter.written_at)
     mail["Message-ID"] = f"<{envelope.message_id}@{domain}>"
     # One conversation per appointment, although nobody has seen its first "message".

@@ -1,15 +1,30 @@
-"""What notifications remembers: whom it may write to, and what it has said."""
+"""What notifications remembers: whom it may write to, and what it has said, and how calendars want it said."""
 
 from notifications.store.people import (
     Place,
     accounts_of,
+    addressees,
+    end_calendar,
     erase_receiver,
     forget_place,
     keep_calendar,
     keep_location,
     keep_person,
+    location_of,
     person,
     scene,
+    unknown_users,
+)
+from notifications.store.settings import (
+    Setting,
+    forget_settings,
+    insert_setting,
+    lock_calendar,
+    lock_setting,
+    rules,
+    setting,
+    settings,
+    update_setting,
 )
 from notifications.store.threads import (
     Key,

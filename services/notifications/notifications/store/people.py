@@ -1,27 +1,91 @@
 """Whom and where: projections of contacts, users, calendars and locations, as far as a mail needs them."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from hoop_events import Appointment
 from notifications.domain import Receiver, Role, Scene
-from shared.db import Connection
+from shared.db import Connection, Database
+from shared.ids import new_id
 
-PERSONS: dict[Role, Literal["contact", "staff"]] = {"contact": "contact", "user": "staff"}
+PERSONS: dict[Role, Literal["contact", "staff", "addressee"]] = {
+    "contact": "contact",
+    "user": "staff",
+    "colleague": "staff",
+    "addressee": "addressee",
+}
 """In which table the receivers of a role stand."""
 
 Place = Literal["calendar", "location"]
 
 
-async def keep_calendar(db: Connection, account_id: str, calendar_id: str, *, name: str) -> None:
+async def keep_calendar(
+    db: Connection, account_id: str, calendar_id: str, *, name: str, location_id: str
+) -> None:
     await db.execute(
         """
-        INSERT INTO calendar (account_id, id, name) VALUES ($1, $2, $3)
-        ON CONFLICT (account_id, id) DO UPDATE SET name = excluded.name
+        INSERT INTO calendar (account_id, id, name, location_id) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (account_id, id) DO UPDATE
+           SET name = excluded.name, location_id = excluded.location_id, deleted = false
         """,
         account_id,
         calendar_id,
         name,
+        location_id,
     )
+
+
+async def end_calendar(db: Connection, account_id: str, calendar_id: str) -> None:
+    """It is deleted; its name is still needed for cancellations."""
+    await db.execute(
+        "UPDATE calendar SET deleted = true WHERE account_id = $1 AND id = $2",
+        account_id,
+        calendar_id,
+    )
+
+
+async def location_of(db: Connection | Database, account_id: str, calendar_id: str) -> str | None:
+    """The location of a calendar that is there; else None."""
+    location: str | None = await db.fetchval(
+        "SELECT location_id FROM calendar WHERE account_id = $1 AND id = $2 AND NOT deleted",
+        account_id,
+        calendar_id,
+    )
+    return location
+
+
+async def unknown_users(
+    db: Connection | Database, account_id: str, ids: Sequence[str]
+) -> Sequence[str]:
+    """Those of the ids that are no users of the account (any more)."""
+    rows = await db.fetch(
+        """
+        SELECT id FROM unnest($2::uuid[]) AS id
+         WHERE NOT EXISTS (SELECT FROM staff s
+                            WHERE s.account_id = $1 AND s.id = id.id AND NOT s.gone)
+        """,
+        account_id,
+        ids,
+    )
+    return [row["id"] for row in rows]
+
+
+async def addressees(db: Connection, account_id: str, emails: Sequence[str]) -> Sequence[str]:
+    """The ids of these addresses, which get one when they are met first."""
+    found = []
+    for email in sorted(set(emails)):
+        id_: str = await db.fetchval(
+            """
+            INSERT INTO addressee (account_id, id, email) VALUES ($1, $2, $3)
+            ON CONFLICT (account_id, email) DO UPDATE SET email = excluded.email
+            RETURNING id
+            """,
+            account_id,
+            new_id(),
+            email,
+        )
+        found.append(id_)
+    return found
 
 
 async def keep_location(
@@ -117,7 +181,9 @@ async def person(db: Connection, account_id: str, role: Role, id: str | None) ->
     return Receiver(row["id"], row["name"], row["email"], row["time_zone"], row["gone"])
 
 
-async def scene(db: Connection, account_id: str, state: Appointment, *, other: str) -> Scene:
+async def scene(
+    db: Connection, account_id: str, state: Appointment, *, contact: str, host: str
+) -> Scene:
     """What is known of the calendar and the location of an appointment."""
     row = await db.fetchrow(
         """
@@ -130,4 +196,4 @@ async def scene(db: Connection, account_id: str, state: Appointment, *, other: s
         state.location_id,
     )
     assert row is not None, "a SELECT of scalars answers one row"
-    return Scene(row["calendar"], row["location"], row["time_zone"], other)
+    return Scene(row["calendar"], row["location"], row["time_zone"], contact, host)

@@ -68,7 +68,11 @@ class Integration:
                 scope=SCOPE,
                 body=self.connect,
                 reply=ConnectReply,
-                summary=f"Begin to connect {self.name}: send the user to `authorizeUrl`",
+                keyed=False,
+                summary=f"Begin to connect {self.name}",
+                description="Send the user to `authorizeUrl`.",
+                refusals=(NotFound,),
+                examples={"An account": {f"{self.owner_kind}Id": "06gvsomeidofours000000000g"}},
             ),
             Route(
                 "GET",
@@ -76,7 +80,9 @@ class Integration:
                 self._callback,
                 scope=None,
                 query=CallbackQuery,
-                summary=f"Where {self.name} sends the browser back to; answers a page",
+                summary=f"Come back from {self.name}",
+                description="Where the provider sends the browser to; it answers a page.",
+                media="text/html",
             ),
             Route(
                 "PUT",
@@ -85,7 +91,10 @@ class Integration:
                 scope=SCOPE,
                 body=self.reconfigure,
                 reply=ConnectionReply,
-                summary=f"Change the settings of a connection to {self.name}",
+                keyed=False,
+                summary=f"Change the settings of {self.name}",
+                refusals=(Conflict,),
+                examples={"Nothing": {}},
             ),
             Route(
                 "DELETE",
@@ -93,7 +102,9 @@ class Integration:
                 self._disconnect,
                 scope=SCOPE,
                 reply=ConnectionReply,
-                summary=f"Disconnect {self.name}: its tokens are dropped at once",
+                keyed=False,
+                summary=f"Disconnect {self.name}",
+                description="Its tokens are dropped at once.",
             ),
         ]
 

@@ -1,6 +1,7 @@
 """Answering: every object carries the trace id, every refusal has one shape, no driver text leaks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -43,10 +44,20 @@ def respond(result: object, status: int) -> web.Response:
     return _json(said.body, status, said.headers)
 
 
+def plain(result: object, status: int) -> Reply:
+    """A handler's result with its status, and its JSON as text: as it may be kept and sent again."""
+    said = result if isinstance(result, Reply) else Reply(result)
+    content = _content(said.body)
+    text = content if isinstance(content, bytes) else orjson.dumps(content)
+    return replace(said, status=said.status or status, body=text)
+
+
+def _content(body: object) -> Any:
+    return body.model_dump(mode="json", by_alias=True) if isinstance(body, BaseModel) else body
+
+
 def _json(body: object, status: int, headers: Mapping[str, str]) -> web.Response:
-    content: Any = (
-        body.model_dump(mode="json", by_alias=True) if isinstance(body, BaseModel) else body
-    )
+    content = _content(body)
     trace = trace_id()
     if isinstance(content, Mapping):
         content = {**content, "traceId": trace}
@@ -59,7 +70,9 @@ def _json(body: object, status: int, headers: Mapping[str, str]) -> web.Response
 
 
 def _signed(document: bytes, trace: str) -> bytes:
-    """A JSON object that is text already, with the trace id as its last member."""
+    """JSON that is text already: an object is given the trace id as its last member."""
+    if document[:1] != b"{":
+        return document
     comma = b"," if document[:2] != b"{}" else b""
     return b'%b%b"traceId":"%b"}' % (document[:-1], comma, trace.encode())
 

@@ -12,10 +12,10 @@ from shared.errors import Malformed, Unauthorized, VersionRequired, VersionUnkno
 from shared.http import parse
 from shared.http.answer import COMMON_HEADERS, refuse, respond
 from shared.http.door import RATE, Door
-from shared.http.route import Call, Route
+from shared.http.once import key_of, once
+from shared.http.route import VERSIONS, Call, Route
 from shared.telemetry import span
 
-VERSIONS = ("2021-04-15", "2021-07-28", "2023-02-21", "v3")
 NOBODY = Caller("", "", frozenset(), frozenset())
 
 Check = Callable[[], Awaitable[Mapping[str, bool]]]
@@ -65,7 +65,9 @@ def _endpoint(route: Route, runtime: Any, door: Door) -> _Handler:
 async def _answer(request: web.Request, route: Route, runtime: Any, door: Door) -> web.Response:
     try:
         call = await _call(request, route, runtime, door)
-        return respond(await route.handler(call), route.status)
+        key = key_of(request, route)
+        said = await (route.handler(call) if key is None else once(call, route, request, key))
+        return respond(said, route.status)
     except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
         return refuse(error)
 
@@ -77,7 +79,7 @@ async def _call(request: web.Request, route: Route, runtime: Any, door: Door) ->
     else:
         caller = await door.admit(request)
         _check_version(request)
-        auth.permit(caller, route.scope, runtime.tables, writes=route.writes)
+        auth.permit(caller, route.scopes, runtime.tables, writes=route.writes)
     return Call(
         runtime=runtime,
         caller=caller,

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -18,12 +17,15 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
 
-from shared.errors import Detail, Invalid, Malformed, TooLarge, UnsupportedMedia
+from shared.errors import Detail, Invalid, Malformed, TooLarge, TooSlow, UnsupportedMedia
+from shared.http.route import Shape
 
 LARGEST_BODY = 1_048_576
 MOST_VALUES = 20_000
@@ -49,15 +51,25 @@ def _instant(value: object) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as exact as our events
 
 
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_NOT_ONE_LINE = re.compile(f"[{_CONTROLS}]")
+
+
 def _one_line(value: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
+    if _NOT_ONE_LINE.search(value):
         raise ValueError("must be one line without control characters")
     return value
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 """A point in time in a body: never naive, never an epoch number."""
-OneLine = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
+_SHOWN = {"pattern": f"^[^{_CONTROLS}]*$"}
+OneLine = Annotated[
+    str,
+    StringConstraints(max_length=200),
+    AfterValidator(_one_line),
+    Field(json_schema_extra=_SHOWN),
+]
 """Short text that may end up in a header or a title."""
 Text = Annotated[str, StringConstraints(max_length=5000)]
 """Free text."""
@@ -67,7 +79,12 @@ class Body(BaseModel):
     """A request body: strict types, no unknown fields, camelCase."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, strict=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
 
@@ -75,12 +92,16 @@ class Query(BaseModel):
     """A query string: unknown keys are ignored, lists as `a=1&a=2` or `a[]=1&a[]=2`."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
 
-async def body(request: web.Request, model: type[BaseModel]) -> BaseModel:
-    """The request's JSON, as `model`."""
+async def body(request: web.Request, shape: Shape) -> Any:
+    """The request's JSON, read as a model or a list of models."""
     raw = await _read(request)
     if not raw:
         raise Malformed("The body is empty; it must be a JSON document.")
@@ -89,8 +110,9 @@ async def body(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise TooLarge(f"The body holds more than {MOST_VALUES} values.")
     try:
         document = orjson.loads(raw)  # stricter about JSON than the model's own reader
-        _check_depth(document)
-        read = model.model_validate_json(raw)
+        if raw.count(b"[") + raw.count(b"{") > DEEPEST:
+            _check_depth(document)
+        read = _reader(shape).validate_json(raw)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: position {error.pos}.") from None
     except ValidationError as error:
@@ -98,6 +120,11 @@ async def body(request: web.Request, model: type[BaseModel]) -> BaseModel:
     if _ESCAPED_NUL in raw:
         _check_text(document)
     return read
+
+
+@cache
+def _reader(shape: Shape) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
 
 
 async def _read(request: web.Request) -> bytes:
@@ -109,7 +136,7 @@ async def _read(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
     except TimeoutError:
-        raise Malformed(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+        raise TooSlow(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
     except (web.RequestPayloadError, ConnectionError):
         raise Malformed("The body did not arrive as it was announced.") from None
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
@@ -12,12 +13,16 @@ from shared.clock import Clock
 from shared.config import Settings
 from shared.db import UNAVAILABLE, Database
 from shared.http import Door, application, listen
+from shared.http.once import forget
 from shared.kafka import Tables
 from shared.limits import Limiter
 from shared.relay import Relay
+from shared.service import holding
 from shared.service.runtime import Part, Runtime, Service, opened
 from shared.telemetry import cause, log
+from shared.work import every
 
+FORGET_SECONDS = 60.0
 HTTP_SECONDS = 10.0
 """So long the requests at hand may take when the process is told to stop."""
 
@@ -81,15 +86,16 @@ async def _go_on(
         for service, runtime in runtimes:
             relay = Relay(runtime.db, bootstrap=runtime.settings.kafka_bootstrap)
             tasks.create_task(_run(service.name, relay.run, silent))
-        parts = [(service.name, part) for service, rt in runtimes for part in _parts(service, rt)]
+        parts: list[tuple[str, Part]] = [(runtimes[0][0].name, holding.watch)]
+        parts += [(service.name, part) for service, rt in runtimes for part in _parts(service, rt)]
         if _has_routes(runtimes):
             parts += [("tables", door.tables.run), ("limits", door.limiter.run)]
+            parts += [(s.name, partial(_forget_answers, rt)) for s, rt in runtimes if s.routes]
         announcing = [tasks.create_task(_run(name, part, stop)) for name, part in parts]
         await stop.wait()
         async with asyncio.timeout(HTTP_SECONDS):
             await runner.cleanup()
-        if announcing:
-            await asyncio.wait(announcing)
+        await asyncio.wait(announcing)
         silent.set()
 
 
@@ -100,6 +106,13 @@ async def _run(name: str, part: Part, stop: asyncio.Event) -> None:
     except Exception as error:
         log.error("part failed", part=getattr(part, "__qualname__", repr(part)), error=cause(error))
         raise
+
+
+async def _forget_answers(runtime: Runtime, stop: asyncio.Event) -> None:
+    async def forget_old() -> None:
+        await forget(runtime.db, now=runtime.clock.now())
+
+    await every(FORGET_SECONDS, forget_old, stop, what="forgetting old answers")
 
 
 def _parts(service: Service, runtime: Runtime) -> Sequence[Part]:

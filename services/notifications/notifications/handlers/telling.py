@@ -1,12 +1,14 @@
 """What notifications does on an event and on the result of a delivery: load, decide, save, announce."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hoop_events import (
     Appointment,
     AppointmentEvent,
     CalendarChanged,
+    CalendarDeleted,
     ContactChanged,
     ContactDeleted,
     Event,
@@ -25,6 +27,7 @@ from notifications.domain import (
     Nothing,
     Receiver,
     Role,
+    Scene,
     Step,
     Thread,
     assumed,
@@ -32,6 +35,7 @@ from notifications.domain import (
     doubted,
     fold,
     land,
+    newcomer,
     next_step,
     owed,
     receivers,
@@ -54,9 +58,7 @@ async def note_appointment(db: Connection, event: AppointmentEvent) -> None:
     account_id, state = event.account_id, event.state
     before = await store.lock_appointment(db, account_id, state.id)
     await store.keep_appointment(db, account_id, state)
-    known = await store.threads(db, account_id, state.id)
-    present = {who: Thread(role, who) for who, role in receivers(state).items()}
-    for receiver_id, thread in (present | known).items():
+    for receiver_id, thread in (await _threads(db, account_id, before, state)).items():
         key = Key(account_id, state.id, receiver_id)
         folded = fold(thread, before, event)
         occasion = owed(assumed(folded), state)
@@ -64,6 +66,18 @@ async def note_appointment(db: Connection, event: AppointmentEvent) -> None:
         await store.save_thread(db, key, folded, owed=name)
         if occasion:
             await want(db, _wish(key, state))
+
+
+async def _threads(
+    db: Connection, account_id: str, before: Appointment | None, state: Appointment
+) -> Mapping[str, Thread]:
+    """Of everybody who is, or was, to be told. An assigned user is told as such, not as a colleague."""
+    rules = await store.rules(db, account_id, state.calendar_id)
+    first = receivers(state)
+    known = await store.threads(db, account_id, state.id)
+    known |= {who: replace(known[who], role=role) for who, role in first.items() if who in known}
+    present = {**rules.extras, **first}
+    return {who: newcomer(role, who, before) for who, role in present.items()} | known
 
 
 def _wish(key: Key, state: Appointment) -> Wish:
@@ -89,7 +103,9 @@ async def forget_appointment(db: Connection, appointment_id: str) -> None:
 async def note_calendar(db: Connection, event: CalendarChanged) -> None:
     name = event.state.settings.get("name")
     name = name if isinstance(name, str) else ""
-    await store.keep_calendar(db, event.account_id, event.state.id, name=name)
+    await store.keep_calendar(
+        db, event.account_id, event.state.id, name=name, location_id=event.state.location_id
+    )
 
 
 async def note_location(db: Connection, event: LocationChanged) -> None:
@@ -99,8 +115,13 @@ async def note_location(db: Connection, event: LocationChanged) -> None:
     )
 
 
+async def end_calendar(db: Connection, event: CalendarDeleted) -> None:
+    """Its settings are not shown any more; its name, and they, go with the tombstone that follows."""
+    await store.end_calendar(db, event.account_id, event.subject)
+
+
 async def keep_name(db: Connection, event: Event) -> None:
-    """A calendar or a location was deleted: the cancellations of its appointments still name it.
+    """A location was deleted: the cancellations of its appointments still name it.
 
     Its name goes with the tombstone that follows.
     """
@@ -151,6 +172,8 @@ def forget_place(table: store.Place) -> Tombstone:
     async def forget(db: Connection, place_id: str) -> None:
         if is_id(place_id):
             await store.forget_place(db, table, place_id)
+            if table == "calendar":
+                await store.forget_settings(db, place_id)
 
     return forget
 
@@ -167,16 +190,17 @@ async def take_step(
     if state is None or thread is None:
         return Nothing()
     landed = land(thread, state, now=now)
-    receiver, other = await _people(db, key, landed, state)
+    receiver, scene = await _people(db, key, landed, state)
     case = Case(
         state=state,
         thread=landed,
         receiver=receiver,
-        scene=await store.scene(db, key.account_id, state, other=other.name if other else ""),
+        scene=scene,
         waited=await store.waited(db, key),
         link_wait=link_wait,
         message_id=message_id,
         now=now,
+        rules=await store.rules(db, key.account_id, state.calendar_id),
     )
     ahead, step = next_step(case)
     await _save(db, key, thread, ahead, state, now=now)
@@ -185,12 +209,19 @@ async def take_step(
 
 async def _people(
     db: Connection, key: Key, thread: Thread, state: Appointment
-) -> tuple[Receiver | None, Receiver | None]:
-    """The receiver, and the other one of the appointment."""
+) -> tuple[Receiver | None, Scene]:
+    """The receiver, and what surrounds the appointment: its people and places."""
     receiver = await store.person(db, key.account_id, thread.role, key.receiver_id)
-    if thread.role == "contact":
-        return receiver, await store.person(db, key.account_id, "user", state.assigned_user_id)
-    return receiver, await store.person(db, key.account_id, "contact", state.contact_id)
+    contact = await store.person(db, key.account_id, "contact", state.contact_id)
+    host = await store.person(db, key.account_id, "user", state.assigned_user_id)
+    scene = await store.scene(
+        db,
+        key.account_id,
+        state,
+        contact=contact.name if contact else "",
+        host=host.name if host else "",
+    )
+    return receiver, scene
 
 
 async def note_delivered(db: Connection, key: Key, message_id: str, *, now: datetime) -> None:

@@ -1,0 +1,375 @@
+"""Calendars over HTTP: every field of them, and what each type allows."""
+
+from typing import Any
+
+import pytest
+
+from booking.store.known import know_connection
+from hoop_events import Connection
+from shared.ids import new_id
+
+CALENDARS = "/calendars/"
+EVERYTHING = {
+    "isActive": True,
+    "description": "All about it",
+    "slug": "Consultation-1",
+    "widgetSlug": "consultation",
+    "widgetType": "default",
+    "eventType": "RoundRobin_OptimizeForEqualDistribution",
+    "eventTitle": "{{contact.name}} at the desk",
+    "eventColor": "#ff0000",
+    "slotDuration": 1,
+    "slotDurationUnit": "hours",
+    "slotInterval": 15,
+    "slotIntervalUnit": "mins",
+    "slotBuffer": 10,
+    "slotBufferUnit": "mins",
+    "preBuffer": 0,
+    "preBufferUnit": "mins",
+    "appoinmentPerSlot": 2,
+    "appoinmentPerDay": 8,
+    "allowBookingAfter": 1,
+    "allowBookingAfterUnit": "hours",
+    "allowBookingFor": 1,
+    "allowBookingForUnit": "months",
+    "openHours": [
+        {
+            "daysOfTheWeek": [1, 2],
+            "hours": [{"openHour": 9, "openMinute": 0, "closeHour": 23, "closeMinute": 60}],
+        }
+    ],
+    "availabilityType": 0,
+    "enableRecurring": True,
+    "recurring": {
+        "freq": "WEEKLY",
+        "count": 24,
+        "bookingOption": "book_next",
+        "bookingOverlapDefaultStatus": "new",
+    },
+    "autoConfirm": False,
+    "allowReschedule": False,
+    "allowCancellation": False,
+    "googleInvitationEmails": True,
+    "shouldSendAlertEmailsToAssignedMember": True,
+    "shouldAssignContactToTeamMember": True,
+    "shouldSkipAssigningContactForExisting": True,
+    "stickyContact": True,
+    "isLivePaymentMode": True,
+    "alertEmail": "desk@example.com",
+    "formId": "form",
+    "notes": "Bring\nsomething",
+    "pixelId": "pixel",
+    "consentLabel": "I agree",
+    "calendarCoverImage": "https://example.com/cover.png",
+    "formSubmitType": "RedirectURL",
+    "formSubmitRedirectURL": "https://example.com/thanks",
+    "formSubmitThanksMessage": "Thanks",
+    "guestType": "collect_detail",
+    "lookBusyConfig": {"enabled": True, "LookBusyPercentage": 30},
+    "notifications": [
+        {
+            "type": "email",
+            "shouldSendToContact": True,
+            "shouldSendToGuest": False,
+            "shouldSendToUser": True,
+            "shouldSendToSelectedUsers": False,
+            "selectedUsers": "a@example.com,b@example.com",
+        }
+    ],
+}
+NINE_TO_TEN = [{"openHour": 9, "openMinute": 0, "closeHour": 10, "closeMinute": 0}]
+
+
+async def ask(office: Any, **said: Any) -> Any:
+    body = {"locationId": office.tenant.location_id, "name": "Desk", **said}
+    return await office.ask("POST", CALENDARS, body)
+
+
+async def put(office: Any, calendar: str, **said: Any) -> Any:
+    return await office.ask("PUT", f"/calendars/{calendar}", said)
+
+
+async def shown(office: Any, calendar: str) -> Any:
+    return (await office.ask("GET", f"/calendars/{calendar}")).body["calendar"]
+
+
+def team(office: Any, *shares: dict[str, Any]) -> list[dict[str, Any]]:
+    """The first so many users."""
+    users = zip(office.tenant.user_ids, shares, strict=False)
+    return [{"userId": user, **share} for user, share in users]
+
+
+async def test_every_field_comes_back_as_it_was_sent(office: Any) -> None:
+    """At creation; then one after the other by an update, which leaves all others alone."""
+    members = team(office, {"priority": 1, "isPrimary": True})
+    full = {**EVERYTHING, "calendarType": "personal", "teamMembers": members}
+    created = await ask(office, **full)
+    assert created.status == 200, created.body
+    calendar = created.body["calendar"]
+    assert {name: calendar[name] for name in EVERYTHING} == EVERYTHING
+    assert isinstance(calendar["slotDuration"], int)
+
+    bare = (await ask(office)).body["calendar"]
+    for n, (name, value) in enumerate(EVERYTHING.items(), start=1):
+        changed = await put(office, bare["id"], **{name: value if name != "slug" else "other"})
+        assert changed.status == 200, changed.body
+        touched = {key for key in bare if bare[key] != changed.body["calendar"][key]}
+        assert touched <= {name, "version"}, n
+        bare = changed.body["calendar"]
+
+
+async def test_an_update_of_nothing_is_nothing(office: Any) -> None:
+    """`{}`, and what is so already: no version, no event."""
+    calendar = await office.calendar()
+    for body in ({}, {"name": "Consultation"}):
+        answer = await put(office, calendar, **body)
+        assert (answer.status, answer.headers["ETag"]) == (200, '"1"')
+    assert len(await office.announced(calendar)) == 1
+
+
+async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
+    """Two changed what they had read: the second is told so, and nothing is changed."""
+    calendar = await office.calendar()
+    answers = [
+        await office.ask(
+            "PUT", f"/calendars/{calendar}", {"name": name}, headers={"If-Match": '"1"'}
+        )
+        for name in ("One", "Two")
+    ]
+    assert [answer.status for answer in answers] == [200, 412]
+    assert (await shown(office, calendar))["name"] == "One"
+
+
+@pytest.mark.parametrize("said", [{"locationId": "x"}, {"calendarType": "event"}, {"version": 3}])
+async def test_what_never_changes(office: Any, said: Any) -> None:
+    answer = await put(office, await office.calendar(), **said)
+    [name] = said
+    assert (answer.status, answer.body["details"][0]["path"]) == (422, name)
+    assert answer.body["details"][0]["code"] == "unknown_field"
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"slotDuration": 0}, "slotDuration"),
+        ({"slotDuration": 0.1}, "slotDuration"),
+        ({"slotDuration": 25, "slotDurationUnit": "hours"}, "slotDuration"),
+        ({"slotDurationUnit": "years"}, "slotDurationUnit"),
+        ({"slotInterval": -5}, "slotInterval"),
+        ({"appoinmentPerSlot": 10_000}, "appoinmentPerSlot"),
+        ({"recurring": {"freq": "HOURLY", "count": 2}}, "recurring.freq"),
+        ({"recurring": {"freq": "DAILY", "count": 25}}, "recurring.count"),
+        ({"widgetType": "neo"}, "widgetType"),
+        ({"eventColor": "red"}, "eventColor"),
+        ({"guestType": 1}, "guestType"),
+        ({"alertEmail": "a@example.com, b@example.com"}, "alertEmail"),
+        ({"formSubmitRedirectURL": "javascript:alert(1)"}, "formSubmitRedirectURL"),
+        ({"slug": "groups"}, "slug"),
+        ({"availabilityType": 2}, "availabilityType"),
+        ({"availabilities": [{"date": "2027-02-30", "hours": []}]}, "availabilities.0.date"),
+        (
+            {
+                "availabilities": [
+                    {"date": "2027-03-01", "hours": []},
+                    {"date": "2027-03-01T00:00:00.000Z", "hours": []},
+                ]
+            },
+            "availabilities.1.date",
+        ),
+        (
+            {"locationConfigurations": [{"kind": "custom", "location": "data:text/html,x"}]},
+            "locationConfigurations.0.location",
+        ),
+        (
+            {"locationConfigurations": [{"kind": "zoom_conference"}]},
+            "locationConfigurations.0.kind",
+        ),
+        ({"teamMembers": [{"userId": "nobody"}]}, "teamMembers.0.userId"),
+        ({"lookBusyConfig": {"enabled": True, "LookBusyPercentage": 101}}, None),
+    ],
+)
+async def test_what_is_no_calendar(office: Any, said: Any, path: str | None) -> None:
+    """At creation and as a change: 422, the field by its path, and nothing is announced."""
+    calendar = await office.calendar(calendarType="event", teamMembers=[])
+    for answer in (await ask(office, **said), await put(office, calendar, **said)):
+        assert answer.status == 422, answer.body
+        assert path in (None, answer.body["details"][0]["path"])
+    assert len(await office.announced(calendar)) == 1
+
+
+async def test_enumerations_name_what_is_allowed(office: Any) -> None:
+    answer = await ask(office, calendarType="round", teamMembers=[{"userId": "x", "priority": 2}])
+    allowed = {detail["path"]: detail["allowed"] for detail in answer.body["details"]}
+    assert allowed["teamMembers.0.priority"] == ["0", "0.5", "1"]
+    assert "personal" in allowed["calendarType"]
+
+
+PHYSICAL = [{"kind": "physical", "location": "Room 1"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares", "more", "code"),
+    [
+        ("personal", [], {}, "one_member"),
+        ("personal", [{}, {}], {}, "one_member"),
+        ("round_robin", [], {}, "needs_members"),
+        ("class_booking", [], {}, "needs_members"),
+        ("service_booking", [], {}, "needs_members"),
+        ("collective", [], {}, "needs_members"),
+        ("collective", [{}, {}], {}, "one_primary"),
+        ("collective", [{"isPrimary": True}, {"isPrimary": True}], {}, "one_primary"),
+        (
+            "round_robin",
+            [{"locationConfigurations": PHYSICAL * 2}, {}],
+            {},
+            "one_location",
+        ),
+        ("class_booking", [{"locationConfigurations": PHYSICAL * 2}], {}, "one_location"),
+        ("round_robin", [{}, {}], {"enableRecurring": True}, "one_member"),
+        ("event", [], {"locationConfigurations": [{"kind": "google_conference"}]}, "calendar_type"),
+    ],
+)
+async def test_what_a_type_does_not_allow(
+    office: Any, kind: str, shares: list[Any], more: Any, code: str
+) -> None:
+    answer = await ask(office, calendarType=kind, teamMembers=team(office, *shares), **more)
+    assert (answer.status, [d["code"] for d in answer.body["details"]]) == (422, [code])
+
+
+async def test_the_rules_of_a_type_hold_for_what_an_update_leads_to(office: Any) -> None:
+    """Each change alone says nothing wrong; with what is there already it breaks a rule."""
+    personal = await office.calendar()
+    answer = await put(office, personal, teamMembers=team(office, {}, {}))
+    assert (answer.status, answer.body["details"][0]["code"]) == (422, "one_member")
+
+    round_robin = await office.calendar(calendarType="round_robin", enableRecurring=True)
+    answer = await put(office, round_robin, teamMembers=team(office, {}, {}))
+    assert (answer.status, answer.body["details"][0]["path"]) == (422, "enableRecurring")
+
+    answer = await put(office, personal, slotDurationUnit="hours")
+    assert (answer.status, answer.body["details"][0]["path"]) == (422, "slotDuration")
+    answer = await put(office, personal, slotDuration=2, slotDurationUnit="hours")
+    assert answer.status == 200
+
+
+async def test_locations_are_answered_with_their_ids(office: Any) -> None:
+    """What is answered may be sent back; the ids and the deprecated fields are not read."""
+    places = [{"kind": "custom", "location": "By the lake"}, *PHYSICAL]
+    members = team(office, {"locationConfigurations": places})
+    calendar = await office.calendar(teamMembers=members)
+    [member] = (await shown(office, calendar))["teamMembers"]
+    ids = [place["meetingId"] for place in member["locationConfigurations"]]
+    assert ids == ["custom_0", "physical_1"]
+    assert (member["meetingLocationType"], member["meetingLocation"]) == ("custom", "By the lake")
+    again = await put(office, calendar, teamMembers=[{**member, "meetingLocationType": "zoom"}])
+    assert (again.status, again.body["calendar"]["teamMembers"]) == (200, [member])
+    assert len(await office.announced(calendar)) == 1
+
+
+async def test_zoom_needs_the_member_s_account(office: Any) -> None:
+    """Refused until it is connected; booking itself is never refused for that."""
+    [user, *_] = office.tenant.user_ids
+    members = team(office, {"locationConfigurations": [{"kind": "zoom_conference"}]})
+    calendar = await office.calendar()
+    refused = await put(office, calendar, teamMembers=members)
+    assert (refused.status, refused.body["details"][0]["code"]) == (422, "integration_missing")
+    owner = {"owner_kind": "user", "owner_id": user}
+    state = Connection(id=new_id(), sequence=1, provider="zoom", status="active", **owner)
+    await know_connection(office.runtime.db, office.tenant.account_id, state)
+    assert (await put(office, calendar, teamMembers=members)).status == 200
+
+
+async def test_dates_are_edited_one_by_one(office: Any) -> None:
+    """Added, changed by date or by id, deleted by id; those that are not named stay."""
+    calendar = await office.calendar(
+        availabilities=[
+            {"date": "2027-03-01", "hours": NINE_TO_TEN},
+            {"date": "2027-03-02T00:00:00.000Z", "hours": []},
+        ]
+    )
+
+    async def change(*dates: dict[str, Any]) -> list[tuple[str, str, int]]:
+        answer = await put(office, calendar, availabilities=list(dates))
+        assert answer.status == 200, answer.body
+        entries = answer.body["calendar"]["availabilities"]
+        return [(one["id"], one["date"], len(one["hours"])) for one in entries]
+
+    (first, one, _), (second, other, _) = before = await change()
+    assert (one, other) == ("2027-03-01T00:00:00.000Z", "2027-03-02T00:00:00.000Z")
+    assert await change({"id": second, "hours": NINE_TO_TEN}) == [before[0], (second, other, 1)]
+    assert await change({"date": "2027-03-01", "hours": []}) == [
+        (first, one, 0),
+        (second, other, 1),
+    ]
+    added = await change({"date": "2027-03-03", "hours": NINE_TO_TEN})
+    assert [entry[0] for entry in added[:2]] == [first, second]
+    assert await change({"id": second, "deleted": True}) == [added[0], added[2]]
+    unknown = await put(office, calendar, availabilities=[{"id": second, "deleted": True}])
+    assert (unknown.status, unknown.body["details"][0]["code"]) == (422, "unknown_id")
+
+
+async def test_hours_that_are_an_empty_object_are_none(office: Any) -> None:
+    calendar = await office.calendar(openHours={})
+    assert (await shown(office, calendar))["openHours"] == []
+
+
+async def test_calendars_are_listed_by_group_and_without_drafts(office: Any) -> None:
+    """All of the location; of a group; without those that are switched off."""
+    group = (await office.group("doctors")).id
+    inside, draft = await office.calendar(groupId=group), await office.calendar(isActive=False)
+
+    async def listed(**said: str) -> Any:
+        query = {"locationId": office.tenant.location_id, **said}
+        answer = await office.ask("GET", CALENDARS, query=query)
+        if answer.status != 200:
+            return answer.status
+        return [calendar["id"] for calendar in answer.body["calendars"]]
+
+    assert await listed() == [inside, draft]
+    assert await listed(showDrafted="false") == [inside]
+    assert await listed(groupId=group) == [inside]
+    assert await listed(groupId=new_id()) == 404
+    assert await listed(locationId=new_id()) == 403
+    assert await listed(showDrafted="perhaps") == 422
+
+
+async def test_a_calendar_joins_and_leaves_a_group(office: Any) -> None:
+    """One at most: another replaces it, null is none, an unknown one is unknown."""
+    first, second = [(await office.group(slug)).id for slug in ("one", "two")]
+    calendar = await office.calendar(groupId=first)
+    for group in (second, None):
+        answer = await put(office, calendar, groupId=group)
+        assert (answer.status, answer.body["calendar"]["groupId"]) == (200, group)
+    for unknown in (new_id(), "nonsense"):
+        assert (await put(office, calendar, groupId=unknown)).status == 404
+        assert (await ask(office, groupId=unknown)).status == 404
+
+
+async def test_a_slug_is_one_calendar_s_in_its_location(office: Any) -> None:
+    """Taken is 409, whatever its capitals; free again when it is given up or its calendar is gone."""
+    first, second = await office.calendar(slug="desk"), await office.calendar()
+    assert (await ask(office, slug="Desk")).status == 409
+    refused = await put(office, second, slug="desk")
+    assert (refused.status, refused.body["details"][0]["code"]) == (409, "slug_taken")
+    assert (await put(office, first, name="Other")).status == 200
+    assert (await put(office, first, slug=None)).status == 200
+    assert (await put(office, second, slug="desk")).status == 200
+    await office.ask("DELETE", f"/calendars/{second}")
+    assert (await put(office, first, slug="desk")).status == 200
+
+
+async def test_a_deleted_calendar_takes_its_appointments_along(office: Any) -> None:
+    """What is ahead is deleted and announced, nothing names it any more; twice is as once."""
+    calendar = await office.calendar()
+    schedule, room = await office.schedule(calendar), await office.resource("rooms", calendar)
+    booked = (await office.book(calendar)).body["id"]
+    answers = [await office.ask("DELETE", f"/calendars/{calendar}") for _ in range(2)]
+    assert [(one.status, one.told) for one in answers] == [(200, {"success": True})] * 2
+    assert (await office.ask("GET", f"/calendars/{calendar}")).status == 404
+    told = await office.announced(booked)
+    assert [kind for kind, _ in told] == ["AppointmentCreated", "AppointmentDeleted"]
+    assert told[1][1]["change"]["reason"] == "calendar_deleted"
+    assert (await office.announced(calendar))[-1][0] == "CalendarDeleted"
+    for document in (schedule, room):
+        assert (await office.announced(document.id))[-1][1]["state"]["calendarIds"] == []
+    assert (await office.ask("DELETE", f"/calendars/{new_id()}")).status == 404

@@ -1,0 +1,88 @@
+"""Who of a team is given an appointment: by priority, or by fair parts of the month."""
+
+from collections import Counter
+from typing import Any
+
+from booking.store.known import know_user
+from shared.ids import new_id
+
+EQUAL = "RoundRobin_OptimizeForEqualDistribution"
+
+
+async def people(office: Any, count: int) -> list[str]:
+    """So many users of the account, in the order of their ids."""
+    made = sorted(new_id() for _ in range(count))
+    for person in made:
+        await know_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
+    return made
+
+
+async def calendar(office: Any, priorities: dict[str, float], **more: Any) -> str:
+    members = [{"userId": user, "priority": value} for user, value in priorities.items()]
+    made: str = await office.calendar(calendarType="round_robin", teamMembers=members, **more)
+    return made
+
+
+async def hosts(office: Any, on: str, *minutes: int) -> list[str]:
+    """Who is given each of these times."""
+    answers = [await office.book(on, minute) for minute in minutes]
+    assert {answer.status for answer in answers} == {200}
+    return [answer.body["assignedUserId"] for answer in answers]
+
+
+async def test_for_availability_the_highest_priority_comes_first(office: Any) -> None:
+    """At each time the highest of those who are free; then nobody is left."""
+    low, middle, high = await people(office, 3)
+    on = await calendar(office, {low: 0, middle: 0.5, high: 1})
+    assert await hosts(office, on, 0, 0, 0) == [high, middle, low]
+    assert (await office.book(on, 0)).status == 400
+    assert await hosts(office, on, 30) == [high]
+
+
+async def test_equal_parts(office: Any) -> None:
+    """Twelve appointments at different times: four each."""
+    three = await people(office, 3)
+    on = await calendar(office, dict.fromkeys(three, 0.5), eventType=EQUAL)
+    given = Counter(await hosts(office, on, *range(0, 360, 30)))
+    assert given == dict.fromkeys(three, 4)
+
+
+async def test_parts_weighted_by_priority(office: Any) -> None:
+    """Priorities 0, 0.5 and 1 have one, two and three parts of what there is."""
+    one, two, three = await people(office, 3)
+    on = await calendar(office, {one: 0, two: 0.5, three: 1}, eventType=EQUAL)
+    given = Counter(await hosts(office, on, *range(0, 360, 30)))
+    assert given == {one: 2, two: 4, three: 6}
+
+
+async def test_what_is_cancelled_does_not_count(office: Any) -> None:
+    """Who lost an appointment is given the next one."""
+    one, other = await people(office, 2)
+    on = await calendar(office, {one: 0.5, other: 0.5}, eventType=EQUAL)
+    first = await office.book(on, 0)
+    assert first.body["assignedUserId"] == one
+    await office.change(first.body["id"], appointmentStatus="cancelled")
+    assert await hosts(office, on, 30, 60) == [one, other]
+
+
+async def test_who_is_named_must_be_free_and_on_the_team(office: Any) -> None:
+    """The named member, whatever the mode says; taken: refused, though others are free; a stranger: 422."""
+    one, other, stranger = await people(office, 3)
+    on = await calendar(office, {one: 1, other: 0})
+    assert (await office.book(on, assignedUserId=other)).body["assignedUserId"] == other
+    assert (await office.book(on, assignedUserId=other)).status == 400
+    refused = await office.book(on, assignedUserId=stranger)
+    assert refused.status == 422
+    assert refused.body["message"] == ["assignedUserId: The user id not part of calendar team"]
+
+
+async def test_moving_keeps_who_has_it_if_free(office: Any) -> None:
+    """Moved to a time at which the host is free, it stays theirs; else it is given to somebody else."""
+    one, other = await people(office, 2)
+    on = await calendar(office, {one: 0, other: 1})
+    mine = (await office.book(on, 0, assignedUserId=one)).body["id"]
+    moved = await office.change(mine, startTime="2027-03-01T09:30:00-05:00")
+    assert moved.body["assignedUserId"] == one
+    await office.book(on, 60, assignedUserId=one)
+    moved = await office.change(mine, startTime="2027-03-01T10:00:00-05:00")
+    assert moved.body["assignedUserId"] == other

@@ -1,0 +1,78 @@
+"""Whoever keeps the event loop for himself is counted; whoever waits, or shares it, is not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiohttp import ClientSession
+
+from local.testing import eventually, running
+from shared import telemetry
+from shared.db import Database
+from shared.http import Call, Route
+from shared.service import Service, holding
+
+
+def counted() -> float:
+    (metric,) = telemetry.loop_held.collect()
+    return next(sample.value for sample in metric.samples if sample.name.endswith("_total"))
+
+
+def burn(seconds: float) -> None:
+    """Compute for so long, whatever else the machine does."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def during(deed: Callable[[], object]) -> float:
+    """How many times the loop was held while something was done, or just after."""
+    stop, before = asyncio.Event(), counted()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(holding.watch(stop))
+        await asyncio.sleep(holding.EVERY / 2)
+        deed()
+        await asyncio.sleep(holding.EVERY * 3)
+        stop.set()
+    return counted() - before
+
+
+async def test_a_long_computation_is_counted() -> None:
+    assert await during(lambda: burn(holding.LONGEST + 0.05)) == 1
+
+
+async def test_a_pause_that_is_not_ours_is_not() -> None:
+    """The machine was busy with others: no processor time of this process went by."""
+    assert await during(lambda: time.sleep(holding.LONGEST + 0.1)) == 0
+
+
+async def test_work_in_pieces_holds_nobody_up() -> None:
+    """As long in all, but everybody comes in between."""
+    stop, before = asyncio.Event(), counted()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(holding.watch(stop))
+        for _ in range(40):
+            burn(0.01)
+            await asyncio.sleep(0)
+        stop.set()
+    assert counted() == before
+
+
+async def test_a_running_service_watches_itself(database: Database, kafka_bootstrap: str) -> None:
+    async def ponder(_: Call) -> dict[str, bool]:
+        burn(holding.LONGEST + 0.05)
+        return {"done": True}
+
+    slow = Service("tea", routes=[Route("GET", "/ponder", ponder, scope=None)])
+    async with (
+        running(slow, database=database, kafka_bootstrap=kafka_bootstrap) as (url, _),
+        ClientSession(url) as http,
+    ):
+        before = counted()
+        async with http.get("/ponder") as response:
+            assert response.status == 200
+
+        async def noticed() -> bool:
+            return counted() > before
+
+        await eventually(noticed)
