@@ -47,6 +47,10 @@ class Caller:
         enough |= {name.replace(".readonly", ".write") for name in enough}
         return not enough.isdisjoint(self.scopes)
 
+    def reaches(self, location_id: str) -> bool:
+        """A key that names locations is confined to them; others see the whole account."""
+        return not self.location_ids or location_id in self.location_ids
+
 
 def digest(token: str) -> str:
     """What is stored of a key: 256 random bits need no slow hash."""
@@ -108,6 +112,6 @@ async def location_zone(caller: Caller, location_id: str, tables: Tables) -> str
     location = tables.locations.of(caller.account_id, location_id)
     if location is None and await tables.catch_up():
         location = tables.locations.of(caller.account_id, location_id)
-    if location is None or (caller.location_ids and location_id not in caller.location_ids):
+    if location is None or not caller.reaches(location_id):
         raise LocationForbidden
     return location.time_zone

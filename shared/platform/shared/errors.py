@@ -188,6 +188,12 @@ class Unavailable(Refused):
     remedy = "Repeat the request after the seconds that `Retry-After` names."
 
 
+def check_fresh(version: int, expected: int | None) -> None:
+    """Refuse a change to what has changed since its client read it (RFC 9110, `If-Match`)."""
+    if expected is not None and expected != version:
+        raise PreconditionFailed
+
+
 def invalid(path: str, code: str, message: str, allowed: Sequence[object] | None = None) -> Invalid:
     """One field is wrong."""
     return Invalid(details=[Detail(path, code, message, allowed)])

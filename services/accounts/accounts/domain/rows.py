@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import hoop_events as told
 from accounts.domain.fields import ADDRESS, NAME, PHONE, ZONE, Rule
 from hoop_events import Change, Event, Gone, Limits, State
-from shared.errors import PreconditionFailed
+from shared.errors import check_fresh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +169,7 @@ def patched(
 
     Raises `PreconditionFailed` when the client has decided on another version than the present one.
     """
-    if if_version not in (None, row.version):
-        raise PreconditionFailed
+    check_fresh(row.version, if_version)
     fields = tuple(name for name, value in patch.items() if getattr(row, name) != value)
     if not fields:
         return row, ()

@@ -9,7 +9,6 @@ from booking.api.appointment_answers import EventGone, OneAppointment, WrittenAp
 from booking.api.appointment_bodies import CreateAppointment, UpdateAppointment
 from booking.api.appointment_examples import BOOKING, CHANGE
 from booking.api.offering import offering
-from booking.api.reach import reach
 from booking.api.shown import public_id, read_token, shown_appointment, shown_outcome
 from booking.domain.patches import Newcomer, Patch
 from booking.domain.series import Outcome
@@ -31,7 +30,7 @@ from shared.errors import (
     WrongLength,
 )
 from shared.http import Call, Reply, Route
-from shared.ids import is_id, new_id, row_id
+from shared.ids import is_id, new_id
 
 
 async def create_appointment(call: Call) -> Reply:
@@ -100,20 +99,14 @@ def _patch(body: CreateAppointment | UpdateAppointment, call: Call) -> Patch:
 
 async def get_appointment(call: Call) -> Reply:
     """An appointment, or an occurrence; of a series its next one, else its last."""
-    found = await store.appointment(call.runtime.db, call.account_id, _row(call))
+    found = await store.appointment(call.runtime.db, call.account_id, call.row_id("eventId"))
     if found is None:
-        found = await next_of(call.runtime.db, call.account_id, _row(call), now=call.now)
+        found = await next_of(
+            call.runtime.db, call.account_id, call.row_id("eventId"), now=call.now
+        )
     _terms(call).reach(found.location_id)
     shown = shown_appointment(found)
     return _reply({"event": shown, "appointment": shown}, version=found.version)
-
-
-def _row(call: Call) -> str:
-    """The id inside of what the path names."""
-    found = row_id(call.path["eventId"])
-    if found is None:
-        raise NotFound
-    return found
 
 
 def _terms(call: Call) -> Terms:
@@ -129,20 +122,27 @@ async def update_appointment(call: Call) -> Reply:
         try:
             return _written(await _changed(call, change, _patch(body, call)))
         except NotFound:
-            if not await store.series_existed(call.runtime.db, call.account_id, _row(call)):
+            if not await store.series_existed(
+                call.runtime.db, call.account_id, call.row_id("eventId")
+            ):
                 raise
         return _changed_series(await _changed(call, change_series, _patch(body, call)))
 
 
 async def _changed(call: Call, how: Callable[..., Any], patch: Patch) -> Any:
     return await how(
-        call.runtime.db, call.account_id, _row(call), patch, terms=_terms(call), now=call.now
+        call.runtime.db,
+        call.account_id,
+        call.row_id("eventId"),
+        patch,
+        terms=_terms(call),
+        now=call.now,
     )
 
 
 async def delete_event(call: Call) -> Reply:
     """Delete an appointment, what lies ahead of a series, or a block slot; again, it answers the same."""
-    database, row = call.runtime.db, _row(call)
+    database, row = call.runtime.db, call.row_id("eventId")
     patch = Patch(delete=True, actor=call.caller.key_id)
     try:
         gone = [await _changed(call, change, patch)]
@@ -156,9 +156,11 @@ async def delete_event(call: Call) -> Reply:
 
 
 async def _delete_block(call: Call) -> Reply:
-    reach(call, await blocks.location(call.runtime.db, call.account_id, _row(call)))
+    call.reach(await blocks.location(call.runtime.db, call.account_id, call.row_id("eventId")))
     async with call.runtime.db.transaction() as db:
-        versions = await delete_block_if_any(db, call.account_id, _row(call), now=call.now)
+        versions = await delete_block_if_any(
+            db, call.account_id, call.row_id("eventId"), now=call.now
+        )
     if versions is None:
         raise NotFound
     return Reply({"succeeded": True}, headers=read_token(versions))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from booking.api.documents import Kept, begun, found, known_ids, sent, written
 from booking.api.people import check_users
+from booking.api.shown import local_time
 from booking.domain.documents import check_immutable
 from booking.handlers import blocks as handlers
 from booking.store.documents import blocks
@@ -120,8 +120,8 @@ def shown(block: BlockSlot, zone: str) -> dict[str, Any]:
         **state,
         **{name: target for name, target in targets.items() if target is not None},
         "title": block.personal.title,
-        "startTime": block.start_time.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds"),
-        "endTime": block.end_time.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds"),
+        "startTime": local_time(block.start_time, zone),
+        "endTime": local_time(block.end_time, zone),
     }
 
 

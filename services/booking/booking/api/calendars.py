@@ -7,7 +7,6 @@ from booking.api.calendar_answers import Calendars, OneCalendar, shown_calendar
 from booking.api.calendar_bodies import CalendarsAsked, CreateCalendar, UpdateCalendar
 from booking.api.documents import Success, known_group, written
 from booking.api.people import unknown_people
-from booking.api.reach import reach
 from booking.api.shown import read_token
 from booking.domain.calendar_types import edited_dates
 from booking.domain.calendars import Calendar, conference_members
@@ -76,7 +75,7 @@ async def _found(call: Call) -> Calendar:
     found = await store.calendar(call.runtime.db, call.account_id, call.id("calendarId"))
     if found is None:
         raise NotFound
-    reach(call, found.location_id)
+    call.reach(found.location_id)
     return found
 
 
@@ -102,7 +101,7 @@ async def update_calendar(call: Call) -> Reply:
 async def delete_calendar(call: Call) -> Reply:
     """Delete a calendar and what is held and booked on it ahead; the second time answers as the first."""
     database, calendar_id = call.runtime.db, call.id("calendarId")
-    reach(call, await store.calendar_location(database, call.account_id, calendar_id))
+    call.reach(await store.calendar_location(database, call.account_id, calendar_id))
     await _clear(call, calendar_id)
     await _set_apart(call, calendar_id)
     versions: dict[str, int] = {}

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from booking.api.reach import reach
 from booking.store import calendars, known
 from hoop_events import Connection
 from shared.errors import NotFound
@@ -31,7 +30,7 @@ async def calendar_connections(call: Call) -> dict[str, Any]:
     found = await calendars.calendar(call.runtime.db, call.account_id, call.id("calendarId"))
     if found is None:
         raise NotFound
-    reach(call, found.location_id)
+    call.reach(found.location_id)
     owners = [found.id, *found.hosts]
     return {"connections": await known.connections(call.runtime.db, call.account_id, owners)}
 

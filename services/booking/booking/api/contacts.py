@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from booking.api.events import LAST_MS, AppointmentsListed, at, page, place
+from booking.api.events import LAST_MS, AppointmentsListed, page, place
 from booking.api.shown import shown_appointment
 from booking.store import events as store
 from shared.errors import NotFound
 from shared.http import Call, Query, Route
+from shared.slots import moment
 
-LAST: store.Place = (at(LAST_MS), "v" * 25 + "s")
+LAST: store.Place = (moment(LAST_MS), "v" * 25 + "s")
 """After every appointment there can be."""
 
 
@@ -24,10 +25,7 @@ async def contact_appointments(call: Call) -> dict[str, Any]:
     query: ContactAsked = call.query
     contact_id = call.id("contactId")
     before = place(query.cursor) or LAST
-    location = await _location(call, contact_id)
-    reach = call.caller.location_ids
-    if location is None or (reach and location not in reach):
-        raise NotFound
+    call.reach(await _location(call, contact_id))
     found = await store.of_contact(
         call.runtime.db, call.account_id, contact_id, before=before, limit=query.limit + 1
     )

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from booking.api.reach import reach
 from booking.api.shown import read_token
 from booking.store.documents import Documents, groups
 from hoop_events import Moment
@@ -61,7 +60,7 @@ def written(body: Mapping[str, Any], version: int, versions: Mapping[str, int]) 
 async def found(call: Call, documents: Documents[Any], name: str) -> Any:  # of the documents' type
     """The one whose id stands in the path under this name."""
     document = await documents.read(call.runtime.db, call.account_id, call.id(name))
-    reach(call, document and document.location_id)
+    call.reach(document and document.location_id)
     return document
 
 
@@ -70,7 +69,7 @@ async def delete_once(
 ) -> Reply:
     """Delete it; the second time answers as the first."""
     database, versions = call.runtime.db, {}
-    reach(call, await documents.location(database, call.account_id, document_id))
+    call.reach(await documents.location(database, call.account_id, document_id))
     with suppress(NotFound):
         async with database.transaction() as db:
             versions = await delete(db, call.account_id, document_id, now=call.now)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -22,12 +22,12 @@ from shared.errors import LocationForbidden, NotFound, invalid
 from shared.http import Answer, Call, Instant, Query, Route
 from shared.http.cursor import decode, encode, foreign
 from shared.ids import is_id
+from shared.slots import epoch_ms, moment
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 7_258_118_400_000  # the year 2200
 MOST = 1000
 NOBODY = "0" * 26
-FIRST: store.Place = (EPOCH, NOBODY)
+FIRST: store.Place = (moment(0), NOBODY)
 """Before every appointment there can be."""
 _MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
 Shown = TypeVar("Shown", Appointment, BlockSlot)
@@ -36,13 +36,8 @@ Shown = TypeVar("Shown", Appointment, BlockSlot)
 def _when(value: object) -> object:
     """Epoch milliseconds as ISO 8601, which is what the type itself reads."""
     if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
-        return at(int(value)).isoformat(timespec="milliseconds")
+        return moment(int(value)).isoformat(timespec="milliseconds")
     return value
-
-
-def at(milliseconds: int) -> datetime:
-    """The instant so long after the epoch."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 Moment = Annotated[Instant, BeforeValidator(_when)]
@@ -166,7 +161,7 @@ def place(cursor: str | None) -> store.Place | None:
     milliseconds, last = decode(cursor, int, str)
     if not 0 <= int(milliseconds) < LAST_MS or not is_id(str(last)):
         raise foreign()
-    return at(int(milliseconds)), str(last)
+    return moment(int(milliseconds)), str(last)
 
 
 def page(
@@ -176,8 +171,7 @@ def page(
     shown: dict[str, Any] = {"events": [show(one) for one in found[:limit]]}
     if len(found) > limit:
         last = found[limit - 1]
-        milliseconds = (last.start_time - EPOCH) // timedelta(milliseconds=1)
-        shown["nextCursor"] = encode([milliseconds, last.id])
+        shown["nextCursor"] = encode([epoch_ms(last.start_time), last.id])
     return shown
 
 

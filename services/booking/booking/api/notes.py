@@ -14,7 +14,7 @@ from hoop_events import Moment
 from hoop_events.base import iso
 from shared.errors import NotFound, PreconditionFailed
 from shared.http import Answer, Body, Call, Query, Reply, Route
-from shared.ids import new_id, row_id
+from shared.ids import new_id
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 
@@ -126,11 +126,11 @@ async def delete_note(call: Call) -> dict[str, bool]:
 
 async def _appointment(call: Call) -> str:
     """The appointment's id inside, which is not the one in the path for an occurrence of a series."""
-    inside = row_id(call.path["appointmentId"])
-    found = inside and await appointment(call.runtime.db, call.account_id, inside)
-    reach = call.caller.location_ids
-    if not found or (reach and found.location_id not in reach):
+    inside = call.row_id("appointmentId")
+    found = await appointment(call.runtime.db, call.account_id, inside)
+    if found is None:
         raise NotFound
+    call.reach(found.location_id)
     return found.id
 
 

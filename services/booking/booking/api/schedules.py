@@ -16,7 +16,6 @@ from booking.api.documents import (
 )
 from booking.api.models import InLocation, Name, Some
 from booking.api.people import check_users
-from booking.api.reach import reach
 from booking.api.shown import read_token
 from booking.domain.documents import MOST_CALENDARS
 from booking.handlers import schedules as handlers
@@ -162,7 +161,7 @@ async def known_calendar(call: Call, calendar_id: str) -> str:
     """A calendar of the account that is not deleted; else it is unknown."""
     known_ids([calendar_id])
     there = await calendar(call.runtime.db, call.account_id, calendar_id)
-    reach(call, there.location_id if there else None)
+    call.reach(there.location_id if there else None)
     return calendar_id
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from booking.domain.series import Outcome
 from hoop_events import Appointment, Hold
+from hoop_events.base import iso
 from shared.readtoken import HEADER, encode
 
 
@@ -34,8 +35,8 @@ def shown_appointment(state: Appointment) -> dict[str, Any]:
         "assignedResources": list(state.resources),
         **_recurring(state),
         "createdBy": {"source": "public_api"},
-        "dateAdded": _utc(state.date_added),
-        "dateUpdated": _utc(state.date_updated),
+        "dateAdded": iso(state.date_added),
+        "dateUpdated": iso(state.date_updated),
         "version": state.version,
     }
 
@@ -69,7 +70,7 @@ def shown_hold(hold: Hold) -> dict[str, Any]:
         "startTime": local_time(hold.start_time, hold.time_zone),
         "endTime": local_time(hold.end_time, hold.time_zone),
         "assignedUserId": None if hold.hosts == (hold.calendar_id,) else hold.hosts[0],
-        "expiresAt": _utc(hold.expires_at),
+        "expiresAt": iso(hold.expires_at),
     }
 
 
@@ -81,7 +82,3 @@ def read_token(versions: Mapping[str, int]) -> dict[str, str]:
 def local_time(moment: datetime, zone: str) -> str:
     """As answers spell it: ISO 8601 with the offset that the zone has then."""
     return moment.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
-
-
-def _utc(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"

@@ -68,6 +68,11 @@ class Calendar:
         return timedelta(milliseconds=self.rules.length)
 
     @property
+    def takable(self) -> set[str]:
+        """Whose time its appointments may take: its hosts, its rooms, its equipment."""
+        return {*self.hosts, *self.rules.rooms, *(key for key, _ in self.rules.equipment)}
+
+    @property
     def group_id(self) -> str | None:
         return self.settings.get("groupId") or None
 

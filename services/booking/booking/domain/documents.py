@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from booking.domain.calendars import Calendar
 from hoop_events import BlockSlot, Interval, Resource, Schedule, ScheduleRule
-from shared.errors import Conflict, Detail, NotFound, PreconditionFailed, invalid
+from shared.errors import Conflict, Detail, NotFound, invalid
 from shared.slots import is_zone
 
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -17,12 +17,6 @@ LONGEST_BLOCK = timedelta(days=366)
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d|24:00")
 _DATE = re.compile(r"(19[7-9]\d|2[01]\d\d)-\d{2}-\d{2}", re.ASCII)
-
-
-def check_fresh(version: int, expected: int | None) -> None:
-    """Refuse a change to what has changed since its client read it (RFC 9110, `If-Match`)."""
-    if expected is not None and expected != version:
-        raise PreconditionFailed
 
 
 def check_immutable(name: str, before: str, said: str | None) -> None:

@@ -6,7 +6,6 @@ from datetime import datetime
 from booking.domain import appointments as domain
 from booking.domain.calendars import Calendar
 from booking.domain.decisions import Decision, Seated
-from booking.domain.documents import check_fresh
 from booking.domain.patches import Newcomer, Patch
 from booking.domain.placing import Basis
 from booking.domain.series import rule_for
@@ -15,7 +14,7 @@ from booking.store import appointments as store
 from booking.store import holds
 from hoop_events import Appointment
 from shared.db import Connection, Database
-from shared.errors import NotFound, SlotUnavailable, invalid
+from shared.errors import NotFound, SlotUnavailable, check_fresh, invalid
 from shared.failpoints import fp
 from shared.ids import new_id
 
@@ -53,11 +52,10 @@ async def book(
     *,
     location_id: str,
     now: datetime,
-    recurs: bool = True,
 ) -> Appointment:
     """Book the wanted time on a calendar of this location, or raise the reason why not.
 
-    `Recurs`, unless `recurs` is false, when it is a series that would have to be booked.
+    `Recurs` when it is a series that would have to be booked.
     """
     assert patch.calendar_id is not None
     calendar_id = patch.calendar_id
@@ -67,7 +65,7 @@ async def book(
             db, account_id, calendar_id, patch, contact=newcomer.contact_id, now=now
         )
         check_location(found.calendar, location_id)
-        if recurs and rule_for(found.calendar, patch) is not None:
+        if rule_for(found.calendar, patch) is not None:
             raise Recurs
         return domain.book(found, newcomer, patch, session_id=new_id(), now=now)
 

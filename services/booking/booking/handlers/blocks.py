@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from booking.domain.calendars import Calendar
-from booking.domain.documents import check_block, check_fresh, check_location
+from booking.domain.documents import check_block, check_location
 from booking.store.calendars import calendar
 from booking.store.documents import blocks, resources, save_block
 from booking.store.versions import touch
 from hoop_events import BlockSlot, BlockSlotChanged, BlockSlotDeleted, Gone, Resource
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, check_fresh
 from shared.outbox import announce
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from booking.domain.calendar_types import check_settings, edited_dates
 from booking.domain.calendars import Calendar, hosts_of, rules_of
-from booking.domain.documents import check_fresh, check_location
+from booking.domain.documents import check_location
 from booking.store import calendars as store
 from booking.store.documents import groups
 from hoop_events import Calendar as CalendarState
 from hoop_events import CalendarChanged, CalendarDeleted, Gone
 from shared.db import Connection
-from shared.errors import NotFound, invalid
+from shared.errors import NotFound, check_fresh, invalid
 from shared.ids import is_id
 from shared.outbox import announce
 

@@ -62,9 +62,7 @@ async def _insisting(
 async def _under_locks(
     database: Database, account_id: str, first: Decision, decide: Decide, now: datetime
 ) -> Decision | None:
-    calendar = first.basis.calendar
-    equipment = (key for key, _ in calendar.rules.equipment)
-    others = {*first.taken, *calendar.hosts, *calendar.rules.rooms, *equipment}
+    others = {*first.taken} | first.basis.calendar.takable
     try:
         async with database.transaction() as db:
             await versions.lock(db, account_id, calendars=first.calendars, others=others)

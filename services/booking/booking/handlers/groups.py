@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from booking.domain.calendars import Calendar
-from booking.domain.documents import check_fresh, slug_taken
+from booking.domain.documents import slug_taken
 from booking.handlers.calendars import resettle
 from booking.store.calendars import calendars_of_group
 from booking.store.documents import groups, save_group
 from booking.store.versions import lock
 from hoop_events import CalendarGroup, CalendarGroupChanged, CalendarGroupDeleted, Gone
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, check_fresh
 from shared.outbox import announce
 
 

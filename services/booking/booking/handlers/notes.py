@@ -3,11 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from booking.domain.documents import check_fresh
 from booking.store import notes as store
 from booking.store.notes import Note
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, check_fresh
 
 
 async def create_note(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_calendars, check_fresh, check_resource
+from booking.domain.documents import check_calendars, check_resource
 from booking.store import appointments
 from booking.store.calendars import lock_calendars, reapply
 from booking.store.documents import resources
@@ -20,7 +20,7 @@ from hoop_events import (
     ResourceDeleted,
 )
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, check_fresh
 from shared.outbox import announce
 
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_calendars, check_fresh, check_schedule
+from booking.domain.documents import check_calendars, check_schedule
 from booking.store.calendars import lock_calendars, reapply
 from booking.store.documents import schedules
 from booking.store.versions import touch
 from hoop_events import Gone, Schedule, ScheduleChanged, ScheduleDeleted
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, check_fresh
 from shared.outbox import announce
 
 

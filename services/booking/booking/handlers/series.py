@@ -67,9 +67,7 @@ async def _lock(
     db: Pinned, account_id: str, *calendars: Calendar, others: Iterable[str] = ()
 ) -> None:
     """Nobody else takes or leaves anything of these until the series is written."""
-    taken = {*others}
-    for one in calendars:
-        taken |= {*one.hosts, *one.rules.rooms, *(key for key, _ in one.rules.equipment)}
+    taken = {*others}.union(*(one.takable for one in calendars))
     async with db.transaction() as connection:
         await versions.lock(
             connection, account_id, calendars={one.id for one in calendars}, others=taken

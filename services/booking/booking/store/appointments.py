@@ -4,12 +4,20 @@ from hoop_events import Appointment, Meeting
 from hoop_events.booking import MeetingProvider
 from shared.db import Connection, Database, Row
 
-_ONE = """
-    SELECT a.state || jsonb_build_object('groupId', nullif(c.settings ->> 'groupId', ''))
+SHOWN = "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
+"""Of an appointment `a` on a calendar `k`: as last announced, in the group the calendar is in by now."""
+
+_SHOWN = """
+    SELECT SHOWN
       FROM appointment a
-      LEFT JOIN calendar c ON c.account_id = a.account_id AND c.id = a.calendar_id
+      LEFT JOIN calendar k ON k.account_id = a.account_id AND k.id = a.calendar_id
+""".replace("SHOWN", SHOWN)
+_ONE = (
+    _SHOWN
+    + """
      WHERE a.account_id = $1 AND a.id = $2 AND a.deleted_at IS NULL AND a.held_until IS NULL
 """
+)
 
 
 async def appointment(
@@ -23,13 +31,13 @@ async def appointment(
     return Appointment.model_validate(state) if state else None
 
 
-_ONES = """
-    SELECT a.state || jsonb_build_object('groupId', nullif(c.settings ->> 'groupId', '')) AS state
-      FROM appointment a
-      LEFT JOIN calendar c ON c.account_id = a.account_id AND c.id = a.calendar_id
+_ONES = (
+    _SHOWN
+    + """
      WHERE a.account_id = $1 AND a.state #>> '{series,master}' = $2 AND a.deleted_at IS NULL
      ORDER BY a.starts, a.id
 """
+)
 
 
 async def series(db: Connection | Database, account_id: str, master: str) -> list[Appointment]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from booking.store.appointments import SHOWN
 from hoop_events import Appointment, BlockSlot
 from hoop_events.base import iso
 from shared.db import Connection, Database
@@ -88,11 +89,10 @@ SELECT SHOWN
   LEFT JOIN calendar k ON k.account_id = $1 AND k.id = a.calendar_id
  ORDER BY page.starts DESC, page.id DESC
 """
-_SHOWN = "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
 
 
 def _spelled_out(sql: str) -> str:
-    for name, meaning in (("SHOWN", _SHOWN), ("RECENT", _RECENT), ("LONG", _LONG), ("FITS", _FITS)):
+    for name, meaning in (("SHOWN", SHOWN), ("RECENT", _RECENT), ("LONG", _LONG), ("FITS", _FITS)):
         sql = sql.replace(name, meaning)
     return sql
 

@@ -57,9 +57,7 @@ async def _calendar(call: Call) -> str:
     location = await store.location_of(db, call.account_id, calendar_id)
     if location is None and await call.runtime.catch_up():
         location = await store.location_of(db, call.account_id, calendar_id)
-    mine = call.caller.location_ids
-    if location is None or (mine and location not in mine):
-        raise NotFound
+    call.reach(location)
     return calendar_id
 
 

@@ -9,7 +9,7 @@ from notifications import store
 from notifications.domain import Role
 from notifications.store import Setting
 from shared.db import Connection
-from shared.errors import NotFound, PreconditionFailed, invalid
+from shared.errors import NotFound, check_fresh, invalid
 from shared.ids import is_id, new_id
 
 MOST_SETTINGS = 500
@@ -55,11 +55,10 @@ async def change_setting(
     now: datetime,
 ) -> Setting:
     """Change what is said, and nothing else; what says nothing new changes nothing."""
-    found = await store.lock_setting(db, account_id, calendar_id, setting_id)
+    found = await store.setting(db, account_id, calendar_id, setting_id, lock=True)
     if found is None:
         raise NotFound
-    if if_match not in (None, found.version):
-        raise PreconditionFailed
+    check_fresh(found.version, if_match)
     details = {**found.details, **said.get("details", {})}
     changed = replace(found, **{**said, "details": details})
     if changed == found:

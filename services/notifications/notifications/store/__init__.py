@@ -20,7 +20,6 @@ from notifications.store.settings import (
     forget_settings,
     insert_setting,
     lock_calendar,
-    lock_setting,
     rules,
     setting,
     settings,

@@ -73,32 +73,21 @@ async def update_setting(db: Connection, account_id: str, new: Setting) -> None:
     )
 
 
+_SETTING = "SELECT * FROM setting WHERE account_id = $1 AND calendar_id = $2 AND id = $3"
+_LOCKED = _SETTING + " FOR UPDATE"
+
+
 async def setting(
-    db: Connection | Database, account_id: str, calendar_id: str, setting_id: str
+    db: Connection | Database,
+    account_id: str,
+    calendar_id: str,
+    setting_id: str,
+    *,
+    lock: bool = False,
 ) -> Setting | None:
-    """A setting of this calendar, a deleted one, too."""
-    row = await db.fetchrow(
-        "SELECT * FROM setting WHERE account_id = $1 AND calendar_id = $2 AND id = $3",
-        account_id,
-        calendar_id,
-        setting_id,
-    )
-    return None if row is None else _setting(row)
-
-
-async def lock_setting(
-    db: Connection, account_id: str, calendar_id: str, setting_id: str
-) -> Setting | None:
-    """As `setting`; until the transaction ends, nobody else changes it."""
-    row = await db.fetchrow(
-        """
-        SELECT * FROM setting WHERE account_id = $1 AND calendar_id = $2 AND id = $3
-           FOR UPDATE
-        """,
-        account_id,
-        calendar_id,
-        setting_id,
-    )
+    """A setting of this calendar, a deleted one, too; `lock`: nobody else changes it until the end."""
+    sql = _LOCKED if lock else _SETTING
+    row = await db.fetchrow(sql, account_id, calendar_id, setting_id)
     return None if row is None else _setting(row)
 
 

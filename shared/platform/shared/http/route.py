@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from shared.auth import Caller
 from shared.errors import Malformed, NotFound, PreconditionFailed, Refused
-from shared.ids import is_id
+from shared.ids import is_id, row_id
 
 VERSIONS = ("2021-04-15", "2021-07-28", "2023-02-21", "v3")
 """What the header `Version` may say."""
@@ -88,6 +88,21 @@ class Call:
         if not is_id(self.path[name]):
             raise NotFound
         return self.path[name]
+
+    def row_id(self, name: str) -> str:
+        """The id inside of the appointment in the path: an occurrence of a series has another."""
+        inside = row_id(self.path[name])
+        if inside is None:
+            raise NotFound
+        return inside
+
+    def reach(self, location_id: str | None) -> None:
+        """Go on where the key may: what stands elsewhere is as unknown to it as what never was.
+
+        `location_id` is where the thing stands, None if there is none.
+        """
+        if location_id is None or not self.caller.reaches(location_id):
+            raise NotFound
 
 
 Handle = Callable[[Call], Awaitable[BaseModel | Mapping[str, Any] | list[Any] | Reply]]
