@@ -12,11 +12,12 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 import pytest
 
-from local import backends, scratch
-from local.backends import Backend, Choice, Part
-from local.given import Given
-from shared.config import with_database
-from shared.db import Database, migrate
+from hoop_platform.config import with_database
+from hoop_platform.db.database import Database
+from hoop_platform.db.migrate import migrate
+from local.servers import backends, tmpdir
+from local.servers.backends import Backend, Choice, Part
+from local.servers.settings import BackendSettings
 
 CHOICES = pytest.StashKey[dict[Part, Choice]]()
 RUN = secrets.token_hex(4)  # in the name of each database, for the server may be shared
@@ -33,7 +34,7 @@ class NewDatabase(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose what to run on. A SIGTERM is taken for a Ctrl-C, so that everything is stopped."""
-    config.stash[CHOICES] = backends.choose(Given())
+    config.stash[CHOICES] = backends.choose(BackendSettings())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -69,8 +70,8 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 def start_backend(pytestconfig: pytest.Config) -> Iterator[Start]:
     """Starts a part for the rest of the session; all of them are stopped at its end."""
     with ExitStack() as at_the_end:
-        folder = _run(scratch.make())
-        at_the_end.callback(lambda: _run(scratch.remove(folder)))
+        folder = _run(tmpdir.make_tmpdir())
+        at_the_end.callback(lambda: _run(tmpdir.remove_tmpdir(folder)))
 
         def start(part: Part) -> Backend:
             backend = _run(backends.start(pytestconfig.stash[CHOICES][part], folder))

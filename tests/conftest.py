@@ -22,8 +22,8 @@ import asyncpg
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 
-from local.setup import Api
-from local.testing import Answer, Client
+from local.demo.demo_data import Api
+from local.testing.client import Client, Response
 
 START_LIMIT = 180.0
 ALWAYS_OPEN = [
@@ -226,7 +226,7 @@ class Desk:
             )
         return calendar
 
-    async def book(self, calendar: str, start: datetime, **more: Any) -> Answer:
+    async def book(self, calendar: str, start: datetime, **more: Any) -> Response:
         return await self.ask(
             "POST",
             "/calendars/events/appointments",
@@ -239,7 +239,7 @@ class Desk:
             },
         )
 
-    async def change(self, appointment: str, **patch: Any) -> Answer:
+    async def change(self, appointment: str, **patch: Any) -> Response:
         return await self.ask("PUT", f"/calendars/events/appointments/{appointment}", patch)
 
     async def shown(self, appointment: str) -> dict[str, Any]:

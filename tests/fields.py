@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from shared.http import Route
+from hoop_platform.http.route import Route
 
 Steps = list[str | int]
 OF_TYPE: Mapping[str, Any] = {

@@ -14,9 +14,9 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
-from local.topology import SERVICES, service
-from shared.http import Route
-from shared.ids import new_id
+from hoop_platform.http.route import Route
+from hoop_platform.ids import new_id
+from local.stack.topology import SERVICES, service
 
 LONGEST_WAIT = 2.0
 """Seconds for /health/live meanwhile, whatever else the machine does. That no service has kept its

@@ -13,13 +13,13 @@ from pathlib import Path
 import asyncpg
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from local import kafka, postgres, unprivileged
-from local.ports import free_ports
-from local.supervisor import Program, start_program
-from shared.config import with_database
-from shared.db import migrate
-from shared.kafka import ensure_topics
-from shared.secrets import new_key
+from hoop_platform.config import with_database
+from hoop_platform.db.migrate import migrate
+from hoop_platform.kafka.topics import ensure_topics
+from hoop_platform.secrets import new_key
+from local.servers import kafka, postgres, unprivileged
+from local.servers.ports import free_ports
+from local.stack.supervisor import Program, start_program
 
 from .plan import Broken
 from .stack import new_folder

@@ -19,12 +19,12 @@ import uvloop
 
 from booking.domain.patches import Newcomer, Patch
 from booking.handlers.appointments import book
-from shared import telemetry
-from shared.clock import Clock
-from shared.db import UNAVAILABLE, Database
-from shared.errors import Refused, Unavailable
-from shared.ids import new_id
-from shared.service import collect_less
+from hoop_platform import telemetry
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import UNAVAILABLE, Database
+from hoop_platform.errors import Refused, Unavailable
+from hoop_platform.ids import new_id
+from hoop_platform.service.process import collect_less
 
 LENGTH = timedelta(minutes=30)
 SIZE = 620

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
-from local.setup import Api, SetupFailed
+from local.demo.demo_data import Api, SetupFailed
 
 from .plan import Broken
 

@@ -11,7 +11,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared.config import with_database
+from hoop_platform.config import with_database
 
 TOPIC = "bench-floor"
 SIZE = 620

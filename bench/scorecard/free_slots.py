@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
 
-from local.testing import Client
-from shared.clock import Clock
+from hoop_platform.clock import Clock
+from local.testing.client import Client
 
 from . import told
 from .alone import Server, empty_handler, ground, serving

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from shared.clock import Clock
-from shared.slots import epoch_ms
+from hoop_platform.clock import Clock
+from hoop_scheduling.zones import epoch_ms
 
 from .alone import Server
 from .asking import Burst, Series, burst

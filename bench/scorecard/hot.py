@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from shared.slots import epoch_ms
+from hoop_scheduling.zones import epoch_ms
 
 from . import taking
 from .alone import ground

@@ -14,8 +14,9 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from local.testing import Client, Tenant
-from shared.ids import new_id
+from hoop_platform.ids import new_id
+from local.testing.client import Client
+from local.testing.tenant import Tenant
 
 from . import told
 from .alone import Ground, Server, serving

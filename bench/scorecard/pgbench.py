@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from local.process import ENVIRONMENT
+from local.servers.process import ENVIRONMENT
 
 from . import cpu
 from .alone import DRIVER_CORE, Ground

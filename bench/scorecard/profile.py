@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 
 from booking.__main__ import service as booking
-from local.testing import running
+from local.testing.service import running
 
 from .desk import Desk
 from .load import closed
@@ -18,7 +18,7 @@ from .stack import running as stack_running
 from .talk import Talk
 
 EVERY = 0.001  # CPU seconds; the kernel makes its own tick of it when that is longer
-ROOT = "serve"  # shared.http.app: everything below it is one request
+ROOT = "serve"  # hoop_platform.http.app: everything below it is one request
 LINES = 25
 
 
@@ -49,7 +49,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _is_root(code: CodeType) -> bool:
-    return code.co_name == ROOT and code.co_filename.endswith("shared/http/app.py")
+    return code.co_name == ROOT and code.co_filename.endswith("hoop_platform/http/app.py")
 
 
 @contextmanager

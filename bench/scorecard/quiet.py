@@ -14,7 +14,7 @@ _OWED = """
     SELECT (SELECT count(*) FROM outbox)
          + (SELECT count(*) FROM work WHERE status = 'due') AS owed
 """
-_HANDLED = "SELECT sum(next_offset)::bigint FROM consumed WHERE topic = 'appointments'"
+_HANDLED = "SELECT sum(next_offset)::bigint FROM consumer_offset WHERE topic = 'appointments'"
 CONSUMERS = ("availability", "meetings", "sync-google", "notifications")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from aiohttp import ClientError
 
-from local.process import CannotStart
-from local.setup import SetupFailed
-from shared.clock import Clock
+from hoop_platform.clock import Clock
+from local.demo.demo_data import SetupFailed
+from local.servers.process import CannotStart
 
 from . import machine, stack
 from .bookings import bookings

@@ -19,7 +19,10 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from shared.slots import Busy, Rules, Seats, answer, day_of, epoch_ms, free_starts
+from hoop_scheduling.busy import Busy, Seats
+from hoop_scheduling.listing import free_starts, list_slots
+from hoop_scheduling.rules import SlotRules
+from hoop_scheduling.zones import day_of, epoch_ms
 
 from .measures import Task
 from .plan import Broken, Row
@@ -123,7 +126,7 @@ def checked(case: Case, floors: Mapping[str, Answer]) -> Answer:
 
 def _of(case: Case, **fields: Any) -> Answer:
     rules, taken = _calendar(case, **fields), _taken(case)
-    return lambda: answer(rules, zone=ZONE, **taken)
+    return lambda: list_slots(rules, zone=ZONE, **taken)
 
 
 def _variants() -> dict[str, Answer]:
@@ -139,14 +142,14 @@ def _variants() -> dict[str, Answer]:
     }
 
     def changed() -> bytes:
-        return answer(rules, zone=ZONE, **taken | {"busy": {"member-0": replace(busy)}})
+        return list_slots(rules, zone=ZONE, **taken | {"busy": {"member-0": replace(busy)}})
 
     def new_window() -> bytes:
         start = FIRST + next(windows) * DAY
-        return answer(rules, zone=ZONE, **taken | {"window": (start, start + case.days * DAY)})
+        return list_slots(rules, zone=ZONE, **taken | {"window": (start, start + case.days * DAY)})
 
     found = {name: _of(case, **fields) for name, fields in RULES.items()}
-    found["all of these, 5 seats, 10 sessions begun"] = lambda: answer(
+    found["all of these, 5 seats, 10 sessions begun"] = lambda: list_slots(
         every, zone=ZONE, **taken, **sessions
     )
     found["busy times just changed"] = changed
@@ -154,19 +157,19 @@ def _variants() -> dict[str, Answer]:
     return found
 
 
-def _sessions(rules: Rules, taken: Mapping[str, Any]) -> dict[tuple[str, int], Seats]:
+def _sessions(rules: SlotRules, taken: Mapping[str, Any]) -> dict[tuple[str, int], Seats]:
     starts = free_starts(rules, **taken)[::30]
     return {("member-0", start): Seats(start + rules.length, 2) for start in starts[:10]}
 
 
-def _day_counts(rules: Rules) -> dict[Any, int]:
+def _day_counts(rules: SlotRules) -> dict[Any, int]:
     """Two days of the month are full."""
     return {
         day_of(FIRST + day * DAY, ZONE): rules.per_day if day in {3, 9} else 3 for day in range(30)
     }
 
 
-def _calendar(case: Case, **fields: Any) -> Rules:
+def _calendar(case: Case, **fields: Any) -> SlotRules:
     nine_to_five = {"openHour": 9, "openMinute": 0, "closeHour": 17, "closeMinute": 0}
     document = {
         "id": "calendar",
@@ -174,7 +177,7 @@ def _calendar(case: Case, **fields: Any) -> Rules:
         "teamMembers": [{"userId": f"member-{number}"} for number in range(case.hosts)],
         "openHours": [{"daysOfTheWeek": [1, 2, 3, 4, 5], "hours": [nine_to_five]}],
     }
-    return Rules.from_calendar(document | fields, ZONE)
+    return SlotRules.from_calendar(document | fields, ZONE)
 
 
 def _taken(case: Case) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from hoop_events import Event, body
-from local.testing import headers
-from shared.ids import new_id
+from hoop_events.base import Event
+from hoop_events.codec import body
+from hoop_platform.ids import new_id
+from local.testing.events import headers
 
 from .plan import Broken
 
@@ -95,6 +96,7 @@ async def handled(dsn: str, counts: dict[str, int]) -> None:
 
 async def _done(database: asyncpg.Connection, topics: list[str]) -> int:
     found: int = await database.fetchval(
-        "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumed WHERE topic = ANY ($1)", topics
+        "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_offset WHERE topic = ANY ($1)",
+        topics,
     )
     return found

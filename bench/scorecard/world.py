@@ -11,16 +11,15 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from hoop_events import (
-    Appointment,
-    AppointmentCreated,
-    AppointmentDeleted,
-    Calendar,
-    CalendarChanged,
-)
-from local.testing import Tenant
-from shared.ids import new_id
-from shared.slots import Busy, Rules, epoch_ms, free_starts, present
+from hoop_events.booking import Appointment, AppointmentCreated, AppointmentDeleted
+from hoop_events.calendars import Calendar, CalendarChanged
+from hoop_platform.ids import new_id
+from hoop_scheduling.busy import Busy
+from hoop_scheduling.formatting import format_starts
+from hoop_scheduling.listing import free_starts
+from hoop_scheduling.rules import SlotRules
+from hoop_scheduling.zones import epoch_ms
+from local.testing.tenant import Tenant
 
 from .told import Mould, Record, record
 
@@ -82,12 +81,12 @@ class Kept:
         """What the answer must say: the engine asked with these busy times, no read model between."""
         window = (epoch_ms(FIRST), epoch_ms(FIRST) + days * DAY)
         starts = free_starts(
-            Rules.from_calendar({**self.settings, "id": self.id}, ZONE),
+            SlotRules.from_calendar({**self.settings, "id": self.id}, ZONE),
             busy={h: Busy.of(rows) for h, rows in zip(self.hosts, self.busy, strict=True)},
             window=window,
             now=epoch_ms(now),
         )
-        return present(starts, ZONE)
+        return format_starts(starts, ZONE)
 
 
 @dataclass(frozen=True)

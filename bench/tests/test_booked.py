@@ -21,8 +21,8 @@ from scorecard.post import BOOKED as OK
 from scorecard.post import MISSING, _Case, _to_pgbench
 
 from booking.api.appointment_bodies import CreateAppointment
-from local.testing import Tenant
-from shared.ids import new_id
+from hoop_platform.ids import new_id
+from local.testing.tenant import Tenant
 
 TENANT = Tenant()
 CALENDARS = TENANT.user_ids

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.options import ROOT
+from local.cli.options import ROOT
 
 PROGRAM = """
 import json, os, signal, sys

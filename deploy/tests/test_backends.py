@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from local import backends, containers, jvm
-from local.given import Given
+from local.servers import backends, containers, jvm
+from local.servers.settings import BackendSettings
 
-NO_DOCKER = Given(hoop_docker=False, database_url=None, kafka_bootstrap=None)
+NO_DOCKER = BackendSettings(hoop_docker=False, database_url=None, kafka_bootstrap=None)
 
 
 async def healthy(request):
@@ -40,7 +40,7 @@ def nothing_given(monkeypatch):
 
 
 async def choose():
-    chosen = await asyncio.to_thread(backends.choose, Given())
+    chosen = await asyncio.to_thread(backends.choose, BackendSettings())
     return {str(choice) for choice in chosen.values()}
 
 
@@ -49,7 +49,7 @@ async def test_given_addresses_win(monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/postgres")
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "kafka.example:9092")
 
-    chosen = backends.choose(Given())
+    chosen = backends.choose(BackendSettings())
     started = [await backends.start(choice, tmp_path) for choice in chosen.values()]
 
     assert {str(choice) for choice in chosen.values()} == {
@@ -90,7 +90,7 @@ async def test_a_docker_that_is_not_there_is_said(monkeypatch):
     """The reason that Docker's client gives is passed on."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
 
-    assert "Docker does not answer" in containers.why_not(Given())
+    assert "Docker does not answer" in containers.why_not(BackendSettings())
 
 
 async def test_docker_can_be_left_alone(monkeypatch):

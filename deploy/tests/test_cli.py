@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from local import check
-from local.doctor import State, look_at_java, look_at_kafka_jars, look_at_port, look_at_writing
-from local.given import Given
-from local.options import MARK, ROOT, STACK_FILE, Exit
+from local.checks import check
+from local.cli.doctor import State, look_at_java, look_at_kafka_jars, look_at_port, look_at_writing
+from local.cli.options import MARK, ROOT, STACK_FILE, Exit
+from local.servers.settings import BackendSettings
 
 
 def hoop(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -192,11 +192,11 @@ def test_doctor_sees_a_taken_port():
 
 def test_doctor_sees_missing_jars(tmp_path):
     """They can be fetched, so it is a warning."""
-    assert look_at_kafka_jars(Given(hoop_kafka_jars=tmp_path)).state is State.WARN
+    assert look_at_kafka_jars(BackendSettings(hoop_kafka_jars=tmp_path)).state is State.WARN
 
 
 def test_doctor_asks_for_no_java_where_a_broker_is_given():
-    assert "not needed" in look_at_java(Given(kafka_bootstrap="kafka:9092")).found
+    assert "not needed" in look_at_java(BackendSettings(kafka_bootstrap="kafka:9092")).found
 
 
 def test_doctor_sees_where_nobody_may_write():

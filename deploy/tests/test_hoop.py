@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from local.options import ROOT
-from local.rules import our_files
+from local.checks.repo_checks import our_files
+from local.cli.options import ROOT
 
 HANGS = "if [ $1 = {when} ]; then echo $$ > '{tree}/busy'; exec sleep 3600; fi\n"
 NO_UV = "exit 1"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local.options import ROOT
-from local.topology import SERVICES, service
-from shared.config import Settings
+from hoop_platform.config import Settings
+from local.cli.options import ROOT
+from local.stack.topology import SERVICES, service
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text()

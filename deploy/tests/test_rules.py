@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import rules
+from local.checks import repo_checks
 
 MAVEN = "maven2"
 LOCK = """
@@ -26,7 +26,9 @@ def write_requirements(folder: Path, wanted: str, lock: str = LOCK) -> Path:
 
 
 def test_a_lock_in_step(tmp_path):
-    assert not list(rules.lock_in_step(write_requirements(tmp_path, "aiohttp>=3.13  # HTTP\n")))
+    assert not list(
+        repo_checks.lock_in_step(write_requirements(tmp_path, "aiohttp>=3.13  # HTTP\n"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,20 +40,20 @@ def test_a_lock_in_step(tmp_path):
     ],
 )
 def test_a_lock_out_of_step(tmp_path, wanted, breach):
-    assert list(rules.lock_in_step(write_requirements(tmp_path, wanted))) == [breach]
+    assert list(repo_checks.lock_in_step(write_requirements(tmp_path, wanted))) == [breach]
 
 
 def test_a_pin_without_a_hash(tmp_path):
     without = "aiohttp==3.14.5\n    # via -r requirements.in\n"
     folder = write_requirements(tmp_path, "aiohttp", without)
 
-    assert list(rules.lock_in_step(folder)) == ["requirements.lock: aiohttp has no hash"]
+    assert list(repo_checks.lock_in_step(folder)) == ["requirements.lock: aiohttp has no hash"]
 
 
 @pytest.mark.parametrize(
     "words",
     [  # in pieces, for this file is looked at too
-        ("see", f"https://{rules.REGISTRIES[0]}/"),
+        ("see", f"https://{repo_checks.REGISTRIES[0]}/"),
         ("--index-url", "https://packages.example.com/x"),
         ("extra-index-url", "=", "packages.example.com"),
         ("--find-links", "http://wheels.example.com"),
@@ -62,7 +64,9 @@ def test_an_address_is_found(tmp_path, words):
     """Who builds may have a registry of his own; ours is nobody's business."""
     (tmp_path / "notes.md").write_text(f"first\n{' '.join(words)}\n")
 
-    assert [breach.partition(": ")[0] for breach in rules.addresses(tmp_path)] == ["notes.md:2"]
+    assert [breach.partition(": ")[0] for breach in repo_checks.addresses(tmp_path)] == [
+        "notes.md:2"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_an_address_is_found(tmp_path, words):
 def test_words_about_addresses_are_none(tmp_path, line):
     (tmp_path / "notes.md").write_text(line)
 
-    assert not list(rules.addresses(tmp_path))
+    assert not list(repo_checks.addresses(tmp_path))
 
 
 def test_what_nothing_imports_is_dead(tmp_path):
@@ -81,7 +85,7 @@ def test_what_nothing_imports_is_dead(tmp_path):
     (folder / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = []")
     (folder / "one.py").write_text("import rich.table\nfrom typer import Option")
 
-    assert list(rules.requirements_used(folder)) == [
+    assert list(repo_checks.requirements_used(folder)) == [
         "requirements.in: nothing imports orjson",
         "one.py: imports typer, which requirements.in does not name",
     ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clients import environments
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 HERE = Path(__file__).parent
 PROGRAM_SECONDS = 120.0

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from local import gateway
-from local.topology import SERVICES, service
-from shared.ids import new_id
+from hoop_platform.ids import new_id
+from local.codegen import gateway
+from local.stack.topology import SERVICES, service
 
 OWNED = sorted({(route.path, name) for name in SERVICES for route in service(name).routes})
 
@@ -16,7 +16,7 @@ def _example(path: str) -> str:
 
 
 def test_the_file_is_in_step() -> None:
-    """deploy/gateway/nginx.conf is what `python -m local.gateway --write` would write."""
+    """deploy/gateway/nginx.conf is what `python -m local.codegen.gateway --write` would write."""
     assert gateway.FILE.read_text() == gateway.configuration()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-from local import rules
-from local.topology import SERVICES, service
+from local.checks import repo_checks
+from local.stack.topology import SERVICES, service
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {".ci", "bench", "deploy", "docs", "services", "shared", "tests"}
@@ -33,14 +33,14 @@ DATA = {"migrations", "templates"}
 HEADINGS = ["Owns", "API", "Events in and out", "Settings", "How it fails"]
 MOST_LINES = 300
 LONGER = {
-    "deploy/local/stack.py": "the order in which everything starts and stops, in one place",
+    "deploy/local/stack/up.py": "the order in which everything starts and stops, in one place",
 }
 EMPTY_NAMES = re.compile(r"(^|_)(utils?|helpers?|misc|common|manager)(_|$)")
 MACHINES = re.compile(r"(?<![\w.$}:-])/(home|Users|work|root)/[a-z_][\w.-]*")
 
 
 def _ours() -> list[Path]:
-    return rules.our_files(ROOT)
+    return repo_checks.our_files(ROOT)
 
 
 def _code() -> Iterator[Path]:
@@ -71,14 +71,15 @@ def test_the_documents_at_the_top_lead_on(document: str) -> None:
 def test_every_member_names_itself() -> None:
     """Folder, distribution and package have one name; a library's package lies in its folder."""
     names = {}
-    for member in rules.members(ROOT):
+    for member in repo_checks.members(ROOT):
         project = tomllib.loads((member / "pyproject.toml").read_text())
         (package,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
         assert (member / package / "__init__.py").exists()
         names[_named(member)] = (project["project"]["name"], package)
     assert names == {
         "shared/events": ("hoop-events", "hoop_events"),
-        "shared/platform": ("hoop-shared", "shared"),
+        "shared/scheduling": ("hoop-scheduling", "hoop_scheduling"),
+        "shared/platform": ("hoop-platform", "hoop_platform"),
         "deploy": ("hoop-local", "local"),
         **{f"services/{name}": (name, name.replace("-", "_")) for name in SERVICES},
     }
@@ -149,4 +150,4 @@ def test_no_address_and_no_machine() -> None:
         if (found := MACHINES.search(path.read_bytes().decode(errors="ignore")))
     ]
     assert machines == []
-    assert list(rules.addresses(ROOT)) == []
+    assert list(repo_checks.addresses(ROOT)) == []

@@ -10,9 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from booking.api.examples import EXAMPLES as EXAMPLES_OF_BOOKING
-from local import openapi
-from shared.http import Route
-from shared.http.openapi import page
+from hoop_platform.http.openapi.page import page
+from hoop_platform.http.route import Route
+from local.codegen import openapi
 
 COMPATIBLE = """
     GET    /calendars/

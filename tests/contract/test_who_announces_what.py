@@ -12,10 +12,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 
-from hoop_events import ALL, TOPICS, ApiKeyDeleted
-from local import architecture
-from local.testing import Answer
-from local.topology import SERVICES, service
+from hoop_events.accounts import ApiKeyDeleted
+from hoop_events.catalogue import EVENTS, TOPICS
+from local.codegen import architecture
+from local.stack.topology import SERVICES, service
+from local.testing.client import Response
 
 SILENT = {ApiKeyDeleted.type}
 """In the contracts, and announced by nobody: keys are revoked, which is a change, and stay."""
@@ -24,7 +25,7 @@ Said = set[tuple[str, str, str]]
 
 
 def test_the_document_is_in_step() -> None:
-    """ARCHITECTURE.md says what `python -m local.architecture --write` would write."""
+    """ARCHITECTURE.md says what `python -m local.codegen.architecture --write` would write."""
     document = architecture.DOCUMENT.read_text()
     assert architecture.written(document) == document
 
@@ -34,7 +35,7 @@ def test_every_event_has_its_services() -> None:
     found = architecture.rows(map(service, SERVICES))
     assert {row.event for row in found if not row.producers} == SILENT
     heard = {event for name in SERVICES for event in service(name).subscriptions}
-    assert heard <= set(ALL)
+    assert heard <= set(EVENTS)
     assert {row.topic for row in found} == set(TOPICS) == set(architecture.KEYS)
 
 
@@ -101,7 +102,7 @@ async def _story(desk: Any, day: datetime, eventually: Any) -> None:
     _good(await desk.change(mine, appointmentStatus="cancelled"))
 
 
-def _good(answer: Answer) -> Answer:
+def _good(answer: Response) -> Response:
     assert answer.status < 300, answer.body
     return answer
 

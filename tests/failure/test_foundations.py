@@ -17,18 +17,22 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from hoop_events import Event, State
-from local import kafka, postgres, unprivileged
-from local.kafka import Kafka
-from local.ports import free_ports
-from local.postgres import Postgres
-from local.testing import eventually
-from shared.db import CONTENTION, UNAVAILABLE, Connection, Database, migrate
-from shared.ids import new_id
-from shared.kafka import Group, Subscriptions
-from shared.outbox import announce
-from shared.relay import Relay
-from shared.work import Claimed, Done, Outcome, Wish, Worker, want
+from hoop_events.base import Event, State
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, Tx
+from hoop_platform.db.migrate import migrate
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.batch import Subscriptions
+from hoop_platform.kafka.group import ConsumerGroup
+from hoop_platform.outbox.announce import announce
+from hoop_platform.outbox.relay import Relay
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState, Done, Outcome, desire
+from hoop_platform.reconcile.worker import Worker
+from local.servers import kafka, postgres, unprivileged
+from local.servers.kafka import Kafka
+from local.servers.ports import free_ports
+from local.servers.postgres import Postgres
+from local.testing.polling import eventually
 
 pytestmark = [pytest.mark.failure, pytest.mark.timeout(120)]
 
@@ -125,7 +129,7 @@ class Story:
                 sequence += 1
                 await asyncio.sleep(0.02)
 
-    async def hear(self, db: Connection, event: Told) -> None:
+    async def hear(self, db: Tx, event: Told, _: datetime) -> None:
         await db.execute("INSERT INTO heard VALUES ($1, $2)", event.subject, event.sequence)
 
     async def complete(self) -> bool:
@@ -151,7 +155,7 @@ class Story:
             )
             assert [row["sequence"] for row in rows] == [*range(1, len(rows) + 1)]
             assert len(rows) >= self.newest[subject] > 0
-        assert await self.database.fetchval("SELECT count(*) FROM quarantine") == 0
+        assert await self.database.fetchval("SELECT count(*) FROM dead_letter") == 0
         assert await self.database.fetchval("SELECT count(parked_at) FROM outbox") == 0
 
 
@@ -161,9 +165,15 @@ async def story(database: Database, told: type[Told]) -> Story:
     return Story(database, told, subjects, dict.fromkeys(subjects, 0))
 
 
-def group(story: Story, bootstrap: str, name: str | None = None) -> Group:
+def group(story: Story, bootstrap: str, name: str | None = None) -> ConsumerGroup:
     subscriptions = Subscriptions({story.told: story.hear})
-    return Group(name or f"test-{new_id()}", story.database, subscriptions, bootstrap=bootstrap)
+    return ConsumerGroup(
+        name or f"test-{new_id()}",
+        story.database,
+        subscriptions,
+        bootstrap=bootstrap,
+        clock=Clock(),
+    )
 
 
 @asynccontextmanager
@@ -243,7 +253,7 @@ async def at_work(database: Database, kafka_bootstrap: str) -> AsyncIterator[Non
     """Relay, group and worker of one process, with plenty to do; in the end it is all done."""
     told = await story(database, await make_topic(kafka_bootstrap))
     relay = Relay(database, bootstrap=kafka_bootstrap)
-    worker = Worker("deed", database, None, _perform, hands=4)
+    worker = Worker("deed", database, None, _perform, concurrency=4)
     async with going(relay.run, group(told, kafka_bootstrap).run, worker.run):
         async with telling(told), going(lambda stop: _wish(database, stop)):
             await asyncio.sleep(1)
@@ -354,7 +364,7 @@ async def _wish(database: Database, stop: asyncio.Event) -> None:
         said = (new_id(), "deed", new_id(), "zoom", str(number % 10), NOON, {}, 1)
         try:
             async with database.transaction() as db:
-                await want(db, Wish(*said))
+                await desire(db, DesiredState(*said))
         except (*UNAVAILABLE, *CONTENTION):
             await asyncio.sleep(0.1)
         await asyncio.sleep(0.02)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from local.testing import Client
-from shared.clock import Clock
-from shared.readtoken import encode
+from hoop_platform.clock import Clock
+from hoop_platform.consistency_token import encode
+from local.testing.client import Client
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from shared.http.once import HEADER, REPLAYED
-from shared.ids import new_id
+from hoop_platform.http.idempotency import HEADER, REPLAYED
+from hoop_platform.ids import new_id
 
 pytestmark = [pytest.mark.failure, pytest.mark.timeout(180)]
 

@@ -12,8 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from fields import holding, is_array, wrong_values
+from hoop_platform.ids import new_id
 from offending import ROUTES, Offender, path_of
-from shared.ids import new_id
 
 pytestmark = pytest.mark.system
 

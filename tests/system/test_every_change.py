@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.http import Route
-from shared.http.once import HEADER, REPLAYED
-from shared.ids import new_id
+from hoop_platform.http.idempotency import HEADER, REPLAYED
+from hoop_platform.http.route import Route
+from hoop_platform.ids import new_id
 from tenants import BODIES, ROUTES, Worlds, asked, operation, told
 
 pytestmark = pytest.mark.system

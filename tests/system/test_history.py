@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientError
 
 from history import FOR_EVER, Deed, History, Kind, Outcome, Seen
-from local.testing import Answer, Client
+from local.testing.client import Client, Response
 
 pytestmark = pytest.mark.system
 
@@ -128,7 +128,7 @@ class Visitor:
             await self._done("read", lambda: self.ask("GET", path), subject=one)
 
     async def _done(
-        self, kind: Kind, deed: Callable[[], Awaitable[Answer]], **said: Any
+        self, kind: Kind, deed: Callable[[], Awaitable[Response]], **said: Any
     ) -> Seen | None:
         """Do it, and write down what came of it, and from when to when it may have happened."""
         patience = IMPATIENT if self.random.random() < 0.04 else 20.0
@@ -160,7 +160,7 @@ class Visitor:
         return self.crowd.first + self.random.randrange(SLOTS) * SLOT
 
 
-def _outcome(kind: Kind, answer: Answer | None) -> Outcome:
+def _outcome(kind: Kind, answer: Response | None) -> Outcome:
     if answer is None or answer.status >= 500:
         return "unknown"
     if answer.status < 300 or (kind == "read" and answer.status == 404):

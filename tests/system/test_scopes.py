@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local import openapi
-from local.testing import Client
-from shared.auth import KNOWN_SCOPES
-from shared.http import Route
-from shared.ids import new_id
+from hoop_platform.auth import KNOWN_SCOPES
+from hoop_platform.http.route import Route
+from hoop_platform.ids import new_id
+from local.codegen import openapi
+from local.testing.client import Client
 
 pytestmark = pytest.mark.system
 

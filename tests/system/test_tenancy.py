@@ -6,7 +6,7 @@ too, and one that `tenants` cannot ask about fails a test.
 
 import pytest
 
-from shared.ids import is_id, new_id
+from hoop_platform.ids import is_id, new_id
 from tenants import BODIES, PLACES, QUERIES, ROUTES, Place, Worlds, asked, operation, told
 
 pytestmark = pytest.mark.system

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 Ids = dict[str, str]
 """What an account's things are called, by their kind."""

@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, RootModel
 
-from local.topology import SERVICES, service
-from shared.http import Route
+from hoop_platform.http.route import Route
+from local.stack.topology import SERVICES, service
 
 KIND = {
     "calendarId": "calendar",

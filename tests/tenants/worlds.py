@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from local.testing import Answer, Client
-from shared.http import Route
-from shared.ids import new_id, unspell
+from hoop_platform.http.route import Route
+from hoop_platform.ids import new_id, unspell
+from local.testing.client import Client, Response
 from tenants.bodies import BODIES, QUERIES, Ids, calendar, setting
 from tenants.places import ROUTES, Place, operation
 
@@ -130,7 +130,7 @@ async def asked(
     place: Place | None = None,
     value: str = "",
     **headers: str,
-) -> Answer:
+) -> Response:
     """Ask with ids of one's own everywhere, but for `place`."""
     name = operation(route)
     path = route.path
@@ -163,7 +163,7 @@ def _put(body: Any, steps: list[str], value: str) -> None:
     _put(body[key], rest, value)
 
 
-def told(answer: Answer) -> tuple[int, Any, dict[str, str]]:
+def told(answer: Response) -> tuple[int, Any, dict[str, str]]:
     """All that an answer says but what differs between any two."""
     headers = {n.lower(): v for n, v in answer.headers.items() if n.lower() not in OWN_HEADERS}
     return answer.status, answer.told, headers

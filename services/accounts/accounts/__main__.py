@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accounts.api import ROUTES
 from accounts.handlers import bootstrap
-from hoop_events import (
+from hoop_events.accounts import (
     AccountChanged,
     ApiKeyChanged,
     ContactChanged,
@@ -18,10 +18,11 @@ from hoop_events import (
     UserChanged,
     UserDeleted,
 )
-from shared.clock import Clock
-from shared.config import Settings
-from shared.db import Database
-from shared.service import Service, main
+from hoop_platform.clock import Clock
+from hoop_platform.config import Settings
+from hoop_platform.db.database import Database
+from hoop_platform.service.process import main
+from hoop_platform.service.service import Service
 
 
 async def make_demo(settings: Settings, argv: Sequence[str]) -> int:

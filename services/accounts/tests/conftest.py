@@ -4,8 +4,10 @@ import pytest
 
 from accounts.__main__ import service
 from accounts.handlers import bootstrap
-from local.testing import Client, eventually, running
-from shared.clock import Clock
+from hoop_platform.clock import Clock
+from local.testing.client import Client
+from local.testing.polling import eventually
+from local.testing.service import running
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ async def demo(database, tmp_path, now):
 @pytest.fixture
 async def base_url(database, demo, kafka_bootstrap, new_database):
     """The service, running, once it knows the keys of the demonstration; it counts requests, too."""
-    counted = (await new_database("shared.limits")).dsn
+    counted = (await new_database("hoop_platform.limits")).dsn
     backends = {"database": database, "kafka_bootstrap": kafka_bootstrap}
     async with running(service, **backends, limits_database_url=counted) as (url, rt):
         await eventually(lambda: _announced(rt.db))

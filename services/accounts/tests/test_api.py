@@ -1,8 +1,9 @@
 """The service over HTTP, as clients meet it: real Kafka, real PostgreSQL, a real key."""
 
-from local.testing import Client, eventually
-from shared.auth import key_id
-from shared.ids import is_id, new_id
+from hoop_platform.auth import key_id
+from hoop_platform.ids import is_id, new_id
+from local.testing.client import Client
+from local.testing.polling import eventually
 
 MAIN = {"name": "Main Street", "timeZone": "Europe/Berlin"}
 BREACHES = [

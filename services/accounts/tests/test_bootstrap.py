@@ -9,8 +9,8 @@ from dataclasses import asdict
 import pytest
 
 from accounts.handlers import bootstrap
-from shared.auth import digest, key_id
-from shared.db import UNAVAILABLE
+from hoop_platform.auth import digest, key_id
+from hoop_platform.db.database import UNAVAILABLE
 
 
 @pytest.fixture

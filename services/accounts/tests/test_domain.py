@@ -18,9 +18,9 @@ from accounts.domain import (
     is_phone,
     patched,
 )
-from shared.auth import SCOPES, Caller
-from shared.errors import Invalid, LocationForbidden, PreconditionFailed, ScopeMissing
-from shared.ids import new_id
+from hoop_platform.auth import SCOPES, Caller
+from hoop_platform.errors import Invalid, LocationForbidden, PreconditionFailed, ScopeMissing
+from hoop_platform.ids import new_id
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 HERE, THERE = new_id(), new_id()

@@ -8,9 +8,9 @@ import pytest
 from accounts import handlers
 from accounts.domain import Contact, Location, Powers, User
 from accounts.store import CONTACTS, KEYS, LOCATIONS, USERS
-from shared.auth import Caller, key_id
-from shared.errors import Conflict, LocationForbidden, NotFound, Unauthorized
-from shared.ids import new_id
+from hoop_platform.auth import Caller, key_id
+from hoop_platform.errors import Conflict, LocationForbidden, NotFound, Unauthorized
+from hoop_platform.ids import new_id
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 
 from accounts.__main__ import service
-from local.testing import Client
-from shared.auth import key_id
-from shared.ids import new_id
+from hoop_platform.auth import key_id
+from hoop_platform.ids import new_id
+from local.testing.client import Client
 
 VOLATILE = {"Date", "X-Trace-Id", "X-RateLimit-Daily-Reset"}
 BODIES = {

@@ -6,26 +6,29 @@ from availability import handlers
 from availability.api import ROUTES
 from availability.config import AvailabilitySettings
 from availability.jobs import commands, jobs
-from hoop_events import (
+from hoop_events.base import Event
+from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentRescheduled,
     AppointmentUpdated,
+    HoldChanged,
+    HoldDeleted,
+)
+from hoop_events.calendars import (
     BlockSlotChanged,
     BlockSlotDeleted,
     CalendarChanged,
     CalendarDeleted,
-    Event,
-    ExternalBusyChanged,
-    HoldChanged,
-    HoldDeleted,
     ResourceChanged,
     ResourceDeleted,
     ScheduleChanged,
     ScheduleDeleted,
 )
-from shared.kafka import Handler
-from shared.service import Service, main
+from hoop_events.effects import ExternalBusyChanged
+from hoop_platform.kafka.batch import Handler
+from hoop_platform.service.process import main
+from hoop_platform.service.service import Service
 
 SUBSCRIPTIONS: Mapping[type[Event], Handler] = {
     AppointmentCreated: handlers.appointment_told,

@@ -11,11 +11,14 @@ from pydantic_core import PydanticCustomError
 from availability import store
 from availability.domain import asked_hosts
 from availability.store import Memory, View
-from shared import readtoken
-from shared.errors import CalendarInactive, NotFound
-from shared.http import Answer, Call, Query, Reply, Route
-from shared.ids import is_id
-from shared.slots import Slot, answer, epoch_ms, explain, free_slots, is_zone, moment
+from hoop_platform import consistency_token
+from hoop_platform.errors import CalendarInactive, NotFound
+from hoop_platform.http.parse import Query
+from hoop_platform.http.route import Call, Reply, ResponseModel, Route
+from hoop_platform.ids import is_id
+from hoop_scheduling.explain import explain
+from hoop_scheduling.listing import Slot, free_slots, list_slots
+from hoop_scheduling.zones import epoch_ms, is_zone, utc_datetime
 
 LONGEST = timedelta(days=31)
 LAST_MS = 7_258_118_400_000  # the year 2200
@@ -70,7 +73,7 @@ class FreeSlots(Query):
         return tuple(self.user_ids or ()) + ((self.user_id,) if self.user_id else ())
 
 
-class SlotShown(Answer):
+class SlotShown(ResponseModel):
     """A slot with `format=range`."""
 
     start: AwareDatetime
@@ -79,13 +82,13 @@ class SlotShown(Answer):
     user_ids: list[str]
 
 
-class DayShown(Answer):
+class DayShown(ResponseModel):
     """The free starts of a date, or its slots with `format=range`."""
 
     slots: list[AwareDatetime] | list[SlotShown]
 
 
-class FreeSlotsReply(Answer):
+class FreeSlotsReply(ResponseModel):
     """A day under each date that has free slots, such as `2027-03-01`."""
 
     __pydantic_extra__: dict[str, DayShown | Any] = Field(init=False)
@@ -101,12 +104,12 @@ async def get_free_slots(call: Call) -> Reply:
     zone = asked.timezone or view.offer.time_zone
     question = await _question(call, view, now)
     if asked.format is None:
-        body = answer(view.rules, zone=zone, **question)
+        body = list_slots(view.rules, zone=zone, **question)
     else:
         body = orjson.dumps(_ranges(view, free_slots(view.rules, **question), zone))
     if asked.explain:
         body = _with(body, b'"explain":' + orjson.dumps(explain(view.rules, zone=zone, **question)))
-    headers = {readtoken.HEADER: view.token}
+    headers = {consistency_token.HEADER: view.token}
     return Reply(body, headers={**headers, "X-Stale": "true"} if stale else headers)
 
 
@@ -141,8 +144,8 @@ async def _leaving(call: Call, appointment_id: str, calendar_id: str) -> object:
 
 async def _seen(call: Call, now: int) -> tuple[View, bool]:
     """The calendar as it is known, and whether that is older than the read token asks for."""
-    token = call.headers.get(readtoken.HEADER)
-    wanted = readtoken.decode(token) if token else {}
+    token = call.headers.get(consistency_token.HEADER)
+    wanted = consistency_token.decode(token) if token else {}
     view = await _view(call, now)
     if not _older(view, wanted):
         return view, False
@@ -193,10 +196,10 @@ def _ranges(view: View, slots: list[Slot], zone: str) -> dict[str, Any]:
     own = view.offer.id
     days: dict[str, Any] = {}
     for slot in slots:
-        start = moment(slot.start, zone).isoformat()
+        start = utc_datetime(slot.start, zone).isoformat()
         said = {
             "start": start,
-            "end": moment(slot.end, zone).isoformat(),
+            "end": utc_datetime(slot.end, zone).isoformat(),
             "seatsLeft": slot.seats_left,
             "userIds": [host for host in slot.hosts if host != own],
         }
@@ -219,7 +222,7 @@ ROUTES = (
         reply=FreeSlotsReply,
         summary="Get free slots",
         description="By local date. Dates without any are absent; `explain` says why.",
-        headers=(readtoken.HEADER,),
+        headers=(consistency_token.HEADER,),
         refusals=(CalendarInactive,),
     ),
 )

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.config import Settings
+from hoop_platform.config import Settings
 
 
 class AvailabilitySettings(Settings):

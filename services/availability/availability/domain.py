@@ -9,8 +9,11 @@ from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
-from hoop_events import Appointment, BlockSlot, BusyWeek, Hold
-from shared.slots import Rules, day_of, epoch_ms
+from hoop_events.booking import Appointment, Hold
+from hoop_events.calendars import BlockSlot
+from hoop_events.effects import BusyWeek
+from hoop_scheduling.rules import SlotRules
+from hoop_scheduling.zones import day_of, epoch_ms
 
 DAY = 86_400_000
 WEEK = 7 * DAY
@@ -56,8 +59,8 @@ class Offer:
     assets: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
-    def rules(self) -> Rules:
-        return Rules.from_calendar(
+    def rules(self) -> SlotRules:
+        return SlotRules.from_calendar(
             {**self.settings, "id": self.id}, self.time_zone, self.schedules, self.assets
         )
 
@@ -162,7 +165,7 @@ def date_of(day: int) -> date:
     return date.fromordinal(day + _FIRST_DAY)
 
 
-def asked_hosts(rules: Rules, users: Sequence[str] | None) -> tuple[str, ...] | None:
+def asked_hosts(rules: SlotRules, users: Sequence[str] | None) -> tuple[str, ...] | None:
     """The hosts that the client named, if it named any; strangers to the team are free for nothing."""
     if users is None:
         return None

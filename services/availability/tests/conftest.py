@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from hoop_events import Appointment, Calendar
-from shared.ids import new_id
+from hoop_events.booking import Appointment
+from hoop_events.calendars import Calendar
+from hoop_platform.ids import new_id
 
 ZONE = "America/New_York"
 OPEN = [

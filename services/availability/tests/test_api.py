@@ -8,17 +8,14 @@ from pydantic import ValidationError
 
 from availability.__main__ import service
 from availability.api import FreeSlots
-from hoop_events import (
-    AppointmentCreated,
-    AppointmentDeleted,
+from hoop_events.base import Gone
+from hoop_events.booking import AppointmentCreated, AppointmentDeleted, Hold, HoldChanged
+from hoop_events.calendars import (
     BlockSlot,
     BlockSlotChanged,
     BlockSlotDeleted,
     CalendarChanged,
     CalendarDeleted,
-    Gone,
-    Hold,
-    HoldChanged,
     Interval,
     Resource,
     ResourceChanged,
@@ -28,10 +25,14 @@ from hoop_events import (
     ScheduleDeleted,
     ScheduleRule,
 )
-from local.testing import Client, Tenant, eventually, publish, running
-from shared import readtoken
-from shared.ids import new_id
-from shared.slots import epoch_ms
+from hoop_platform import consistency_token
+from hoop_platform.ids import new_id
+from hoop_scheduling.zones import epoch_ms
+from local.testing.client import Client
+from local.testing.events import publish
+from local.testing.polling import eventually
+from local.testing.service import running
+from local.testing.tenant import Tenant
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
 START, END = epoch_ms(MONDAY), epoch_ms(MONDAY + timedelta(hours=8))
@@ -232,7 +233,7 @@ async def test_no_answer_is_older_than_its_token(
                 versions={host: version, offer.id: version},
             )
             await publish(kafka_bootstrap, AppointmentCreated(**who, state=state))
-            token = readtoken.encode(state.versions)
+            token = consistency_token.encode(state.versions)
 
             async def fresh(token=token):
                 answer = await ask("GET", path, query=query, headers={"X-Read-Token": token})
@@ -241,8 +242,8 @@ async def test_no_answer_is_older_than_its_token(
             answer = await eventually(fresh, within=20)
             shown = state.start_time.astimezone(ZoneInfo("America/New_York")).isoformat()
             assert shown not in answer.told["2027-03-01"]["slots"]
-            assert readtoken.decode(answer.headers["X-Read-Token"]) == state.versions
-        future = readtoken.encode({host: 1000})
+            assert consistency_token.decode(answer.headers["X-Read-Token"]) == state.versions
+        future = consistency_token.encode({host: 1000})
         answer = await ask("GET", path, query=query, headers={"X-Read-Token": future})
         assert (answer.status, answer.headers["X-Stale"]) == (200, "true")
         answer = await ask("GET", path, query=query, headers={"X-Read-Token": "rubbish!"})

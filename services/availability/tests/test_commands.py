@@ -6,11 +6,12 @@ import pytest
 
 from availability import handlers
 from availability.__main__ import service
-from hoop_events import AppointmentCreated, CalendarChanged
-from shared.db import migrations
-from shared.ids import new_id
-from shared.kafka import ensure_topics
-from shared.slots import epoch_ms
+from hoop_events.booking import AppointmentCreated
+from hoop_events.calendars import CalendarChanged
+from hoop_platform.db.migrate import migrations
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.topics import ensure_topics
+from hoop_scheduling.zones import epoch_ms
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)
 

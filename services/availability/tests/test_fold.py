@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 
 from availability import handlers
 from availability.store import Memory
-from hoop_events import (
-    Appointment,
-    AppointmentUpdated,
-    BusyInterval,
-    BusyWeek,
-    Calendar,
-    CalendarChanged,
-    ExternalBusyChanged,
-)
-from shared.ids import new_id
-from shared.slots import Busy, Rules, Seats, day_of, epoch_ms, free_starts, present
+from hoop_events.booking import Appointment, AppointmentUpdated
+from hoop_events.calendars import Calendar, CalendarChanged
+from hoop_events.effects import BusyInterval, BusyWeek, ExternalBusyChanged
+from hoop_platform.ids import new_id
+from hoop_scheduling.busy import Busy, Seats
+from hoop_scheduling.formatting import format_starts
+from hoop_scheduling.listing import free_starts
+from hoop_scheduling.rules import SlotRules
+from hoop_scheduling.zones import day_of, epoch_ms
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
 ZONE = "America/New_York"
@@ -110,7 +108,7 @@ class World:
     def expected(self, number):
         """Free starts of one calendar, computed by the engine from the last states alone."""
         state = self.last["calendar", number]
-        rules = Rules.from_calendar({**state.settings, "id": state.id}, ZONE)
+        rules = SlotRules.from_calendar({**state.settings, "id": state.id}, ZONE)
         seated = [s for (kind, _), s in self.last.items() if kind == "seat" and s.occupies]
         weeks = [s for (kind, _), s in self.last.items() if kind == "busy"]
         busy = defaultdict(list)
@@ -130,7 +128,7 @@ class World:
             day_counts=_days([s for s in seated if s.calendar_id == state.id]),
             hosts=None,
         )
-        return present(starts, ZONE)
+        return format_starts(starts, ZONE)
 
 
 def _seats(seated):
@@ -169,7 +167,7 @@ async def offered(memory, world, number):
         seats=view.seats,
         day_counts=view.day_counts,
     )
-    return present(starts, ZONE)
+    return format_starts(starts, ZONE)
 
 
 @given(history=st.lists(STEPS, max_size=14))

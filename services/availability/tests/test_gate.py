@@ -10,20 +10,20 @@ from availability.__main__ import SUBSCRIPTIONS
 from availability.jobs import shadow
 from availability.jobs.fold import Fold
 from availability.store.snapshot import snapshot
-from hoop_events import (
+from hoop_events.base import Gone
+from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentUpdated,
-    Gone,
     Hold,
     HoldChanged,
     HoldDeleted,
-    body,
 )
-from local.testing import headers
-from shared.ids import new_id
-from shared.kafka import Subscriptions
-from shared.kafka.batch import Batches
+from hoop_events.codec import body
+from hoop_platform.clock import Clock
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.batch import BatchHandler, Subscriptions
+from local.testing.events import headers
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)
 ACCOUNT, CALENDAR, HOST, ROOM, SESSION, PLACE = (new_id() for _ in range(6))
@@ -105,11 +105,13 @@ def by_topic(appointment, history):
 
 
 async def emptied(database):
-    await database.execute("TRUNCATE occupied, applied, consumed, version, quarantine")
+    await database.execute(
+        "TRUNCATE occupied, applied_event, consumer_offset, version, dead_letter"
+    )
 
 
 async def rows(database):
-    applied = await database.fetch("SELECT * FROM applied ORDER BY topic, subject")
+    applied = await database.fetch("SELECT * FROM applied_event ORDER BY topic, subject")
     versions = await database.fetch("SELECT * FROM version ORDER BY id")
     return [tuple(row) for row in (*applied, *versions)], await snapshot(database, at=0)
 
@@ -125,9 +127,9 @@ async def test_however_it_comes_it_is_the_fold(read_model, appointment, history,
     """
     await emptied(read_model)
     topics = by_topic(appointment, history)
-    batches = Batches(read_model, Subscriptions(SUBSCRIPTIONS))
+    batches = BatchHandler(read_model, Subscriptions(SUBSCRIPTIONS), Clock())
     for _ in range(1 + again):
-        await read_model.execute("DELETE FROM consumed")
+        await read_model.execute("DELETE FROM consumer_offset")
         for records in topics.values():
             await batches.handle(records)
     _, told = await rows(read_model)
@@ -140,7 +142,7 @@ async def test_however_it_comes_it_is_the_fold(read_model, appointment, history,
                 newest[place] = (sequence, one)
     await emptied(read_model)
     for _, one in newest.values():
-        await read_model.execute("DELETE FROM consumed")
+        await read_model.execute("DELETE FROM consumer_offset")
         await batches.handle([one])
     assert (await rows(read_model))[1] == told
 
@@ -153,7 +155,10 @@ async def test_a_rebuild_comes_to_the_same(read_model, appointment, history):
     """Rows, sequences and versions of the shadow are those of the live model, for any history."""
     await emptied(read_model)
     topics = by_topic(appointment, history)
-    batches, fold = Batches(read_model, Subscriptions(SUBSCRIPTIONS)), Fold(SUBSCRIPTIONS)
+    batches, fold = (
+        BatchHandler(read_model, Subscriptions(SUBSCRIPTIONS), Clock()),
+        Fold(SUBSCRIPTIONS),
+    )
     for topic, records in topics.items():
         await batches.handle(records)
         fold.take(topic, records)

@@ -10,11 +10,13 @@ import pytest
 from availability import handlers
 from availability.jobs.listening import Listening
 from availability.store import Memory
-from hoop_events import AppointmentCreated, AppointmentDeleted, CalendarChanged
-from local.testing import eventually
-from shared.db import Database
-from shared.ids import new_id
-from shared.slots import epoch_ms, free_starts
+from hoop_events.booking import AppointmentCreated, AppointmentDeleted
+from hoop_events.calendars import CalendarChanged
+from hoop_platform.db.database import Database
+from hoop_platform.ids import new_id
+from hoop_scheduling.listing import free_starts
+from hoop_scheduling.zones import epoch_ms
+from local.testing.polling import eventually
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
 WINDOW = (epoch_ms(MONDAY), epoch_ms(MONDAY + timedelta(days=30)))

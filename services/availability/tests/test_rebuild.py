@@ -12,24 +12,24 @@ import pytest
 from availability.__main__ import SUBSCRIPTIONS, service
 from availability.jobs.rebuild import RebuildFailed, rebuild
 from availability.store.snapshot import differences, snapshot
-from hoop_events import (
-    AppointmentCreated,
-    AppointmentDeleted,
+from hoop_events.base import Event
+from hoop_events.booking import AppointmentCreated, AppointmentDeleted, Hold, HoldChanged
+from hoop_events.calendars import (
     BlockSlot,
     BlockSlotChanged,
     CalendarChanged,
-    Event,
-    Hold,
-    HoldChanged,
     Resource,
     ResourceChanged,
     Schedule,
     ScheduleChanged,
 )
-from local.testing import eventually, publish, running
-from shared import gate
-from shared.ids import new_id
-from shared.kafka import ensure_topics, reading
+from hoop_platform.ids import new_id
+from hoop_platform.kafka import inbox
+from hoop_platform.kafka.log_reader import open_log_reader
+from hoop_platform.kafka.topics import ensure_topics
+from local.testing.events import publish
+from local.testing.polling import eventually
+from local.testing.service import running
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)
 AT = 0
@@ -126,11 +126,11 @@ def office(calendar, appointment):
 async def settled(database, kafka_bootstrap):
     """Wait until the model has handled everything that is on its topics."""
     topics = sorted({event.topic for event in SUBSCRIPTIONS})
-    async with reading(kafka_bootstrap, topics) as reader:
+    async with open_log_reader(kafka_bootstrap, topics) as reader:
         ends = await reader.ends()
 
     async def there():
-        places = await gate.places(database, topics)
+        places = await inbox.list_offsets(database, topics)
         return all(places.get(place, 0) >= end for place, end in ends.items())
 
     await eventually(there, within=30)
@@ -174,9 +174,9 @@ async def test_rebuilding_while_events_go_on_loses_and_doubles_nothing(
     await rebuild(given(other, kafka_bootstrap), SUBSCRIPTIONS)
 
     assert differences(live, await snapshot(other, at=AT)) == []
-    sequences = "SELECT * FROM applied ORDER BY topic, subject"
+    sequences = "SELECT * FROM applied_event ORDER BY topic, subject"
     assert await database.fetch(sequences) == await other.fetch(sequences)
-    assert await gate.places(database, ["appointments"]) == await gate.places(
+    assert await inbox.list_offsets(database, ["appointments"]) == await inbox.list_offsets(
         other, ["appointments"]
     )
 

@@ -8,20 +8,11 @@ from availability import handlers
 from availability.domain import BLOCK
 from availability.store import Memory
 from availability.store.snapshot import differences, snapshot
-from hoop_events import (
-    AppointmentCreated,
-    AppointmentUpdated,
-    BlockSlot,
-    BlockSlotChanged,
-    BusyInterval,
-    BusyWeek,
-    CalendarChanged,
-    ExternalBusyChanged,
-    Hold,
-    HoldChanged,
-)
-from shared.ids import new_id
-from shared.slots import epoch_ms
+from hoop_events.booking import AppointmentCreated, AppointmentUpdated, Hold, HoldChanged
+from hoop_events.calendars import BlockSlot, BlockSlotChanged, CalendarChanged
+from hoop_events.effects import BusyInterval, BusyWeek, ExternalBusyChanged
+from hoop_platform.ids import new_id
+from hoop_scheduling.zones import epoch_ms
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
 WINDOW = (epoch_ms(MONDAY), epoch_ms(MONDAY + timedelta(hours=3)))

@@ -10,34 +10,32 @@ from booking.config import BookingSettings
 from booking.handlers import followed
 from booking.handlers.inspect import audit, dump
 from booking.jobs import jobs
-from hoop_events import (
+from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
+from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentRescheduled,
     AppointmentUpdated,
+    HoldChanged,
+    HoldDeleted,
+)
+from hoop_events.calendars import (
     BlockSlotChanged,
     BlockSlotDeleted,
     CalendarChanged,
     CalendarDeleted,
     CalendarGroupChanged,
     CalendarGroupDeleted,
-    ConnectionChanged,
-    ContactChanged,
-    ContactDeleted,
-    ExternalBusyChanged,
-    HoldChanged,
-    HoldDeleted,
-    MeetingLinkChanged,
     ResourceChanged,
     ResourceDeleted,
     ScheduleChanged,
     ScheduleDeleted,
-    UserChanged,
-    UserDeleted,
 )
-from shared.clock import Clock
-from shared.db import Database
-from shared.service import Service, main
+from hoop_events.effects import ConnectionChanged, ExternalBusyChanged, MeetingLinkChanged
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database
+from hoop_platform.service.process import main
+from hoop_platform.service.service import Service
 
 
 async def write_dump(settings: BookingSettings, argv: Sequence[str]) -> int:

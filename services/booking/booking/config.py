@@ -1,6 +1,6 @@
 """Booking needs nothing beyond what every service needs."""
 
-from shared.config import Settings
+from hoop_platform.config import Settings
 
 
 class BookingSettings(Settings):

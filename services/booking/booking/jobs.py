@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Sequence
 
 from booking.handlers.holds import release_expired
-from shared.db import UNAVAILABLE
-from shared.service import Part, Runtime
-from shared.telemetry import cause, log
-from shared.waiting import pause
+from hoop_platform.db.database import UNAVAILABLE
+from hoop_platform.runtime import Runtime
+from hoop_platform.service.service import BackgroundTask
+from hoop_platform.telemetry import cause, log
+from hoop_platform.timing import pause
 
 EVERY_SECONDS = 2.0
 
 
-def jobs(runtime: Runtime) -> Sequence[Part]:
+def jobs(runtime: Runtime) -> Sequence[BackgroundTask]:
     """One: whatever else booking does happens when somebody asks for it."""
 
     async def release_holds(stop: asyncio.Event) -> None:

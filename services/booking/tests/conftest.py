@@ -19,10 +19,14 @@ from booking.handlers.holds import HoldRequest, create_hold
 from booking.handlers.inspect import audit
 from booking.handlers.resources import create_resource
 from booking.handlers.schedules import create_schedule
-from hoop_events import Appointment, BlockSlot, CalendarGroup, Hold, Resource, Schedule
-from local.testing import Answer, Client, Tenant, publish, running
-from shared.ids import new_id
-from shared.service import Runtime
+from hoop_events.booking import Appointment, Hold
+from hoop_events.calendars import BlockSlot, CalendarGroup, Resource, Schedule
+from hoop_platform.ids import new_id
+from hoop_platform.runtime import Runtime
+from local.testing.client import Client, Response
+from local.testing.events import publish
+from local.testing.service import running
+from local.testing.tenant import Tenant
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
 WEEKDAYS = [
@@ -69,7 +73,7 @@ class Office:
         assert answer.status == 200, answer.body
         return str(answer.body["calendar"]["id"])
 
-    async def book(self, calendar: str, minutes: int = 0, **more: Any) -> Answer:
+    async def book(self, calendar: str, minutes: int = 0, **more: Any) -> Response:
         return await self.ask(
             "POST",
             "/calendars/events/appointments",
@@ -82,7 +86,7 @@ class Office:
             },
         )
 
-    async def change(self, appointment: str, **patch: Any) -> Answer:
+    async def change(self, appointment: str, **patch: Any) -> Response:
         return await self.ask("PUT", f"/calendars/events/appointments/{appointment}", patch)
 
     async def run(self, command: Any, *args: Any) -> Any:

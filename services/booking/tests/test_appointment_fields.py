@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from hoop_events import ApiKey, ApiKeyChanged
-from local.testing import UNLIMITED, Client, eventually, publish
-from shared.auth import SCOPES, digest
-from shared.ids import new_id
+from hoop_events.accounts import ApiKey, ApiKeyChanged
+from hoop_platform.auth import SCOPES, digest
+from hoop_platform.ids import new_id
+from local.testing.client import Client
+from local.testing.events import publish
+from local.testing.polling import eventually
+from local.testing.tenant import UNLIMITED
 
 PLACES = [
     {"kind": "physical", "location": "1 Main Street"},

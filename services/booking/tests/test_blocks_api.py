@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 BLOCKS = "/calendars/events/block-slots"
 NOON, ONE, TWO = (f"2027-03-01T{hour}:00:00-05:00" for hour in (12, 13, 14))

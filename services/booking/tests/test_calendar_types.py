@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booking.domain.calendar_types import MOST_DATES, check_settings, edited_dates
-from shared.errors import Invalid
+from hoop_platform.errors import Invalid
 
 DATES = [f"2027-03-0{n}" for n in range(1, 6)]
 edits = st.lists(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from booking.store.known import know_connection
-from hoop_events import Connection
-from shared.ids import new_id
+from hoop_events.effects import Connection
+from hoop_platform.ids import new_id
 
 CALENDARS = "/calendars/"
 EVERYTHING = {

@@ -7,8 +7,8 @@ import pytest
 from booking.handlers.blocks import change_block, delete_block
 from booking.handlers.groups import change_group, delete_group, set_group_active
 from booking.handlers.schedules import associate, change_schedule, delete_schedule, dissociate
-from shared.errors import Conflict, Invalid, NotFound
-from shared.ids import new_id
+from hoop_platform.errors import Conflict, Invalid, NotFound
+from hoop_platform.ids import new_id
 
 NOON, ONE = 180, 240
 

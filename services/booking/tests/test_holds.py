@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from booking.handlers.holds import release_expired, release_hold
-from shared.errors import NotFound, Refused, SlotUnavailable
-from shared.ids import new_id
+from hoop_platform.errors import NotFound, Refused, SlotUnavailable
+from hoop_platform.ids import new_id
 
 DAY = 24 * 60
 

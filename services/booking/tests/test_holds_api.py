@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 
 async def hold(office: Any, calendar: str, at: str = "2027-03-01T14:00:00Z", **said: Any) -> Any:

@@ -9,8 +9,8 @@ import pytest
 from booking.__main__ import verify, write_dump
 from booking.config import BookingSettings
 from booking.handlers.inspect import dump
-from shared.readtoken import HEADER, decode
-from shared.secrets import new_key
+from hoop_platform.consistency_token import HEADER, decode
+from hoop_platform.secrets import new_key
 
 MINUTE = timedelta(minutes=1)
 

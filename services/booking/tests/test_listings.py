@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from booking.store import events
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
 PLAIN = {"ignoreFreeSlotValidation": True}

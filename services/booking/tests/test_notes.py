@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 
 async def appointment(office: Any, minutes: int = 0) -> str:

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from hoop_events import Connection, ConnectionChanged, LocationChanged
-from hoop_events import Location as Place
-from local.testing import Client, Tenant, publish
-from shared.ids import new_id
+from hoop_events.accounts import Location as Place
+from hoop_events.accounts import LocationChanged
+from hoop_events.effects import Connection, ConnectionChanged
+from hoop_platform.ids import new_id
+from local.testing.client import Client
+from local.testing.events import publish
+from local.testing.tenant import Tenant
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from booking.domain.recurrence import FURTHEST, Rule, rule_of, starts
 from booking.domain.series import occurrence_id
-from shared.errors import Invalid
-from shared.ids import is_id, new_id, row_id
+from hoop_platform.errors import Invalid
+from hoop_platform.ids import is_id, new_id, row_id
 
 START = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # a Monday, 09:00 in New York
 YEAR = START + timedelta(days=366)

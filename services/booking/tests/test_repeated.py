@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from shared.http.once import HEADER, REPLAYED
-from shared.ids import new_id
+from hoop_platform.http.idempotency import HEADER, REPLAYED
+from hoop_platform.ids import new_id
 
 
 def asked(office: Any, calendar: str, minutes: int = 0) -> dict[str, Any]:

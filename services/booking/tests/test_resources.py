@@ -8,8 +8,8 @@ import pytest
 
 from booking.handlers.resources import change_resource, delete_resource
 from booking.store.known import know_user
-from shared.errors import Invalid, NotFound
-from shared.ids import new_id
+from hoop_platform.errors import Invalid, NotFound
+from hoop_platform.ids import new_id
 
 
 async def test_a_room_is_taken_with_the_host_and_given_back(office: Any) -> None:

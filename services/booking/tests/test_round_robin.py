@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from booking.store.known import know_user
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 EQUAL = "RoundRobin_OptimizeForEqualDistribution"
 

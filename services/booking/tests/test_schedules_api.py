@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 SCHEDULES = "/calendars/schedules"
 NINE_TO_NOON = {"type": "wday", "day": "monday", "intervals": [{"from": "9:00", "to": "12:00"}]}

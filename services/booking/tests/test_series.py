@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from booking.handlers.calendars import update_calendar
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 DAY = 24 * 60
 WEEK = "FREQ=DAILY;COUNT=5"  # Monday to Friday

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from hoop_events import Meeting, MeetingLink, MeetingLinkChanged
-from local.testing import publish
-from shared.ids import new_id
+from hoop_events.booking import Meeting
+from hoop_events.effects import MeetingLink, MeetingLinkChanged
+from hoop_platform.ids import new_id
+from local.testing.events import publish
 
 
 async def test_booked_moved_and_cancelled(office: Any) -> None:

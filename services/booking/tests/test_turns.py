@@ -8,8 +8,8 @@ import pytest
 
 from booking.handlers import turns
 from booking.handlers.turns import AT_ONCE, turn
-from shared.ids import new_id
-from shared.pinned import Pinned
+from hoop_platform.db.savepoint import SavepointTx
+from hoop_platform.ids import new_id
 
 ACCOUNT, CALENDAR = new_id(), new_id()
 
@@ -75,7 +75,7 @@ async def test_nobody_waits_inside_a_transaction(visitors: Visitors) -> None:
         async with (
             asyncio.timeout(1),
             visitors.database.transaction() as connection,
-            turn(Pinned(connection), ACCOUNT, CALENDAR),
+            turn(SavepointTx(connection), ACCOUNT, CALENDAR),
         ):
             assert len(visitors.inside) == AT_ONCE
         for name in [*visitors.leave]:

@@ -4,7 +4,7 @@ from importlib.resources import files
 from typing import Any
 
 from booking.handlers.inspect import audit
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 
 async def migrated(database: Any, name: str) -> None:

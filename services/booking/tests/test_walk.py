@@ -21,10 +21,10 @@ from booking.handlers.resources import change_resource, create_resource
 from booking.handlers.schedules import associate, change_schedule, create_schedule, dissociate
 from booking.handlers.series import book_series, change_series, delete_series
 from booking.store.known import know_contact
-from hoop_events import BlockSlot, Resource, Schedule
-from shared.db import Database
-from shared.errors import NotFound, Refused
-from shared.ids import new_id
+from hoop_events.calendars import BlockSlot, Resource, Schedule
+from hoop_platform.db.database import Database
+from hoop_platform.errors import NotFound, Refused
+from hoop_platform.ids import new_id
 
 NOW = datetime(2027, 2, 1, 12, 0, tzinfo=UTC)
 MONDAY = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from shared.ids import new_id
+from hoop_platform.ids import new_id
 
 A_DAY = 4
 """Slots."""

@@ -1,18 +1,17 @@
 """The meetings service: one Zoom link for each session that deserves one."""
 
-from hoop_events import (
+from hoop_events.accounts import UserChanged, UserDeleted
+from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentRescheduled,
     AppointmentUpdated,
-    ConnectionChanged,
-    MeetingLinkChanged,
-    UserChanged,
-    UserDeleted,
 )
+from hoop_events.effects import ConnectionChanged, MeetingLinkChanged
+from hoop_platform.service.process import main
+from hoop_platform.service.service import Service
 from meetings import api, handlers, jobs
 from meetings.config import Settings
-from shared.service import Service, main
 
 service = Service(
     "meetings",

@@ -3,15 +3,19 @@
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from hoop_events import Id, Meeting, Moment
-from hoop_events.booking import MeetingProvider, MeetingState
+from hoop_events.base import Id, Moment
+from hoop_events.booking import Meeting, MeetingProvider, MeetingState
+from hoop_platform.errors import NotFound, ScopeMissing, Unavailable
+from hoop_platform.http.parse import Query
+from hoop_platform.http.route import Call, Route
+from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.providers.routes import Integration
+from hoop_platform.providers.tokens import access_token
+from hoop_platform.runtime import Runtime
 from meetings import handlers, store
 from meetings.domain import Place, ProviderTrouble, Seat
 from meetings.zoom import Zoom, oauth
-from shared.connections import Identity, Integration, NotConnected, ProviderDown, access_token
-from shared.errors import NotFound, ScopeMissing, Unavailable
-from shared.http import Call, Query, Route
-from shared.service import Runtime
 
 MAY_START = "calendars/events.write"
 

@@ -13,34 +13,34 @@ import pytest
 from aiohttp import ClientSession, web
 
 import simulators
-from hoop_events import (
+from hoop_events.accounts import User, UserChanged, UserDeleted
+from hoop_events.base import Gone, Personal
+from hoop_events.booking import (
     Appointment,
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentEvent,
     AppointmentRescheduled,
     AppointmentUpdated,
-    Gone,
     Meeting,
-    Personal,
-    User,
-    UserChanged,
-    UserDeleted,
 )
-from local.ports import free_ports
-from local.testing import Answer, Client, Tenant, open_door
+from hoop_platform import failpoints
+from hoop_platform.db.database import Database
+from hoop_platform.http.app import application
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
+from hoop_platform.secrets import new_key
+from hoop_platform.service.service import Service, open_runtime
+from local.servers.ports import free_ports
+from local.testing.client import Client, Response
+from local.testing.service import open_admission
+from local.testing.tenant import Tenant
 from meetings import api, handlers
 from meetings.config import Settings
 from meetings.jobs import fulfil
 from meetings.jobs.connection import follow
-from shared import failpoints
-from shared.db import Database
-from shared.http import application
-from shared.ids import new_id
-from shared.kafka import Tables
-from shared.secrets import new_key
-from shared.service import Runtime, Service, opened
-from shared.work import Worker
 from simulators.zoom import ZoomSimulator
 
 HOUR = timedelta(hours=1)
@@ -159,7 +159,7 @@ class World:
     async def disconnect(self, connection_id: str) -> None:
         assert (await self.ask("DELETE", f"/{connection_id}")).status == 200
 
-    async def ask(self, method: str, path: str, json: object = None, **more: Any) -> Answer:
+    async def ask(self, method: str, path: str, json: object = None, **more: Any) -> Response:
         return await self.client(method, f"/integrations/zoom{path}", json, **more)
 
     # --- time and work
@@ -194,7 +194,7 @@ class World:
         for table, column in (
             ("work", "next_attempt_at"),
             ("work", "lease_until"),
-            ("gate", "open_at"),
+            ("circuit", "open_until"),
             ("external", "intent_at"),
             ("credential", "resting_until"),
         ):
@@ -264,7 +264,7 @@ class World:
         )
         return [row["state"] for row in rows]
 
-    async def wish(self, appointment: Appointment) -> Any:
+    async def desired_state(self, appointment: Appointment) -> Any:
         return await self.db.fetchrow(
             "SELECT * FROM work WHERE kind = 'meeting' AND subject = $1",
             f"{appointment.session}.zoom",
@@ -341,7 +341,7 @@ async def _furnish(
     }
     settings = Settings(**given)
     runtime = await stack.enter_async_context(
-        opened(Service("meetings", settings=Settings), settings, Tables("127.0.0.1:1"))
+        open_runtime(Service("meetings", settings=Settings), settings, GlobalTables("127.0.0.1:1"))
     )
     http = await stack.enter_async_context(ClientSession())
     tenant = Tenant()
@@ -354,7 +354,7 @@ async def _furnish(
     return world
 
 
-def _know(tables: Tables, tenant: Tenant) -> None:
+def _know(tables: GlobalTables, tenant: Tenant) -> None:
     """What the tables would have read from Kafka."""
     for event in tenant.events:
         for table in (tables.accounts, tables.locations, tables.keys):
@@ -366,7 +366,7 @@ async def _listen(stack: AsyncExitStack, runtime: Runtime, port: int) -> None:
     async def ready() -> dict[str, bool]:
         return {}
 
-    door = open_door(runtime.tables, runtime.clock)
+    door = open_admission(runtime.tables, runtime.clock)
     app = application([(route, runtime) for route in api.routes], door=door, ready=ready)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

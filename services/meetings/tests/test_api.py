@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hoop_events import AppointmentCreated
-from local.testing import Client, Tenant
+from hoop_events.booking import AppointmentCreated
+from hoop_platform.ids import new_id, row_id
+from local.testing.client import Client
+from local.testing.tenant import Tenant
 from meetings import handlers
-from shared.ids import new_id, row_id
 
 
 async def ask_as(world, tenant, path):
@@ -226,7 +227,7 @@ async def test_an_account_that_zoom_does_not_name_is_not_connected(new_world):
     assert await world.db.fetchval("SELECT count(*) FROM credential") == 0
 
     await world.connect()
-    assert await world.db.fetchval("SELECT label FROM connection") == "ada@example.com"
+    assert await world.db.fetchval("SELECT label FROM provider_account") == "ada@example.com"
 
 
 async def test_a_permission_that_is_withheld_refuses_the_connection(new_world):
@@ -235,4 +236,4 @@ async def test_a_permission_that_is_withheld_refuses_the_connection(new_world):
     begun = await world.ask("POST", "/connect", {"userId": world.host})
 
     assert await world.visit(begun.body["authorizeUrl"]) == 400
-    assert await world.db.fetchval("SELECT reason FROM connection") == "scope_missing"
+    assert await world.db.fetchval("SELECT reason FROM provider_account") == "scope_missing"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hoop_events import Personal
+from hoop_events.base import Personal
 from meetings import store
 from meetings.domain import midnight_after, release_after
 
@@ -68,8 +68,8 @@ async def test_57_after_midnight_the_soonest_come_first_and_none_is_lost(new_wor
     await world.work()
     assert len(await world.meetings()) == 4
 
-    principal = (await world.db.fetchval("SELECT external_id FROM connection")) or ""
-    await world.at(release_after(world.now, principal))
+    provider_user = (await world.db.fetchval("SELECT external_id FROM provider_account")) or ""
+    await world.at(release_after(world.now, provider_user))
     await world.work()
 
     # the simulator lists meetings in the order in which they were made

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from hoop_events import Personal
+from hoop_events.base import Personal
+from hoop_platform.providers.errors import NotConnected
 from meetings.domain import Draft, Place, Wanted
 from meetings.jobs.calls import Calls
 from meetings.jobs.connection import keep_fresh
-from shared.connections import NotConnected
 
 HOUR = timedelta(hours=1)
 
@@ -109,7 +109,7 @@ async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_
     booked = await world.book()
     [claimed] = await world.workers[1]._claim(1)
     place = Place(world.tenant.account_id, booked.session, "zoom")
-    wanted = Wanted.from_json(claimed.wish.desired)
+    wanted = Wanted.from_json(claimed.desired_state.desired)
     until = asyncio.get_running_loop().time() + 60
     calls = Calls(world.runtime, claimed, place, wanted, connection_id, until)
     draft = Draft(booked.session, 1, "Title", booked.start_time, 60, "UTC")
@@ -267,7 +267,7 @@ async def test_a_permission_that_is_missing_asks_for_a_new_connection(world):
     await world.work()
 
     assert (await world.shown(booked)).reason == "connect_zoom"
-    [row] = await world.db.fetch("SELECT status, reason FROM connection")
+    [row] = await world.db.fetch("SELECT status, reason FROM provider_account")
     assert (row["status"], row["reason"]) == ("pending", "scope_missing")
 
 
@@ -295,8 +295,8 @@ async def test_many_sessions_follow_their_connection(new_world):
     assert await world.workers[0].once()
 
     for one in waiting:
-        assert (await world.wish(one))["desired"]["connection"].startswith(connection_id)
-    assert (await world.wish(past))["desired"]["connection"] is None
+        assert (await world.desired_state(one))["desired"]["connection"].startswith(connection_id)
+    assert (await world.desired_state(past))["desired"]["connection"] is None
 
 
 async def test_a_grant_that_nobody_uses_is_refreshed_before_it_dies(world):

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from hoop_platform import failpoints
+from hoop_platform.reconcile.desired_state import Done
 from meetings.domain import SETTLE
 from meetings.jobs import fulfil
-from shared import failpoints
-from shared.work import Done
 
 IMPATIENT = pytest.mark.parametrize("patience", [1.5])
 SOON = timedelta(seconds=45)
@@ -314,7 +314,7 @@ async def test_a_meeting_that_zoom_refuses_is_visibly_failed(world):
     await world.work()
     shown = await world.shown(booked)
     assert (shown.state, shown.reason) == ("failed", "rejected")
-    assert "Validation Failed. topic" in (await world.wish(booked))["last_error"]
+    assert "Validation Failed. topic" in (await world.desired_state(booked))["last_error"]
 
     await world.edit(booked, end_time=booked.end_time + timedelta(minutes=30))
     await world.work()
@@ -357,7 +357,7 @@ async def test_a_deletion_in_doubt_is_repeated(world, fault):
     await world.cancel(booked)
     await world.fault(fault, "DELETE", times=1)
     await world.work()
-    assert await world.references(booked) == ["doomed"]
+    assert await world.references(booked) == ["to_delete"]
 
     await come_to_rest(world)
     assert await world.meetings() == []
@@ -373,7 +373,7 @@ async def test_a_deletion_that_zoom_refuses_is_tried_again_every_hour(world):
     await world.fault("status:400", "DELETE", times=1, body=body)
     await world.work()
     assert (await world.shown(booked)).state == "none"
-    assert "Cannot access" in (await world.wish(booked))["last_error"]
+    assert "Cannot access" in (await world.desired_state(booked))["last_error"]
 
     await world.pass_time(timedelta(minutes=61))
     await world.work()
@@ -431,7 +431,7 @@ async def test_no_call_is_begun_when_the_lease_is_nearly_over(world, monkeypatch
     booked = await world.book()
     await world.workers[1].once()
     assert await world.calls("POST") == []
-    assert (await world.wish(booked))["status"] == "due"
+    assert (await world.desired_state(booked))["status"] == "due"
 
     monkeypatch.undo()
     await exactly_one(world, booked)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hoop_platform.ids import new_id
 from meetings.domain import (
     SETTLE,
     Access,
@@ -30,7 +31,6 @@ from meetings.domain import (
     release_after,
     shown,
 )
-from shared.ids import new_id
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -64,7 +64,7 @@ MADE = st.builds(
     Made,
     generation=st.just(0),
     connection_id=st.sampled_from([US, THEM]),
-    state=st.sampled_from(["intended", "live", "doomed", "gone", "abandoned"]),
+    state=st.sampled_from(["intended", "live", "to_delete", "gone", "abandoned"]),
     external_id=st.just("81"),
     join_url=st.sampled_from([None, "https://zoom.us/j/81"]),
     topic=st.sampled_from(["Title", "Old"]),
@@ -107,7 +107,9 @@ class Provider:
             if made.state != "intended" or made.connection_id != access.connection_id:
                 continue
             if self.truths.draw(st.booleans()):
-                state = "doomed" if any(m.state == "live" for m in self.made.values()) else "live"
+                state = (
+                    "to_delete" if any(m.state == "live" for m in self.made.values()) else "live"
+                )
                 found = replace(LIVE, generation=made.generation, state=state)
                 self.made[made.generation] = found
             else:
@@ -137,7 +139,7 @@ def test_whatever_was_left_behind_step_by_step_it_becomes_right(made, phase, dat
     live = [m for m in ours if m.state == "live"]
     least = phase == "wanted" and world.detached is None
     assert least <= len(live) <= (phase == "wanted")
-    assert not [m for m in ours if m.state in ("intended", "doomed")]
+    assert not [m for m in ours if m.state in ("intended", "to_delete")]
     assert {g: provider.made[g].state for g in history} == {g: m.state for g, m in history.items()}
 
 

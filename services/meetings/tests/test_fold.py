@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hoop_events import Appointment, AppointmentUpdated, Personal
+from hoop_events.base import Personal
+from hoop_events.booking import Appointment, AppointmentUpdated
+from hoop_platform.ids import new_id
 from meetings import handlers
-from shared.ids import new_id
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 APPOINTMENTS = 4

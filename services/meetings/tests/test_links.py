@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from hoop_events import Personal
+from hoop_events.base import Personal
+from hoop_platform.ids import new_id
 from meetings import handlers
-from shared.ids import new_id
 
 HOUR = timedelta(hours=1)
 
@@ -66,7 +66,7 @@ async def test_03_what_does_not_meet_on_zoom_gets_no_link(world, kind):
 
     assert await world.calls("POST") == []
     assert await world.announced(booked) == []
-    assert await world.wish(booked) is None
+    assert await world.desired_state(booked) is None
 
 
 async def test_04_the_second_booking_of_a_session_shares_its_link_also_when_it_is_pending(world):
@@ -189,11 +189,11 @@ async def test_20_an_edit_that_zoom_need_not_know_makes_no_call(world):
     """Nor a new wish: notes, a contact, the link shown on the appointment."""
     booked = await world.book()
     await world.work()
-    before = await world.wish(booked)
+    before = await world.desired_state(booked)
 
     await world.edit(booked, contact_id=new_id(), personal=Personal(title=booked.personal.title))
 
-    assert (await world.wish(booked))["desired_sequence"] == before["desired_sequence"]
+    assert (await world.desired_state(booked))["desired_sequence"] == before["desired_sequence"]
 
 
 async def test_20_an_edit_waits_behind_whoever_needs_a_link(world):
@@ -468,7 +468,7 @@ async def test_41_a_meeting_that_its_host_deleted_need_not_be_dropped(world):
     await world.cancel(booked)
     await world.work()
 
-    assert (await world.wish(booked))["status"] == "done"
+    assert (await world.desired_state(booked))["status"] == "done"
     assert await world.references(booked) == ["gone"]
 
 

@@ -5,8 +5,13 @@ import asyncio
 from aiokafka import AIOKafkaConsumer
 
 import simulators
-from hoop_events import AppointmentCreated, MeetingLinkChanged, decode, envelope
-from local.testing import Client, Tenant, publish, running
+from hoop_events.booking import AppointmentCreated
+from hoop_events.codec import decode, envelope
+from hoop_events.effects import MeetingLinkChanged
+from local.testing.client import Client
+from local.testing.events import publish
+from local.testing.service import running
+from local.testing.tenant import Tenant
 from meetings.__main__ import service
 
 

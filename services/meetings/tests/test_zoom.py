@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hoop_platform.clock import Clock
 from meetings.config import Settings
 from meetings.domain import (
     NotThere,
@@ -18,7 +19,6 @@ from meetings.domain import (
 )
 from meetings.zoom import Zoom
 from meetings.zoom.answers import Answer, MeetingAnswer, parsed, trouble_of
-from shared.clock import Clock
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAILY = (

@@ -2,33 +2,35 @@
 
 from collections.abc import Sequence
 
-from hoop_events import (
-    AppointmentCreated,
-    AppointmentDeleted,
-    AppointmentRescheduled,
-    AppointmentUpdated,
-    CalendarChanged,
-    CalendarDeleted,
+from hoop_events.accounts import (
     ContactChanged,
     ContactDeleted,
     LocationChanged,
     LocationDeleted,
-    NotificationFailed,
-    NotificationSent,
     UserChanged,
     UserDeleted,
 )
+from hoop_events.booking import (
+    AppointmentCreated,
+    AppointmentDeleted,
+    AppointmentRescheduled,
+    AppointmentUpdated,
+)
+from hoop_events.calendars import CalendarChanged, CalendarDeleted
+from hoop_events.effects import NotificationFailed, NotificationSent
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
+from hoop_platform.service.process import main
+from hoop_platform.service.service import BackgroundTask, Service
 from notifications import api, handlers
 from notifications.config import NotificationsSettings
 from notifications.jobs import deliver
-from shared.service import Part, Runtime, Service, main
-from shared.work import Worker
 
 
-def jobs(runtime: Runtime) -> Sequence[Part]:
+def jobs(runtime: Runtime) -> Sequence[BackgroundTask]:
     """What runs beside the listening: the delivery of mail."""
     hands = runtime.settings.mail_hands
-    return [Worker(handlers.KIND, runtime.db, runtime, deliver, hands=hands).run]
+    return [Worker(handlers.KIND, runtime.db, runtime, deliver, concurrency=hands).run]
 
 
 service = Service(

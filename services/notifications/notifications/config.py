@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from shared.config import Settings
+from hoop_platform.config import Settings
 
 Tls = Literal["none", "starttls", "tls"]
 

@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Tx
+from hoop_platform.failpoints import fp
+from hoop_platform.ids import new_id
+from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, Outcome
+from hoop_platform.reconcile.worker import LEASE
+from hoop_platform.runtime import Runtime
+from hoop_platform.telemetry import log
 from notifications import handlers, ics, smtp
 from notifications.config import NotificationsSettings
 from notifications.domain import GaveUp, Letter, Message, Nothing, Send, Wait
 from notifications.store import Key
-from shared.db import CONTENTION, UNAVAILABLE, Connection
-from shared.failpoints import fp
-from shared.ids import new_id
-from shared.service import Runtime
-from shared.telemetry import log
-from shared.work import LEASE, Claimed, Done, Failed, Later, Outcome
 
 LONGEST_SILENCE = timedelta(seconds=30)
 """How long a mail server that did not answer is left alone: once it is back, mail goes soon."""
@@ -43,8 +44,8 @@ async def deliver(runtime: Runtime, mine: Claimed) -> Outcome:
 
 
 def _thread(mine: Claimed) -> Key:
-    desired = mine.wish.desired
-    return Key(mine.wish.account_id, desired["appointmentId"], desired["receiverId"])
+    desired = mine.desired_state.desired
+    return Key(mine.desired_state.account_id, desired["appointmentId"], desired["receiverId"])
 
 
 async def _send(runtime: Runtime, mine: Claimed, message: Message, letter: Letter) -> Outcome:
@@ -77,7 +78,7 @@ async def _ended(runtime: Runtime, mine: Claimed, message: Message, end: smtp.De
     return Failed(reason)
 
 
-async def _record(runtime: Runtime, deed: Callable[[Connection], Awaitable[None]]) -> None:
+async def _record(runtime: Runtime, deed: Callable[[Tx], Awaitable[None]]) -> None:
     """Write down what became of a mail. While Postgres is away, this is remembered here.
 
     The job's own time limit ends the waiting: then the mail counts as being in doubt.

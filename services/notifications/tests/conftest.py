@@ -14,35 +14,34 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
-from hoop_events import (
+from hoop_events.accounts import (
+    Contact,
+    ContactChanged,
+    ContactDetails,
+    Location,
+    LocationChanged,
+    User,
+    UserChanged,
+)
+from hoop_events.base import Change, Event, Personal
+from hoop_events.booking import (
     Appointment,
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentEvent,
     AppointmentRescheduled,
     AppointmentUpdated,
-    Calendar,
-    CalendarChanged,
-    Change,
-    Contact,
-    ContactChanged,
-    ContactDetails,
-    Event,
-    Location,
-    LocationChanged,
     Meeting,
-    Personal,
-    User,
-    UserChanged,
 )
+from hoop_events.calendars import Calendar, CalendarChanged
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database
+from hoop_platform.ids import new_id
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
 from notifications.jobs import deliver
-from shared.clock import Clock
-from shared.db import Database
-from shared.ids import new_id
-from shared.service import Runtime
-from shared.work import Worker
 from simulators import mail
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)

@@ -7,12 +7,16 @@ import orjson
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from hoop_events import Calendar, CalendarChanged, CalendarDeleted, Gone
-from local.testing import Client, Tenant, publish, running
+from hoop_events.base import Gone
+from hoop_events.calendars import Calendar, CalendarChanged, CalendarDeleted
+from hoop_platform.http.parse import details
+from hoop_platform.ids import new_id
+from local.testing.client import Client
+from local.testing.events import publish
+from local.testing.service import running
+from local.testing.tenant import Tenant
 from notifications.__main__ import service
 from notifications.api.models import CreateNotifications, Notification
-from shared.http.parse import details
-from shared.ids import new_id
 
 MAIL = {"receiverType": "contact", "channel": "email", "notificationType": "confirmation"}
 HERE = {"smtp_host": "127.0.0.1", "smtp_tls": "none", "mail_from": "Hoop <hello@hoop.example>"}

@@ -6,10 +6,13 @@ from datetime import timedelta
 import icalendar
 import pytest
 
-from hoop_events import CalendarDeleted, ContactDeleted, Gone, Meeting, UserDeleted
+from hoop_events.accounts import ContactDeleted, UserDeleted
+from hoop_events.base import Gone
+from hoop_events.booking import Meeting
+from hoop_events.calendars import CalendarDeleted
+from hoop_platform import failpoints
+from hoop_platform.ids import new_id
 from notifications.__main__ import service
-from shared import failpoints
-from shared.ids import new_id
 
 ADA, HUGO = "ada@example.com", "hugo@staff.example.com"
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hoop_events import Meeting, Personal
+from hoop_events.base import Personal
+from hoop_events.booking import Meeting
 from notifications import ics, smtp
 from notifications.domain import Receiver, Scene, Span, one_address, one_line, plain, web_link, when
 from notifications.domain import write as write_letter

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from local.testing import publish, running
+from hoop_platform.config import SettingsMissing
+from local.testing.events import publish
+from local.testing.service import running
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
-from shared.config import SettingsMissing
 from simulators import mail
 
 PLAIN = {"smtp_tls": "none", "mail_from": "Hoop <appointments@hoop.example>"}

@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from hoop_events import CalendarDeleted, Gone, Meeting, User, UserChanged
+from hoop_events.accounts import User, UserChanged
+from hoop_events.base import Gone
+from hoop_events.booking import Meeting
+from hoop_events.calendars import CalendarDeleted
+from hoop_platform.ids import new_id
 from notifications import handlers, store
 from notifications.__main__ import service
 from notifications.domain import PLACEHOLDERS, Rule, Rules, unknown_placeholders
 from notifications.domain.letter import Wording
 from notifications.domain.placeholders import fill
-from shared.ids import new_id
 
 ADA, HUGO, BOSS = "ada@example.com", "hugo@staff.example.com", "boss@example.com"
 LATER = timedelta(hours=2)

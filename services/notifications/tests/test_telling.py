@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hoop_events import Appointment, Meeting
+from hoop_events.booking import Appointment, Meeting
+from hoop_platform.ids import new_id
 from notifications.domain import (
     Case,
     GaveUp,
@@ -28,7 +29,6 @@ from notifications.domain import (
     refused,
     rejected,
 )
-from shared.ids import new_id
 
 HOUR = timedelta(hours=1)
 LONG = timedelta(days=1)

@@ -1,17 +1,15 @@
 """Sync-google: shows appointments in people's Google calendars, and what is there as busy time."""
 
-from hoop_events import (
+from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentRescheduled,
     AppointmentUpdated,
-    CalendarChanged,
-    CalendarDeleted,
-    CalendarPushFailed,
-    ConnectionChanged,
-    ExternalBusyChanged,
 )
-from shared.service import Service, main
+from hoop_events.calendars import CalendarChanged, CalendarDeleted
+from hoop_events.effects import CalendarPushFailed, ConnectionChanged, ExternalBusyChanged
+from hoop_platform.service.process import main
+from hoop_platform.service.service import Service
 from sync_google import api, handlers, jobs
 from sync_google.config import Settings
 

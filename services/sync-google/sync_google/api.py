@@ -1,15 +1,18 @@
 """Speaks HTTP: connect a Google calendar to one of ours, change or end the connection."""
 
-from hoop_events import Id
-from shared.connections import ConnectCalendar, Connection, Identity, Integration, Reconfigure
-from shared.errors import LocationForbidden, NotFound, invalid
-from shared.http import Call
-from shared.service import Runtime
+from hoop_events.base import Id
+from hoop_platform.errors import LocationForbidden, NotFound, invalid
+from hoop_platform.http.route import Call
+from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.provider_accounts import ProviderAccount
+from hoop_platform.providers.routes import Integration
+from hoop_platform.providers.schemas import ConnectCalendar, UpdateConnection
+from hoop_platform.runtime import Runtime
 from sync_google import handlers, store
 from sync_google.google import Google, oauth
 
 
-class ReconfigureGoogle(Reconfigure):
+class ReconfigureGoogle(UpdateConnection):
     user_id: Id | None = None
     """Whom its events block, in every calendar; null: the only member, else the calendar."""
 
@@ -34,7 +37,7 @@ async def check_calendar(call: Call, calendar_id: str) -> None:
         raise invalid("userId", "not_a_member", "must be a member of the calendar")
 
 
-async def check_member(call: Call, connection: Connection) -> None:
+async def check_member(call: Call, connection: ProviderAccount) -> None:
     """Refuse to let the events block somebody who is no member of the calendar."""
     if call.body.user_id is not None:
         await check_calendar(call, connection.owner_id)

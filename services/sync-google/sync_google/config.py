@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared import config
+from hoop_platform import config
 
 
 class Settings(config.Settings):

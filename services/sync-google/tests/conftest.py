@@ -11,25 +11,31 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import pytest
 
-from hoop_events import (
+from hoop_events.base import Personal
+from hoop_events.booking import (
     Appointment,
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentEvent,
     AppointmentRescheduled,
     AppointmentUpdated,
-    Calendar,
-    CalendarChanged,
-    Personal,
 )
-from shared import failpoints
-from shared.connections import Callback, Connection, begin, disconnect, find, finish
-from shared.connections import store as connections
-from shared.ids import new_id
-from shared.kafka import Tables
-from shared.secrets import new_key
-from shared.service import Runtime, opened
-from shared.work import Worker
+from hoop_events.calendars import Calendar, CalendarChanged
+from hoop_platform import failpoints
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.providers import provider_accounts as connections
+from hoop_platform.providers.authorization import (
+    Callback,
+    begin_authorization,
+    finish_authorization,
+)
+from hoop_platform.providers.provider_accounts import ProviderAccount, lock_provider_account
+from hoop_platform.providers.status import disconnect
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
+from hoop_platform.secrets import new_key
+from hoop_platform.service.service import open_runtime
 from simulators import google
 from simulators.browser import control
 from simulators.google.simulator import GoogleSimulator
@@ -71,8 +77,8 @@ class World:
         await self.google("POST reset", {"all": True})
         await self.runtime.db.execute(
             """
-            TRUNCATE connection, credential, oauth_state, calendar, appointment, work, external,
-                     gate, feed, foreign_event, busy_week, push_failure, outbox
+            TRUNCATE provider_account, credential, oauth_state, calendar, appointment, work, external,
+                     circuit, feed, foreign_event, busy_week, push_failure, outbox
             """
         )
         return World(self.runtime, self.sim, self.offset_file)
@@ -165,7 +171,7 @@ class World:
         """Connect the user's Google calendar; answers the connection's id, everything done."""
         rt, now = self.runtime, self.now()
         async with rt.db.transaction() as db:
-            begun = await begin(
+            begun = await begin_authorization(
                 db,
                 rt.cipher,
                 oauth(rt.settings),
@@ -183,7 +189,7 @@ class World:
         async def who(_: object, token: str) -> Any:
             return await identify(rt, token)
 
-        finished = await finish(
+        finished = await finish_authorization(
             rt.http,
             rt.db,
             rt.cipher,
@@ -198,7 +204,7 @@ class World:
 
     async def disconnect(self, connection_id: str) -> None:
         async with self.runtime.db.transaction() as db:
-            found = await find(db, self.account_id, connection_id)
+            found = await lock_provider_account(db, self.account_id, connection_id)
             assert found is not None
             ended = await disconnect(db, found, now=self.now())
             await handlers.follow_connection(db, ended, self.now())
@@ -206,15 +212,17 @@ class World:
     async def rename(self, connection_id: str, user_id: str) -> None:
         """Name another user, as PUT does."""
         async with self.runtime.db.transaction() as db:
-            found = await find(db, self.account_id, connection_id)
+            found = await lock_provider_account(db, self.account_id, connection_id)
             assert found is not None
             changed = {**found.settings, "userId": user_id}
-            after = await connections.save(db, found, settings=changed, now=self.now())
+            after = await connections.update_provider_account(
+                db, found, settings=changed, now=self.now()
+            )
             await handlers.follow_connection(db, after, self.now())
 
-    async def connection(self, connection_id: str) -> Connection:
+    async def connection(self, connection_id: str) -> ProviderAccount:
         async with self.runtime.db.transaction() as db:
-            found = await find(db, self.account_id, connection_id)
+            found = await lock_provider_account(db, self.account_id, connection_id)
         assert found is not None
         return found
 
@@ -237,7 +245,7 @@ class World:
         """Let the waits of all attempts be over."""
         await self.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
         await self.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
-        await self.runtime.db.execute("DELETE FROM gate")
+        await self.runtime.db.execute("DELETE FROM circuit")
         await self.runtime.db.execute("UPDATE credential SET resting_until = NULL")
 
     async def pull(self) -> None:
@@ -345,7 +353,7 @@ async def world(new_database: Any, tmp_path: Path) -> AsyncIterator[World]:
             google_client_id="hoop-google",
             google_client_secret="hoop-google-secret",
         )
-        tables = Tables("127.0.0.1:1")
-        runtime = await stack.enter_async_context(opened(service, settings, tables))
+        tables = GlobalTables("127.0.0.1:1")
+        runtime = await stack.enter_async_context(open_runtime(service, settings, tables))
         yield World(runtime, sim, offset)
     failpoints._armed.clear()

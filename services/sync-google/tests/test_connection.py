@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from aiohttp import ClientSession
 
-from hoop_events import CalendarDeleted, Gone
-from shared.connections import find
-from shared.errors import Invalid
+from hoop_events.base import Gone
+from hoop_events.calendars import CalendarDeleted
+from hoop_platform.errors import Invalid
+from hoop_platform.providers.provider_accounts import lock_provider_account
 from sync_google import handlers
 
 
@@ -142,4 +143,6 @@ async def test_one_connection_for_a_calendar(world) -> None:
     await world.push()
     assert len(await world.events()) == 1
     async with world.runtime.db.transaction() as db:
-        assert await find(db, world.users[0], first) is None  # another account's id
+        assert (
+            await lock_provider_account(db, world.users[0], first) is None
+        )  # another account's id

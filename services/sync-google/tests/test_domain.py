@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hoop_events import Appointment, Meeting, Personal
-from shared.ids import new_id
+from hoop_events.base import Personal
+from hoop_events.booking import Appointment, Meeting
+from hoop_platform.ids import new_id
 from sync_google.domain import (
     AccessLost,
     Change,

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hoop_events import AppointmentCreated, AppointmentUpdated
+from hoop_events.booking import AppointmentCreated, AppointmentUpdated
 
 HALF_HOUR = timedelta(minutes=30)
 SLOTS = st.integers(-40, 24 * 2 * 16)

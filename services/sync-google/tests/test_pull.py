@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared import failpoints
-from shared.ids import new_id
+from hoop_platform import failpoints
+from hoop_platform.ids import new_id
 from sync_google.jobs import pull as job
 
 ADA = "ada@example.com"

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from hoop_events import AppointmentCreated, AppointmentUpdated, Meeting
-from shared import failpoints
-from shared.work import Worker
+from hoop_events.booking import AppointmentCreated, AppointmentUpdated, Meeting
+from hoop_platform import failpoints
+from hoop_platform.reconcile.worker import Worker
 from sync_google import store
 from sync_google.google import calendar as adapter
 from sync_google.jobs import push as job
@@ -268,7 +268,7 @@ async def test_a_rate_limit_closes_the_gate_for_the_user(world, calendar) -> Non
     for hour in range(3):
         await world.book(calendar, hour)
     assert await world.push() == 1
-    wait = await world.runtime.db.fetchval("SELECT open_at - clock_timestamp() FROM gate")
+    wait = await world.runtime.db.fetchval("SELECT open_until - clock_timestamp() FROM circuit")
     assert 25 < wait.total_seconds() <= 30
     await world.wait()
     assert await world.push() == 3

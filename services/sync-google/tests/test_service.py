@@ -10,19 +10,18 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from hoop_events import (
-    ApiKey,
-    ApiKeyChanged,
-    Appointment,
-    AppointmentCreated,
-    Calendar,
-    CalendarChanged,
-    Personal,
-)
-from local.testing import UNLIMITED, Client, Tenant, eventually, publish, running
-from shared.auth import digest
-from shared.ids import new_id
-from shared.service import Runtime
+from hoop_events.accounts import ApiKey, ApiKeyChanged
+from hoop_events.base import Personal
+from hoop_events.booking import Appointment, AppointmentCreated
+from hoop_events.calendars import Calendar, CalendarChanged
+from hoop_platform.auth import digest
+from hoop_platform.ids import new_id
+from hoop_platform.runtime import Runtime
+from local.testing.client import Client
+from local.testing.events import publish
+from local.testing.polling import eventually
+from local.testing.service import running
+from local.testing.tenant import UNLIMITED, Tenant
 from simulators import google
 from simulators.browser import control
 from simulators.google.simulator import GoogleSimulator

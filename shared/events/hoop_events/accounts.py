@@ -77,53 +77,67 @@ class AccountsEvent(Event):
 
 class AccountChanged(AccountsEvent):
     topic: ClassVar = "accounts"
+    key: ClassVar = "account"
+    global_table: ClassVar = True
     type: ClassVar = "AccountChanged"
     state: Account
 
 
 class LocationChanged(AccountsEvent):
     topic: ClassVar = "locations"
+    key: ClassVar = "location"
+    global_table: ClassVar = True
     type: ClassVar = "LocationChanged"
     state: Location
 
 
 class LocationDeleted(AccountsEvent):
     topic: ClassVar = "locations"
+    key: ClassVar = "location"
+    global_table: ClassVar = True
     type: ClassVar = "LocationDeleted"
     state: Gone
 
 
 class UserChanged(AccountsEvent):
     topic: ClassVar = "users"
+    key: ClassVar = "user"
     type: ClassVar = "UserChanged"
     state: User
 
 
 class UserDeleted(AccountsEvent):
     topic: ClassVar = "users"
+    key: ClassVar = "user"
     type: ClassVar = "UserDeleted"
     state: Gone
 
 
 class ContactChanged(AccountsEvent):
     topic: ClassVar = "contacts"
+    key: ClassVar = "contact"
     type: ClassVar = "ContactChanged"
     state: Contact
 
 
 class ContactDeleted(AccountsEvent):
     topic: ClassVar = "contacts"
+    key: ClassVar = "contact"
     type: ClassVar = "ContactDeleted"
     state: Gone
 
 
 class ApiKeyChanged(AccountsEvent):
     topic: ClassVar = "api-keys"
+    key: ClassVar = "API key"
+    global_table: ClassVar = True
     type: ClassVar = "ApiKeyChanged"
     state: ApiKey
 
 
 class ApiKeyDeleted(AccountsEvent):
     topic: ClassVar = "api-keys"
+    key: ClassVar = "API key"
+    global_table: ClassVar = True
     type: ClassVar = "ApiKeyDeleted"
     state: Gone

@@ -78,6 +78,12 @@ class Event(Contract):
     """A fact that one service announces and nobody else: `type` on `topic`, keyed by the aggregate."""
 
     topic: ClassVar[str]
+    key: ClassVar[str]
+    """What the key of the topic's records names: the aggregate, in a word."""
+    history_days: ClassVar[int] = 0
+    """How long the topic keeps its full history; compaction leaves the latest state for ever."""
+    global_table: ClassVar[bool] = False
+    """Whether every service with routes keeps the whole topic in memory."""
     type: ClassVar[str]
     source: ClassVar[str]
     schema_number: ClassVar[int] = 1

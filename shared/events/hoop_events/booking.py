@@ -79,6 +79,8 @@ class Appointment(State):
 
 class AppointmentEvent(Event):
     topic: ClassVar = "appointments"
+    key: ClassVar = "appointment"
+    history_days: ClassVar = 14
     source: ClassVar = "/booking"
     state: Appointment
 
@@ -133,6 +135,7 @@ class Hold(State):
 
 class HoldChanged(Event):
     topic: ClassVar = "holds"
+    key: ClassVar = "hold"
     type: ClassVar = "HoldChanged"
     source: ClassVar = "/booking"
     state: Hold
@@ -142,6 +145,7 @@ class HoldDeleted(Event):
     """It was released, ran out, or became an appointment (`change.reason`), which is announced first."""
 
     topic: ClassVar = "holds"
+    key: ClassVar = "hold"
     type: ClassVar = "HoldDeleted"
     source: ClassVar = "/booking"
     state: Gone

@@ -21,6 +21,7 @@ class Calendar(State):
 
 class CalendarChanged(Event):
     topic: ClassVar = "calendars"
+    key: ClassVar = "calendar"
     type: ClassVar = "CalendarChanged"
     source: ClassVar = "/booking"
     state: Calendar
@@ -28,6 +29,7 @@ class CalendarChanged(Event):
 
 class CalendarDeleted(Event):
     topic: ClassVar = "calendars"
+    key: ClassVar = "calendar"
     type: ClassVar = "CalendarDeleted"
     source: ClassVar = "/booking"
     state: Gone
@@ -71,6 +73,7 @@ class Schedule(State):
 
 class ScheduleChanged(Event):
     topic: ClassVar = "schedules"
+    key: ClassVar = "schedule"
     type: ClassVar = "ScheduleChanged"
     source: ClassVar = "/booking"
     state: Schedule
@@ -78,6 +81,7 @@ class ScheduleChanged(Event):
 
 class ScheduleDeleted(Event):
     topic: ClassVar = "schedules"
+    key: ClassVar = "schedule"
     type: ClassVar = "ScheduleDeleted"
     source: ClassVar = "/booking"
     state: Gone
@@ -111,6 +115,7 @@ class BlockSlot(State):
 
 class BlockSlotChanged(Event):
     topic: ClassVar = "block-slots"
+    key: ClassVar = "block slot"
     type: ClassVar = "BlockSlotChanged"
     source: ClassVar = "/booking"
     state: BlockSlot
@@ -118,6 +123,7 @@ class BlockSlotChanged(Event):
 
 class BlockSlotDeleted(Event):
     topic: ClassVar = "block-slots"
+    key: ClassVar = "block slot"
     type: ClassVar = "BlockSlotDeleted"
     source: ClassVar = "/booking"
     state: Gone
@@ -148,6 +154,7 @@ class Resource(State):
 
 class ResourceChanged(Event):
     topic: ClassVar = "resources"
+    key: ClassVar = "resource"
     type: ClassVar = "ResourceChanged"
     source: ClassVar = "/booking"
     state: Resource
@@ -155,6 +162,7 @@ class ResourceChanged(Event):
 
 class ResourceDeleted(Event):
     topic: ClassVar = "resources"
+    key: ClassVar = "resource"
     type: ClassVar = "ResourceDeleted"
     source: ClassVar = "/booking"
     state: Gone
@@ -176,6 +184,7 @@ class CalendarGroup(State):
 
 class CalendarGroupChanged(Event):
     topic: ClassVar = "calendar-groups"
+    key: ClassVar = "group"
     type: ClassVar = "CalendarGroupChanged"
     source: ClassVar = "/booking"
     state: CalendarGroup
@@ -183,6 +192,7 @@ class CalendarGroupChanged(Event):
 
 class CalendarGroupDeleted(Event):
     topic: ClassVar = "calendar-groups"
+    key: ClassVar = "group"
     type: ClassVar = "CalendarGroupDeleted"
     source: ClassVar = "/booking"
     state: Gone

@@ -18,6 +18,7 @@ class MeetingLinkChanged(Event):
     """For booking alone, which shows it on every appointment of the session."""
 
     topic: ClassVar = "meetings"
+    key: ClassVar = "session.provider"
     type: ClassVar = "MeetingLinkChanged"
     source: ClassVar = "/meetings"
     state: MeetingLink
@@ -42,6 +43,7 @@ class ConnectionChanged(Event):
     """Announced by the service of the provider; `source` in the record names it."""
 
     topic: ClassVar = "connections"
+    key: ClassVar = "connection"
     type: ClassVar = "ConnectionChanged"
     source: ClassVar = "/connections"
     state: Connection
@@ -68,6 +70,7 @@ class BusyWeek(State):
 
 class ExternalBusyChanged(Event):
     topic: ClassVar = "busy"
+    key: ClassVar = "connection:week"
     type: ClassVar = "ExternalBusyChanged"
     source: ClassVar = "/sync"
     state: BusyWeek
@@ -83,6 +86,7 @@ class FailedPush(State):
 
 class CalendarPushFailed(Event):
     topic: ClassVar = "sync"
+    key: ClassVar = "appointment and connection"
     type: ClassVar = "CalendarPushFailed"
     source: ClassVar = "/sync"
     state: FailedPush
@@ -101,6 +105,7 @@ class Message(State):
 
 class NotificationSent(Event):
     topic: ClassVar = "notifications"
+    key: ClassVar = "message"
     type: ClassVar = "NotificationSent"
     source: ClassVar = "/notifications"
     state: Message
@@ -108,6 +113,7 @@ class NotificationSent(Event):
 
 class NotificationFailed(Event):
     topic: ClassVar = "notifications"
+    key: ClassVar = "message"
     type: ClassVar = "NotificationFailed"
     source: ClassVar = "/notifications"
     state: Message

@@ -6,8 +6,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from noted import Noted, noted_on
 
-from shared.db import Database
-from shared.ids import new_id
+from hoop_platform.db.database import Database
+from hoop_platform.ids import new_id
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ from typing import Any, ClassVar, Protocol
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.partitioner import DefaultPartitioner
 
-from hoop_events import Event, State, body
-from local import testing
-from shared.db import Connection, Database
-from shared.ids import new_id
-from shared.kafka import Group, Subscriptions
-from shared.outbox import announce
+from hoop_events.base import Event, State
+from hoop_events.codec import body
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.batch import Subscriptions
+from hoop_platform.kafka.group import ConsumerGroup
+from hoop_platform.outbox.announce import announce
+from local.testing import events
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
@@ -46,7 +49,7 @@ def note(noted: type[Noted], subject: str, sequence: int, text: str = "") -> Not
 
 
 def headers(event: Event, traceparent: str | None = None) -> list[tuple[str, bytes]]:
-    return testing.headers(event, time=NOON, traceparent=traceparent)
+    return events.headers(event, time=NOON, traceparent=traceparent)
 
 
 def record(event: Event, offset: int, **other: Any) -> ConsumerRecord:
@@ -97,7 +100,7 @@ class Listener:
         self.failing: set[str] = set()
         self.tries = 0
 
-    async def hear(self, db: Connection, event: Noted) -> None:
+    async def hear(self, db: Tx, event: Noted, _: datetime) -> None:
         self.tries += 1
         if event.state.text in self.failing:
             raise RuntimeError("cannot handle this")
@@ -126,10 +129,12 @@ def group(
     listener: Listener | None = None,
     *,
     name: str | None = None,
-) -> Group:
+) -> ConsumerGroup:
     """A member of a group; of one of its own if no name is given."""
     heard_by = subscriptions(noted, listener or Listener())
-    return Group(name or f"test-{new_id()}", database, heard_by, bootstrap=bootstrap)
+    return ConsumerGroup(
+        name or f"test-{new_id()}", database, heard_by, bootstrap=bootstrap, clock=Clock()
+    )
 
 
 class Part(Protocol):

@@ -12,28 +12,20 @@ from aiohttp import web
 from noted import record
 from pydantic import Field
 
-from hoop_events import Account, AccountChanged, ApiKey, ApiKeyChanged, Limits
-from local.testing import UNLIMITED
-from shared.auth import SCOPES, digest
-from shared.clock import Clock
-from shared.db import DatabaseGone
-from shared.errors import Conflict
-from shared.http import (
-    Body,
-    Call,
-    Door,
-    Instant,
-    OneLine,
-    Query,
-    Reply,
-    Route,
-    Text,
-    application,
-    listen,
-)
-from shared.ids import new_id
-from shared.kafka import Tables
-from shared.limits import Limiter
+from hoop_events.accounts import Account, AccountChanged, ApiKey, ApiKeyChanged, Limits
+from hoop_platform.auth import SCOPES, digest
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import DatabaseGone
+from hoop_platform.errors import Conflict
+from hoop_platform.http.admission import Admission
+from hoop_platform.http.app import application
+from hoop_platform.http.parse import Body, Instant, OneLine, Query, Text
+from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.http.server import listen
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.limits.limiter import Limiter
+from local.testing.tenant import UNLIMITED
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 READ, WRITE = "calendars/events.readonly", "calendars/events.write"
@@ -70,7 +62,7 @@ class Shop:
 
     name: str = "shop"
     clock: FixedClock = field(default_factory=FixedClock)
-    tables: Tables = field(default_factory=lambda: Tables("127.0.0.1:1"))
+    tables: GlobalTables = field(default_factory=lambda: GlobalTables("127.0.0.1:1"))
     db: Any = None
     sold: list[Any] = field(default_factory=list)
     port: int = 0
@@ -176,7 +168,7 @@ async def opened(
 ) -> AsyncIterator[Shop]:
     """The shop, listening on a free port."""
     shop = Shop(db=db)
-    door = Door(
+    door = Admission(
         tables=shop.tables,
         limiter=limiter or Limiter(None),
         clock=shop.clock,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from noted import going, record
 
-from hoop_events import (
+from hoop_events.accounts import (
     Account,
     AccountChanged,
     ApiKey,
@@ -19,12 +19,19 @@ from hoop_events import (
     LocationDeleted,
 )
 from hoop_events.base import Gone
-from local.testing import publish
-from shared import auth
-from shared.auth import NARROWER, Caller, digest, key_id, permit, verify
-from shared.errors import AccountReadOnly, LocationForbidden, Refused, ScopeMissing, Unauthorized
-from shared.ids import new_id
-from shared.kafka import Tables, ensure_topics
+from hoop_platform import auth
+from hoop_platform.auth import NARROWER, Caller, authenticate, authorize, digest, key_id
+from hoop_platform.errors import (
+    AccountReadOnly,
+    LocationForbidden,
+    Refused,
+    ScopeMissing,
+    Unauthorized,
+)
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.kafka.topics import ensure_topics
+from local.testing.events import publish
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 ACCOUNT, KEY = "06gvug7bv1o11690vitevlniug", "06gvug7bv1pjj8fv2a9op9i57c"  # the same in each worker
@@ -32,17 +39,17 @@ SECRET = "s" * 43
 TOKEN = f"hoop_{KEY}_{SECRET}"
 
 
-def tables(**other: Any) -> Tables:
+def tables(**other: Any) -> GlobalTables:
     """What a service knows that knows one key."""
     said: dict[str, Any] = {"digest": digest(TOKEN), "scopes": ("calendars.write",), **other}
     key = ApiKey(id=KEY, sequence=1, **said)
-    found = Tables("127.0.0.1:1")
+    found = GlobalTables("127.0.0.1:1")
     found.keys.apply(record(ApiKeyChanged(account_id=ACCOUNT, state=key), 0))
     return found
 
 
 async def who(header: str | None, **key: Any) -> Caller:
-    return await verify(header, tables(**key), now=NOON)
+    return await authenticate(header, tables(**key), now=NOON)
 
 
 async def test_the_key_s_holder_is_let_in() -> None:
@@ -153,15 +160,15 @@ async def test_a_scope_of_the_vendor_is_part_of_ours(part: str, whole: str) -> N
 def test_one_of_several_scopes_is_enough() -> None:
     caller = Caller(ACCOUNT, KEY, frozenset({"calendars/groups.write"}), frozenset())
     groups = ("calendars.readonly", "calendars/groups.readonly")
-    permit(caller, groups, tables(), writes=False)
+    authorize(caller, groups, tables(), writes=False)
     with pytest.raises(ScopeMissing):
-        permit(caller, groups[:1], tables(), writes=False)
+        authorize(caller, groups[:1], tables(), writes=False)
 
 
 def test_a_missing_scope_is_named() -> None:
     nobody = Caller(ACCOUNT, KEY, frozenset(), frozenset())
     with pytest.raises(ScopeMissing, match=r"calendars\.write"):
-        permit(nobody, ("calendars.write",), tables(), writes=True)
+        authorize(nobody, ("calendars.write",), tables(), writes=True)
 
 
 def test_a_read_only_account_reads() -> None:
@@ -169,12 +176,12 @@ def test_a_read_only_account_reads() -> None:
     account = Account(id=ACCOUNT, sequence=1, name="Ada", status="read_only")
     known.accounts.apply(record(AccountChanged(account_id=ACCOUNT, state=account), 0))
     caller = Caller(ACCOUNT, KEY, frozenset({"calendars.write"}), frozenset())
-    permit(caller, ("calendars.readonly",), known, writes=False)
+    authorize(caller, ("calendars.readonly",), known, writes=False)
     with pytest.raises(AccountReadOnly):
-        permit(caller, ("calendars.write",), known, writes=True)
+        authorize(caller, ("calendars.write",), known, writes=True)
 
 
-def _with_a_location(owner: str, location: str) -> Tables:
+def _with_a_location(owner: str, location: str) -> GlobalTables:
     known = tables()
     state = Location(id=location, sequence=1, name="Here", time_zone="Europe/Paris")
     known.locations.apply(record(LocationChanged(account_id=owner, state=state), 0))
@@ -214,13 +221,13 @@ async def test_any_other_location_is_as_forbidden_as_one_that_never_was() -> Non
 async def test_a_key_and_a_location_made_a_moment_ago_are_waited_for(kafka_bootstrap: str) -> None:
     """They were announced before the request came: the service catches up before it says no."""
     await ensure_topics(kafka_bootstrap)
-    known, account, key, location = Tables(kafka_bootstrap), new_id(), new_id(), new_id()
+    known, account, key, location = GlobalTables(kafka_bootstrap), new_id(), new_id(), new_id()
     token = f"hoop_{key}_{SECRET}"
     async with going(known):
         await asyncio.wait_for(known.ready.wait(), 20)
         new = ApiKey(id=key, sequence=1, digest=digest(token), scopes=())
         await publish(kafka_bootstrap, ApiKeyChanged(account_id=account, state=new))
-        caller = await verify(f"Bearer {token}", known, now=NOON)
+        caller = await authenticate(f"Bearer {token}", known, now=NOON)
         here = Location(id=location, sequence=1, name="Here", time_zone="Asia/Tokyo")
         await publish(kafka_bootstrap, LocationChanged(account_id=account, state=here))
         assert await auth.location_zone(caller, location, known) == "Asia/Tokyo"

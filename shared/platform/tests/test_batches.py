@@ -1,6 +1,7 @@
 """One batch, one transaction: what cannot be handled is set aside as it came, and nothing else suffers."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -9,11 +10,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from noted import Listener, Noted, headers, heard, note, noted_on, record, subscriptions
 
-from shared import failpoints, gate, telemetry
-from shared.db import Connection, Database, Row
-from shared.ids import new_id
-from shared.kafka import Subscriptions, batch, replay
-from shared.kafka.batch import Batches
+from hoop_platform import failpoints, telemetry
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_platform.ids import new_id
+from hoop_platform.kafka import batch, dead_letters
+from hoop_platform.kafka.batch import BatchHandler, Subscriptions
+from hoop_platform.kafka.replay import replay
 
 NOTED = noted_on("notes")
 
@@ -24,8 +27,8 @@ def listener() -> Listener:
 
 
 @pytest.fixture
-def batches(database: Database, listener: Listener) -> Batches:
-    return Batches(database, subscriptions(NOTED, listener))
+def batches(database: Database, listener: Listener) -> BatchHandler:
+    return BatchHandler(database, subscriptions(NOTED, listener), Clock())
 
 
 @pytest.fixture
@@ -35,15 +38,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def quarantined(database: Database) -> list[Row]:
-    return list(await database.fetch("SELECT * FROM quarantine ORDER BY record"))
+    return list(await database.fetch("SELECT * FROM dead_letter ORDER BY record"))
 
 
 async def place(database: Database) -> int:
-    return int(await database.fetchval("SELECT next_offset FROM consumed WHERE topic = 'notes'"))
+    return int(
+        await database.fetchval("SELECT next_offset FROM consumer_offset WHERE topic = 'notes'")
+    )
 
 
 async def test_a_batch_is_handled_in_order_and_its_place_is_kept(
-    database: Database, batches: Batches
+    database: Database, batches: BatchHandler
 ) -> None:
     one, other = new_id(), new_id()
     events = [note(NOTED, s, n) for n in (1, 2, 3) for s in (one, other)]
@@ -53,7 +58,7 @@ async def test_a_batch_is_handled_in_order_and_its_place_is_kept(
 
 
 async def test_a_batch_that_comes_again_changes_nothing(
-    database: Database, batches: Batches, listener: Listener
+    database: Database, batches: BatchHandler, listener: Listener
 ) -> None:
     subject = new_id()
     records = [record(note(NOTED, subject, n), n) for n in (1, 2, 3)]
@@ -64,7 +69,7 @@ async def test_a_batch_that_comes_again_changes_nothing(
 
 
 async def test_old_news_at_a_new_place_is_dropped(
-    database: Database, batches: Batches, listener: Listener
+    database: Database, batches: BatchHandler, listener: Listener
 ) -> None:
     """A relay that was late sends again what was sent before: other offsets, the same sequence."""
     subject = new_id()
@@ -75,7 +80,7 @@ async def test_old_news_at_a_new_place_is_dropped(
 
 
 async def test_one_bad_record_among_many_is_set_aside_alone(
-    database: Database, batches: Batches, listener: Listener, impatient: None
+    database: Database, batches: BatchHandler, listener: Listener, impatient: None
 ) -> None:
     """It is found by halving; it fails five times, its neighbours are each handled once."""
     listener.failing = {"bad"}
@@ -92,7 +97,7 @@ async def test_one_bad_record_among_many_is_set_aside_alone(
 
 
 async def test_what_follows_a_bad_record_heals_its_aggregate(
-    database: Database, batches: Batches, listener: Listener, impatient: None
+    database: Database, batches: BatchHandler, listener: Listener, impatient: None
 ) -> None:
     listener.failing = {"bad"}
     subject = new_id()
@@ -107,15 +112,15 @@ async def test_a_handler_that_failed_for_a_moment_is_asked_again(
     """An error that passes costs nothing but time."""
     left = 3
 
-    async def hear(db: Connection, event: Noted) -> None:
+    async def hear(db: Tx, event: Noted, now: datetime) -> None:
         nonlocal left
         left -= 1
         if left >= 0:
             raise RuntimeError("not now")
-        await listener.hear(db, event)
+        await listener.hear(db, event, now)
 
     subject = new_id()
-    batches = Batches(database, Subscriptions({NOTED: hear}))
+    batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     await batches.handle([record(note(NOTED, subject, 1), 0)])
     assert await heard(database, subject) == [1]
     assert await quarantined(database) == []
@@ -145,7 +150,7 @@ async def test_a_handler_that_failed_for_a_moment_is_asked_again(
     ],
 )
 async def test_what_is_no_event_of_ours_is_kept_as_it_came(
-    database: Database, batches: Batches, listener: Listener, wrong: dict[str, Any]
+    database: Database, batches: BatchHandler, listener: Listener, wrong: dict[str, Any]
 ) -> None:
     """At once and without a try: it will not change. Its neighbours are handled."""
     subject = new_id()
@@ -167,20 +172,23 @@ async def test_what_is_no_event_of_ours_is_kept_as_it_came(
 )
 @example([("a", rb"\u0000"), ("b", b"\x00"), ("c", b"\xff"), ("d", None)], b"\x00\xff")
 async def test_any_record_can_be_set_aside_and_looked_at(
-    database: Database, batches: Batches, foreign: list[tuple[str, bytes | None]], key: bytes | None
+    database: Database,
+    batches: BatchHandler,
+    foreign: list[tuple[str, bytes | None]],
+    key: bytes | None,
 ) -> None:
     """Whatever its headers hold: keeping it must not fail, or its partition would stand still."""
-    await database.execute("TRUNCATE consumed, quarantine")
+    await database.execute("TRUNCATE consumer_offset, dead_letter")
     bad = record(note(NOTED, new_id(), 1), 1, headers=tuple(foreign), key=key)
     await batches.handle([bad])
     [kept] = await quarantined(database)
     came = [(name.replace("\0", "\ufffd"), value) for name, value in foreign]
-    assert gate.as_it_came(kept["headers"]) == came
+    assert dead_letters.original_headers(kept["headers"]) == came
     assert (kept["key"], kept["value"]) == (key, bad.value)
 
 
 async def test_what_was_set_aside_is_handled_once_more(
-    database: Database, batches: Batches, listener: Listener, impatient: None
+    database: Database, batches: BatchHandler, listener: Listener, impatient: None
 ) -> None:
     """After the mending: what still fails stays, what is old news by now goes, the rest is handled."""
     listener.failing = {"bad", "worse"}
@@ -188,7 +196,7 @@ async def test_what_was_set_aside_is_handled_once_more(
     bad = [note(NOTED, late, 1, "bad"), note(NOTED, old, 1, "bad"), note(NOTED, lost, 1, "worse")]
     await batches.handle([record(e, n) for n, e in enumerate([*bad, note(NOTED, old, 2)])])
     listener.failing = {"worse"}
-    replayed = await replay(database, subscriptions(NOTED, listener))
+    replayed = await replay(database, subscriptions(NOTED, listener), Clock())
     assert replayed.done == 2
     assert replayed.failures == ["notes/0/2: RuntimeError('cannot handle this')"]
     assert [await heard(database, s) for s in (late, old, lost)] == [[1], [2], []]
@@ -198,7 +206,7 @@ async def test_what_was_set_aside_is_handled_once_more(
 
 
 async def test_types_that_nobody_here_handles_are_passed_over(
-    database: Database, batches: Batches
+    database: Database, batches: BatchHandler
 ) -> None:
     """A newer version's events, too: they are not wrong, they are not for us."""
     subject = new_id()
@@ -213,10 +221,12 @@ async def test_types_that_nobody_here_handles_are_passed_over(
 async def test_a_tombstone_forgets(database: Database, listener: Listener) -> None:
     subject = new_id()
 
-    async def forget(db: Connection, key: str) -> None:
+    async def forget(db: Tx, key: str) -> None:
         await db.execute("DELETE FROM heard WHERE subject = $1", key)
 
-    batches = Batches(database, subscriptions(NOTED, listener, tombstones={"notes": forget}))
+    batches = BatchHandler(
+        database, subscriptions(NOTED, listener, tombstones={"notes": forget}), Clock()
+    )
     event = note(NOTED, subject, 1)
     await batches.handle([record(event, 0), record(note(NOTED, new_id(), 1), 1)])
     await batches.handle([record(event, 2, value=None), record(event, 3, value=None, key=None)])
@@ -231,15 +241,15 @@ async def test_two_that_wait_for_each_other_are_both_handled(
     """A deadlock, however often, is nobody's fault: it is tried until it works, never set aside."""
     left = 30
 
-    async def hear(db: Connection, event: Noted) -> None:
+    async def hear(db: Tx, event: Noted, now: datetime) -> None:
         nonlocal left
         left -= 1
         if left >= 0:
             raise asyncpg.DeadlockDetectedError("deadlock detected")
-        await listener.hear(db, event)
+        await listener.hear(db, event, now)
 
     subject = new_id()
-    batches = Batches(database, Subscriptions({NOTED: hear}))
+    batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2)])
     assert await heard(database, subject) == [1, 2]
     assert await quarantined(database) == []
@@ -251,16 +261,16 @@ async def test_a_lost_connection_is_waited_for(
     """Postgres cut us off seven times in the middle of it: nothing is set aside, nothing is halved."""
     left = 7
 
-    async def hear(db: Connection, event: Noted) -> None:
+    async def hear(db: Tx, event: Noted, now: datetime) -> None:
         nonlocal left
-        await listener.hear(db, event)
+        await listener.hear(db, event, now)
         left -= 1
         if left >= 0:
             await database.execute("SELECT pg_terminate_backend($1)", db.get_server_pid())
             await db.execute("SELECT 1")
 
     subject = new_id()
-    batches = Batches(database, Subscriptions({NOTED: hear}))
+    batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2)])
     assert await heard(database, subject) == [1, 2]
     assert await quarantined(database) == []
@@ -271,13 +281,13 @@ async def test_who_blames_postgres_without_cause_is_set_aside_in_the_end(
 ) -> None:
     """A handler that opens a missing file fails like a lost connection, but Postgres answers."""
 
-    async def hear(db: Connection, event: Noted) -> None:
+    async def hear(db: Tx, event: Noted, now: datetime) -> None:
         if event.state.text == "bad":
             raise FileNotFoundError(2, "no template")
-        await listener.hear(db, event)
+        await listener.hear(db, event, now)
 
     subject = new_id()
-    batches = Batches(database, Subscriptions({NOTED: hear}))
+    batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     events = [note(NOTED, subject, 1, "bad"), note(NOTED, subject, 2)]
     await batches.handle([record(e, offset) for offset, e in enumerate(events)])
     assert await heard(database, subject) == [2]
@@ -286,7 +296,7 @@ async def test_who_blames_postgres_without_cause_is_set_aside_in_the_end(
 
 async def test_when_one_key_after_the_other_fails_the_partition_stops(
     database: Database,
-    batches: Batches,
+    batches: BatchHandler,
     listener: Listener,
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -313,7 +323,7 @@ async def test_when_one_key_after_the_other_fails_the_partition_stops(
 
 @pytest.mark.parametrize("point", ["batch_handled", "batch_committed"])
 async def test_a_crash_around_the_commit_applies_it_once(
-    database: Database, batches: Batches, point: str, impatient: None
+    database: Database, batches: BatchHandler, point: str, impatient: None
 ) -> None:
     subject = new_id()
     failpoints.arm(f"{point}=raise")
@@ -322,13 +332,13 @@ async def test_a_crash_around_the_commit_applies_it_once(
 
 
 async def test_what_is_counted_was_committed(
-    database: Database, batches: Batches, listener: Listener, impatient: None
+    database: Database, batches: BatchHandler, listener: Listener, impatient: None
 ) -> None:
     """However often a batch is tried and halved, each record is counted once, by its fate."""
     listener.failing = {"bad"}
     topic = f"notes-{new_id()}"
     noted = noted_on(topic)
-    batches = Batches(database, subscriptions(noted, listener))
+    batches = BatchHandler(database, subscriptions(noted, listener), Clock())
     events = [note(noted, new_id(), 1, "bad" if n == 5 else "") for n in range(8)]
     await batches.handle([record(e, offset) for offset, e in enumerate(events)])
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from noted import Noted, note
 
-from hoop_events import body
-from shared.kafka import clients
+from hoop_events.codec import body
+from hoop_platform.kafka import clients
 
 
 def _others() -> set[asyncio.Task[Any]]:

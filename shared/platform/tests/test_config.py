@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from shared.clock import Clock
-from shared.config import Settings, SettingsMissing, with_database
+from hoop_platform.clock import Clock
+from hoop_platform.config import Settings, SettingsMissing, with_database
 
 GOOD = {"DATABASE_URL": "postgresql://u:p@h:5/postgres?sslmode=off", "KAFKA_BOOTSTRAP": "k:9092"}
 

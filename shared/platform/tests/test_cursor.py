@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Invalid
-from shared.http.cursor import decode, encode
+from hoop_platform.errors import Invalid
+from hoop_platform.http.cursor import decode, encode
 
 VALUES = st.lists(st.integers(-(2**53), 2**53) | st.text(max_size=26), max_size=3)
 

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.ports import free_ports
-from shared import db, ids
-from shared.config import with_database
-from shared.db import UNAVAILABLE, Database, DatabaseGone, MigrationChanged, migrate
+from hoop_platform import ids
+from hoop_platform.config import with_database
+from hoop_platform.db import database
+from hoop_platform.db.database import UNAVAILABLE, Database, DatabaseGone
+from hoop_platform.db.migrate import MigrationChanged, OtherVersion, migrate, scripts
+from local.servers.ports import free_ports
 
 ONE_DATABASE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -78,7 +80,7 @@ async def test_jsonb_is_values(database: Database, value: Any) -> None:
 
 
 async def test_a_commit_wakes_who_waits_and_a_rollback_does_not(database: Database) -> None:
-    news = database.wakes(asyncio.Event())
+    news = database.subscribe(asyncio.Event())
 
     async def change_my_mind() -> None:
         async with database.transaction():
@@ -87,7 +89,7 @@ async def test_a_commit_wakes_who_waits_and_a_rollback_does_not(database: Databa
     with pytest.raises(KeyError):
         await change_my_mind()
     assert not news.is_set()
-    async with database.transaction(wakes=False):
+    async with database.transaction(notify=False):
         pass
     assert not news.is_set()
     async with database.transaction():
@@ -95,7 +97,7 @@ async def test_a_commit_wakes_who_waits_and_a_rollback_does_not(database: Databa
     assert news.is_set()
 
 
-async def _cut(database: Database, connection: db.Connection) -> None:
+async def _cut(database: Database, connection: database.Tx) -> None:
     await database.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
 
 
@@ -201,18 +203,18 @@ async def fresh(postgres_dsn: str) -> Any:
 async def test_migrations_are_applied_once_and_in_order(fresh: str, package: Path) -> None:
     name = package.parent.name
     done = await migrate(fresh, name)
-    assert done[0] == "shared/0001_machinery.sql"
-    assert done[-2:] == [f"{name}/0001_tea.sql", f"{name}/0002_cup.sql"]
+    assert done[0] == "hoop_platform.db/migrations/0001_schema.sql"
+    assert done[1:3] == [f"{name}/migrations/0001_tea.sql", f"{name}/migrations/0002_cup.sql"]
     assert await migrate(fresh, name) == []
     (package / "0003_pot.sql").write_text("CREATE TABLE pot ();")
-    assert await migrate(fresh, name) == [f"{name}/0003_pot.sql"]
+    assert await migrate(fresh, name) == [f"{name}/migrations/0003_pot.sql"]
 
 
 async def test_many_may_migrate_at_once(fresh: str, package: Path) -> None:
     """They wait for each other; each migration is applied by one of them."""
     done = await asyncio.gather(*(migrate(fresh, package.parent.name) for _ in range(5)))
     applied = [name for names in done for name in names]
-    assert len(applied) == len(set(applied)) == len(db.migrations(package.parent.name))
+    assert len(applied) == len(set(applied)) == len(scripts(package.parent.name))
 
 
 async def test_a_migration_that_was_applied_is_never_edited(fresh: str, package: Path) -> None:
@@ -229,7 +231,35 @@ async def test_a_migration_that_fails_leaves_nothing_half_done(fresh: str, packa
     with pytest.raises(asyncpg.DuplicateTableError):
         await migrate(fresh, package.parent.name)
     broken.write_text("CREATE TABLE pot ();")
-    assert await migrate(fresh, package.parent.name) == [f"{package.parent.name}/0003_pot.sql"]
+    done = await migrate(fresh, package.parent.name)
+    assert done[0] == f"{package.parent.name}/migrations/0003_pot.sql"
+
+
+async def test_a_function_is_applied_again_when_its_text_changes(fresh: str, package: Path) -> None:
+    """After the migrations, whatever the order of their names; unchanged ones are left alone."""
+    name = package.parent.name
+    functions = package.parent / "functions"
+    functions.mkdir()
+    sql = "CREATE OR REPLACE FUNCTION {}() RETURNS int LANGUAGE sql AS 'SELECT {}';"
+    (functions / "a_sum.sql").write_text(sql.format("a_sum", "z_price() + count(*)::int FROM tea"))
+    (functions / "z_price.sql").write_text(sql.format("z_price", "3"))
+    done = await migrate(fresh, name)
+    assert done[-2:] == [f"{name}/functions/a_sum.sql", f"{name}/functions/z_price.sql"]
+    assert await migrate(fresh, name) == []
+    (functions / "z_price.sql").write_text(sql.format("z_price", "4"))
+    assert await migrate(fresh, name) == [f"{name}/functions/z_price.sql"]
+    connection = await asyncpg.connect(fresh)
+    assert await connection.fetchval("SELECT a_sum()") == 4
+    await connection.close()
+
+
+async def test_a_database_of_another_version_is_refused(fresh: str, package: Path) -> None:
+    """Migrations were squashed before the first release, so such data cannot be taken over."""
+    name = package.parent.name
+    await migrate(fresh, name)
+    (package / "0002_cup.sql").rename(package / "0002_mug.sql")
+    with pytest.raises(OtherVersion, match=rf"{name}/migrations/0002_cup\.sql was applied by"):
+        await migrate(fresh, name)
 
 
 async def test_who_listens_hears_what_was_committed_and_when_it_is_cut(database: Database) -> None:

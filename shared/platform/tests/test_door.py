@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from shop import Shop, opened
 
-from hoop_events import Limits
-from local.testing import Client
-from shared.limits import UNLIMITED, Limiter
+from hoop_events.accounts import Limits
+from hoop_platform.limits.allowance import UNLIMITED
+from hoop_platform.limits.limiter import Limiter
+from local.testing.client import Client
 
 TWO = Limits(per_second=None, per_minute=2, per_day=None)
 ALL_SIX = {
@@ -25,7 +26,7 @@ NETWORK = [ip_network("127.0.0.0/8")]
 
 @pytest.fixture
 async def limiter(new_database: Any) -> Limiter:
-    return Limiter(await new_database("shared.limits"))
+    return Limiter(await new_database("hoop_platform.limits"))
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from shared import failpoints
-from shared.failpoints import fp
+from hoop_platform import failpoints
+from hoop_platform.failpoints import fp
 
 PROGRAM = """
 import asyncio, sys
-from shared import failpoints
+from hoop_platform import failpoints
 failpoints.arm(sys.argv[1])
 asyncio.run(failpoints.fp("here"))
 print("passed", flush=True)

@@ -1,6 +1,7 @@
 """Consumer groups: each event handled once and in order, whoever joins, leaves, hangs or is cut off."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,13 +19,17 @@ from noted import (
     subject_on,
 )
 
-from hoop_events import body
-from local.ports import free_ports
-from local.testing import eventually, publish
-from shared.db import Connection, Database
-from shared.ids import new_id
-from shared.kafka import Group, Subscriptions, clients, member, runner, watch
-from shared.kafka import group as groups
+from hoop_events.codec import body
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import new_id
+from hoop_platform.kafka import assignment, clients, partition_worker, stall_detector
+from hoop_platform.kafka import group as groups
+from hoop_platform.kafka.batch import Subscriptions
+from hoop_platform.kafka.group import ConsumerGroup
+from local.servers.ports import free_ports
+from local.testing.events import publish
+from local.testing.polling import eventually
 
 Type = type[Noted]
 
@@ -53,7 +58,7 @@ async def test_members_come_and_go_and_each_event_is_handled_once(
     """A second member joins and leaves while events arrive, a third begins where the first ended."""
     subjects, name = [new_id() for _ in range(20)], f"test-{new_id()}"
 
-    def one() -> Group:
+    def one() -> ConsumerGroup:
         return group(database, kafka_bootstrap, noted, name=name)
 
     async def tell(sequence: int) -> None:
@@ -85,7 +90,7 @@ async def test_two_members_share_the_partitions(
     assert sum(listener.tries for listener in listeners) == len(subjects)
 
 
-async def _both_have_some(members: list[Group]) -> bool:
+async def _both_have_some(members: list[ConsumerGroup]) -> bool:
     return all(each._consumer is not None and each._consumer.assignment() for each in members)
 
 
@@ -111,14 +116,18 @@ async def test_a_member_frozen_in_its_batch_applies_nothing_when_it_wakes(
     subject, frozen, thaw = new_id(), asyncio.Event(), asyncio.Event()
     listener = Listener()
 
-    async def freeze(db: Connection, event: Noted) -> None:
-        await listener.hear(db, event)
+    async def freeze(db: Tx, event: Noted, now: datetime) -> None:
+        await listener.hear(db, event, now)
         if not thaw.is_set():
             frozen.set()
             await thaw.wait()
 
-    sleeper = Group(
-        f"test-{new_id()}", database, Subscriptions({noted: freeze}), bootstrap=kafka_bootstrap
+    sleeper = ConsumerGroup(
+        f"test-{new_id()}",
+        database,
+        Subscriptions({noted: freeze}),
+        bootstrap=kafka_bootstrap,
+        clock=Clock(),
     )
     async with going(sleeper):
         await publish(kafka_bootstrap, note(noted, subject, 1))
@@ -150,7 +159,7 @@ async def test_what_a_topic_lost_is_not_skipped_in_silence(
         await publish(kafka_bootstrap, note(noted, subject, 1))
         await eventually(lambda: all_heard(database, [subject], 1), within=20)
     await publish(kafka_bootstrap, note(noted, subject, 2), note(noted, subject, 3))
-    place = await database.fetchrow("SELECT * FROM consumed WHERE next_offset > 0")
+    place = await database.fetchrow("SELECT * FROM consumer_offset WHERE next_offset > 0")
     assert place is not None
     await _cut_before(kafka_bootstrap, TopicPartition(noted.topic, place["partition"]), 2)
     again = group(database, kafka_bootstrap, noted, name=name)
@@ -158,7 +167,7 @@ async def test_what_a_topic_lost_is_not_skipped_in_silence(
         await asyncio.sleep(2)
         assert not again.joined.is_set()
         assert await heard(database, subject) == [1]
-        await database.execute("DELETE FROM consumed")
+        await database.execute("DELETE FROM consumer_offset")
         await eventually(lambda: all_heard(database, [subject], 3), within=20)
     assert await heard(database, subject) == [1, 3]
 
@@ -183,7 +192,7 @@ async def test_a_topic_made_anew_is_noticed(
         assert one.joined.is_set()
         await _make_anew(kafka_bootstrap, noted.topic)
         await eventually(lambda: _not_joined(one), within=20)
-        await database.execute("DELETE FROM consumed")
+        await database.execute("DELETE FROM consumer_offset")
         await publish(kafka_bootstrap, *(note(noted, subject, n) for n in (3, 4)))
         await eventually(lambda: all_heard(database, [subject], 4), within=20)
     assert await heard(database, subject) == [1, 2, 3, 4]
@@ -202,7 +211,7 @@ async def _is_gone(admin: AIOKafkaAdminClient, topic: str) -> bool:
     return topic not in await admin.list_topics()
 
 
-async def _not_joined(one: Group) -> bool:
+async def _not_joined(one: ConsumerGroup) -> bool:
     return not one.joined.is_set()
 
 
@@ -231,7 +240,7 @@ async def test_a_client_that_brings_nothing_is_replaced(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A known fault of clients after a broker restarted: alive, assigned, and deaf."""
-    monkeypatch.setattr(watch, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(stall_detector, "STUCK_SECONDS", 1.0)
     monkeypatch.setattr(groups, "WATCH_SECONDS", 0.2)
     subject, one = new_id(), group(database, kafka_bootstrap, noted)
     async with going(one):
@@ -254,17 +263,19 @@ async def test_a_slow_handler_holds_back_its_partition_alone(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost by the pausing, and the other partitions go on."""
-    monkeypatch.setattr(runner, "FULL", 20)
-    monkeypatch.setattr(runner, "BATCH", 10)
+    monkeypatch.setattr(partition_worker, "FULL", 20)
+    monkeypatch.setattr(partition_worker, "BATCH", 10)
     slow, quick, listener = subject_on(0), subject_on(1), Listener()
 
-    async def hear(db: Connection, event: Noted) -> None:
+    async def hear(db: Tx, event: Noted, now: datetime) -> None:
         if event.subject == slow:
             await asyncio.sleep(0.001)
-        await listener.hear(db, event)
+        await listener.hear(db, event, now)
 
     subscriptions = Subscriptions({noted: hear})
-    one = Group(f"test-{new_id()}", database, subscriptions, bootstrap=kafka_bootstrap)
+    one = ConsumerGroup(
+        f"test-{new_id()}", database, subscriptions, bootstrap=kafka_bootstrap, clock=Clock()
+    )
     await flood(kafka_bootstrap, [note(noted, slow, n) for n in range(1, 601)])
     async with going(one):
         await asyncio.wait_for(one.joined.wait(), 20)
@@ -279,17 +290,19 @@ async def test_a_handler_that_hangs_does_not_keep_the_process_from_stopping(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its batch is rolled back after a grace, and comes again to whoever is next."""
-    monkeypatch.setattr(member, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(assignment, "GRACE_SECONDS", 0.5)
     subject, hanging = new_id(), asyncio.Event()
     listener, name = Listener(), f"test-{new_id()}"
 
-    async def hang(db: Connection, event: Noted) -> None:
-        await listener.hear(db, event)
+    async def hang(db: Tx, event: Noted, now: datetime) -> None:
+        await listener.hear(db, event, now)
         hanging.set()
         await asyncio.sleep(3600)
 
     subscriptions = Subscriptions({noted: hang})
-    async with going(Group(name, database, subscriptions, bootstrap=kafka_bootstrap)):
+    async with going(
+        ConsumerGroup(name, database, subscriptions, bootstrap=kafka_bootstrap, clock=Clock())
+    ):
         await publish(kafka_bootstrap, note(noted, subject, 1))
         await asyncio.wait_for(hanging.wait(), 20)
         stopping_at = asyncio.get_running_loop().time()
@@ -317,12 +330,14 @@ async def test_catching_up_waits_for_what_was_said_before(
     """True: it is in the database. False: that took longer than the caller would wait."""
     subject, slow, listener = new_id(), 0.2, Listener()
 
-    async def hear(db: Connection, event: Noted) -> None:
+    async def hear(db: Tx, event: Noted, now: datetime) -> None:
         await asyncio.sleep(slow)
-        await listener.hear(db, event)
+        await listener.hear(db, event, now)
 
     subscriptions = Subscriptions({noted: hear})
-    one = Group(f"test-{new_id()}", database, subscriptions, bootstrap=kafka_bootstrap)
+    one = ConsumerGroup(
+        f"test-{new_id()}", database, subscriptions, bootstrap=kafka_bootstrap, clock=Clock()
+    )
     async with going(one):
         await asyncio.wait_for(one.joined.wait(), 20)
         for sequence in range(1, 4):

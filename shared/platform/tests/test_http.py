@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shop import READ, WRITE, Shop, opened
 
-from local.testing import Answer, Client
-from shared.ids import new_id
+from hoop_platform.ids import new_id
+from local.testing.client import Client, Response
 
 SHAPE = {"statusCode", "message", "error", "code", "details", "traceId"}
 GOOD = {"name": "Lamp"}
@@ -28,7 +28,7 @@ async def ask(shop: Shop) -> AsyncIterator[Client]:
         yield client
 
 
-def check_refused(answer: Answer, status: int, code: str) -> None:
+def check_refused(answer: Response, status: int, code: str) -> None:
     assert (answer.status, answer.body["code"]) == (status, code)
     assert answer.body.keys() >= SHAPE
     assert answer.body["statusCode"] == status
@@ -36,7 +36,7 @@ def check_refused(answer: Answer, status: int, code: str) -> None:
     assert answer.body["traceId"] == answer.headers["X-Trace-Id"]
 
 
-async def post_raw(ask: Client, raw: bytes, **headers: str) -> Answer:
+async def post_raw(ask: Client, raw: bytes, **headers: str) -> Response:
     body: Any = io.BytesIO(raw)  # the client warns of large bytes
     return await ask("POST", "/things", data=body, headers=headers)
 

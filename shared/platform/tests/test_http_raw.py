@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from shop import Shop, opened
 
-from shared.http import parse, server
+from hoop_platform.http import parse, server
 
 HEAD = "POST /open HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 LAMP = b'{"name":"Lamp"}'

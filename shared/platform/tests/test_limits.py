@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hoop_events import Limits
-from shared.db import Database
-from shared.errors import Unavailable
-from shared.ids import new_id
-from shared.limits import UNLIMITED, Allowance, Limiter, Standing
+from hoop_events.accounts import Limits
+from hoop_platform.db.database import Database
+from hoop_platform.errors import Unavailable
+from hoop_platform.ids import new_id
+from hoop_platform.limits.allowance import UNLIMITED, Allowance, RateLimitStatus
+from hoop_platform.limits.limiter import Limiter
 
 NOW = datetime(2027, 3, 1, 22, 30, tzinfo=UTC)
 NONE = Limits(per_second=None, per_minute=None, per_day=None)
@@ -25,17 +26,17 @@ def key(allowed: Limits, account: str | None = None) -> Allowance:
 
 @pytest.fixture
 async def database(new_database):
-    return await new_database("shared.limits")
+    return await new_database("hoop_platform.limits")
 
 
-async def ask(limiter: Limiter, who: Allowance, times: int) -> list[Standing]:
+async def ask(limiter: Limiter, who: Allowance, times: int) -> list[RateLimitStatus]:
     return [await limiter.spend(who, now=NOW) for _ in range(times)]
 
 
 async def age(database: Database, by: str) -> None:
     """As if so much time had passed since everything that was asked."""
     await database.execute(
-        "UPDATE asked SET recent = ARRAY(SELECT t - $1::text::interval FROM unnest(recent) AS t)",
+        "UPDATE recent_requests SET recent = ARRAY(SELECT t - $1::text::interval FROM unnest(recent) AS t)",
         by,
     )
 
@@ -83,7 +84,7 @@ async def test_the_day_is_shared_by_the_keys_of_an_account(database):
     assert timedelta() < refused.wait <= timedelta(days=1)
     assert (await ask(limiter, key(limits(day=4)), 1))[0].allowed
 
-    await database.execute("UPDATE asked_on_day SET day = day - 1")
+    await database.execute("UPDATE daily_requests SET day = day - 1")
     assert (await ask(limiter, other, 1))[0].allowed
 
 
@@ -133,19 +134,19 @@ async def test_purging_forgets_only_what_no_limit_looks_at(database):
     limiter, old, new = Limiter(database), key(limits(minute=1)), key(limits(minute=1))
     await ask(limiter, old, 1)
     await age(database, "2 hours")
-    await database.execute("UPDATE asked_on_day SET day = day - 1")
+    await database.execute("UPDATE daily_requests SET day = day - 1")
     await ask(limiter, new, 1)
 
     await limiter.purge()
 
-    assert await database.fetchval("SELECT array_agg(who) FROM asked") == [new.who]
-    assert await database.fetchval("SELECT array_agg(account) FROM asked_on_day") == [new.account]
+    assert await database.fetchval("SELECT array_agg(who) FROM recent_requests") == [new.who]
+    assert await database.fetchval("SELECT array_agg(account) FROM daily_requests") == [new.account]
     assert not (await ask(limiter, new, 1))[0].allowed
 
 
 def test_the_headers_show_the_tighter_window():
     """Seven of the second's ten are left, five of the minute's hundred: the minute is said."""
-    standing = Standing(limits(10, 100, 10_000), NOW, in_second=3, in_minute=95, on_day=96)
+    standing = RateLimitStatus(limits(10, 100, 10_000), NOW, in_second=3, in_minute=95, on_day=96)
     assert standing.headers() == {
         "X-RateLimit-Limit-Daily": "10000",
         "X-RateLimit-Daily-Remaining": "9904",
@@ -157,7 +158,7 @@ def test_the_headers_show_the_tighter_window():
 
 
 def test_no_limit_is_a_very_large_one():
-    said = Standing(NONE, NOW).headers()
+    said = RateLimitStatus(NONE, NOW).headers()
     assert said["X-RateLimit-Max"] == said["X-RateLimit-Daily-Remaining"] == str(UNLIMITED)
 
 

@@ -2,9 +2,9 @@
 
 from noted import Noted, note
 
-from local.testing import publish
-from shared.ids import new_id
-from shared.kafka import reading
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.log_reader import open_log_reader
+from local.testing.events import publish
 
 
 async def test_it_reads_to_the_ends_and_goes_on_from_there(
@@ -12,7 +12,7 @@ async def test_it_reads_to_the_ends_and_goes_on_from_there(
 ) -> None:
     """What was there when the ends were asked for comes first; what came later, with the next ends."""
     await publish(kafka_bootstrap, *(note(noted, new_id(), 1, "early") for _ in range(20)))
-    async with reading(kafka_bootstrap, [noted.topic]) as reader:
+    async with open_log_reader(kafka_bootstrap, [noted.topic]) as reader:
         ends = await reader.ends()
         assert sum(ends.values()) == 20
         await publish(kafka_bootstrap, *(note(noted, new_id(), 1, "late") for _ in range(10)))

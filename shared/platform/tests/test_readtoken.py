@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Malformed
-from shared.ids import new_id, spell
-from shared.readtoken import decode, encode
+from hoop_platform.consistency_token import decode, encode
+from hoop_platform.errors import Malformed
+from hoop_platform.ids import new_id, spell
 
 IDS = st.binary(min_size=16, max_size=16).map(spell)
 VERSIONS = st.dictionaries(IDS, st.integers(0, 2**63 - 1), max_size=60)

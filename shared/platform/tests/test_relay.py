@@ -9,13 +9,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from noted import NOON, Noted, going, group, heard, note, noted_on, say
 
-from local.ports import free_ports
-from local.testing import eventually
-from shared import failpoints, relay
-from shared.db import Database
-from shared.ids import new_id
-from shared.outbox import announce
-from shared.relay import Relay
+from hoop_platform import failpoints
+from hoop_platform.db.database import Database
+from hoop_platform.ids import new_id
+from hoop_platform.outbox import relay
+from hoop_platform.outbox.announce import announce
+from hoop_platform.outbox.relay import Relay
+from local.servers.ports import free_ports
+from local.testing.polling import eventually
 
 Type = type[Noted]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from shared.secrets import LOCAL_KEY, BadKey, Cipher, Unsealable, context, new_key
+from hoop_platform.secrets import LOCAL_KEY, BadKey, Cipher, Unsealable, context, new_key
 
 PLACE = context("account-a", "zoom", "row-1")
 

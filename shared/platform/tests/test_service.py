@@ -17,22 +17,26 @@ import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from noted import Noted
 
-from local.ports import free_ports
-from local.testing import eventually, running
-from shared.config import Settings, with_database
-from shared.db import Database
-from shared.http import Call, Route
-from shared.secrets import BadKey
-from shared.service import Runtime, Service, serve
+from hoop_platform.config import Settings, with_database
+from hoop_platform.db.database import Database
+from hoop_platform.http.route import Call, Route
+from hoop_platform.runtime import Runtime
+from hoop_platform.secrets import BadKey
+from hoop_platform.service.service import Service
+from hoop_platform.service.serving import serve
+from local.servers.ports import free_ports
+from local.testing.polling import eventually
+from local.testing.service import running
 
 PROGRAM = '''
 """A teahouse: pours slowly, hears what was poured, and may be told to misbehave."""
 import asyncio, os
 from typing import ClassVar
-from hoop_events import Event, State
-from shared.http import Route
-from shared.outbox import announce
-from shared.service import Service, main
+from hoop_events.base import Event, State
+from hoop_platform.http.route import Route
+from hoop_platform.outbox.announce import announce
+from hoop_platform.service.process import main
+from hoop_platform.service.runtime import Service
 
 class Poured(Event):
     """Tea was poured."""
@@ -47,7 +51,7 @@ async def pour(call):
         await announce(db, Poured(account_id="0" * 26, state=state), now=call.now)
     return {"poured": True}
 
-async def hear(db, event):
+async def hear(db, event, now):
     if event.state.id == "bitter" and "SUGAR" not in os.environ:
         raise RuntimeError("too bitter")
     await db.execute("INSERT INTO cup VALUES ($1)", event.state.id)
@@ -251,11 +255,11 @@ async def test_what_was_set_aside_is_handled_once_its_cause_is_mended(house: Hou
 
 
 async def _set_aside(house: House) -> bool:
-    return bool(await house.fetch("SELECT FROM quarantine")) and await _drunk(house, "sweet")
+    return bool(await house.fetch("SELECT FROM dead_letter")) and await _drunk(house, "sweet")
 
 
 async def _where(house: House) -> str:
-    [row] = await house.fetch("SELECT topic, partition, record FROM quarantine")
+    [row] = await house.fetch("SELECT topic, partition, record FROM dead_letter")
     return "/".join(map(str, row))
 
 

@@ -8,11 +8,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from noted import going, record
 
-from hoop_events import Account, AccountChanged, ApiKey, ApiKeyChanged, ApiKeyDeleted, Event, Gone
-from local.ports import free_ports
-from local.testing import eventually, publish
-from shared.ids import new_id
-from shared.kafka import Tables, ensure_topics, table, watch
+from hoop_events.accounts import Account, AccountChanged, ApiKey, ApiKeyChanged, ApiKeyDeleted
+from hoop_events.base import Event, Gone
+from hoop_platform.ids import new_id
+from hoop_platform.kafka import global_table, stall_detector
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.kafka.topics import ensure_topics
+from local.servers.ports import free_ports
+from local.testing.events import publish
+from local.testing.polling import eventually
 
 
 @pytest.fixture
@@ -21,8 +25,8 @@ async def topics(kafka_bootstrap: str) -> None:
 
 
 @pytest.fixture
-async def tables(kafka_bootstrap: str, topics: None) -> AsyncIterator[Tables]:
-    found = Tables(kafka_bootstrap)
+async def tables(kafka_bootstrap: str, topics: None) -> AsyncIterator[GlobalTables]:
+    found = GlobalTables(kafka_bootstrap)
     async with going(found):
         await asyncio.wait_for(found.ready.wait(), 20)
         yield found
@@ -48,7 +52,7 @@ async def test_what_was_announced_before_the_start_is_known_when_ready(
 ) -> None:
     subjects = [new_id() for _ in range(20)]
     await publish(kafka_bootstrap, *(account(s) for s in subjects))
-    tables = Tables(kafka_bootstrap)
+    tables = GlobalTables(kafka_bootstrap)
     assert not tables.ready.is_set()
     async with going(tables):
         await asyncio.wait_for(tables.ready.wait(), 20)
@@ -56,7 +60,7 @@ async def test_what_was_announced_before_the_start_is_known_when_ready(
 
 
 async def test_what_was_just_announced_is_known_after_catching_up(
-    tables: Tables, kafka_bootstrap: str
+    tables: GlobalTables, kafka_bootstrap: str
 ) -> None:
     """A client may use at once what it has just created elsewhere."""
     for _ in range(5):
@@ -67,7 +71,7 @@ async def test_what_was_just_announced_is_known_after_catching_up(
 
 
 async def test_many_who_catch_up_together_ask_kafka_a_few_times(
-    tables: Tables, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+    tables: GlobalTables, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests with invented keys must not become as many requests to the broker."""
     asked = 0
@@ -83,7 +87,7 @@ async def test_many_who_catch_up_together_ask_kafka_a_few_times(
     assert asked <= 3
 
 
-async def test_only_what_is_newer_counts(tables: Tables, kafka_bootstrap: str) -> None:
+async def test_only_what_is_newer_counts(tables: GlobalTables, kafka_bootstrap: str) -> None:
     owner, subject = new_id(), new_id()
     events: list[Event] = [key(owner, subject, n, label=str(n)) for n in (1, 3, 2, 3)]
     await publish(kafka_bootstrap, *events)
@@ -93,7 +97,7 @@ async def test_only_what_is_newer_counts(tables: Tables, kafka_bootstrap: str) -
     assert found[1].sequence == 3
 
 
-async def test_a_deleted_key_is_gone_at_once(tables: Tables, kafka_bootstrap: str) -> None:
+async def test_a_deleted_key_is_gone_at_once(tables: GlobalTables, kafka_bootstrap: str) -> None:
     """Also when its tombstone, or an older state of it, comes afterwards."""
     owner, deleted, forgotten = new_id(), new_id(), new_id()
     await publish(
@@ -108,7 +112,7 @@ async def test_a_deleted_key_is_gone_at_once(tables: Tables, kafka_bootstrap: st
 
 
 async def test_of_another_account_is_not_there() -> None:
-    tables, owner, subject = Tables("127.0.0.1:1"), new_id(), new_id()
+    tables, owner, subject = GlobalTables("127.0.0.1:1"), new_id(), new_id()
     tables.keys.apply(record(key(owner, subject), 0))
     assert tables.keys.of(owner, subject)
     assert tables.keys.of(new_id(), subject) is None
@@ -117,7 +121,7 @@ async def test_of_another_account_is_not_there() -> None:
 
 
 async def test_what_is_no_event_changes_nothing() -> None:
-    tables, subject = Tables("127.0.0.1:1"), new_id()
+    tables, subject = GlobalTables("127.0.0.1:1"), new_id()
     tables.accounts.apply(record(account(subject), 0))
     for wrong in ({"value": b"{"}, {"headers": ()}, {"key": None, "value": None}):
         tables.accounts.apply(record(account(subject, 2), 1, **wrong))
@@ -130,8 +134,8 @@ async def test_what_left_the_topic_while_nobody_listened_is_forgotten(
     kafka_bootstrap: str, topics: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compaction may have removed the very news of a deletion: the topic is read again, whole."""
-    monkeypatch.setattr(table, "WATCH_SECONDS", 0.05)
-    tables, subject, ghost = Tables(kafka_bootstrap), new_id(), new_id()
+    monkeypatch.setattr(global_table, "WATCH_SECONDS", 0.05)
+    tables, subject, ghost = GlobalTables(kafka_bootstrap), new_id(), new_id()
     tables.accounts.apply(record(account(ghost), 0))
     await publish(kafka_bootstrap, account(subject))
     async with going(tables):
@@ -141,10 +145,10 @@ async def test_what_left_the_topic_while_nobody_listened_is_forgotten(
 
 
 async def test_a_client_that_brings_nothing_is_replaced(
-    tables: Tables, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+    tables: GlobalTables, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table that stands still in silence would honour keys that were revoked."""
-    monkeypatch.setattr(watch, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(stall_detector, "STUCK_SECONDS", 0.5)
     deaf = tables._consumer
     assert deaf is not None
 
@@ -160,12 +164,12 @@ async def test_a_client_that_brings_nothing_is_replaced(
     await eventually(lambda: _knows(tables, subject), within=20)
 
 
-async def _knows(tables: Tables, subject: str) -> bool:
+async def _knows(tables: GlobalTables, subject: str) -> bool:
     return tables.accounts.get(subject) is not None
 
 
 async def test_without_a_broker_they_wait_and_can_be_stopped() -> None:
-    tables = Tables(f"127.0.0.1:{free_ports(1)[0]}")
+    tables = GlobalTables(f"127.0.0.1:{free_ports(1)[0]}")
     async with going(tables):
         await asyncio.sleep(0.7)
         assert not tables.ready.is_set()

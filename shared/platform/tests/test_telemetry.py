@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -16,16 +17,19 @@ from noted import NOON, Noted, going, note, say
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from shop import Thing
 
-from local.ports import free_ports
-from local.testing import eventually
-from shared import telemetry
-from shared.db import Connection, Database
-from shared.ids import new_id
-from shared.kafka import Group, Subscriptions
-from shared.logs import cause, story
-from shared.relay import Relay
-from shared.telemetry import span, trace_id, traceparent
-from shared.work import Claimed, Done, Outcome, Wish, Worker, want
+from hoop_platform import telemetry
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.batch import Subscriptions
+from hoop_platform.kafka.group import ConsumerGroup
+from hoop_platform.logs import cause, story
+from hoop_platform.outbox.relay import Relay
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState, Done, Outcome, desire
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.telemetry import span, trace_id, traceparent
+from local.servers.ports import free_ports
+from local.testing.polling import eventually
 
 
 class Sink:
@@ -104,16 +108,22 @@ async def test_one_trace_from_the_decision_to_the_provider(
     async with ClientSession(trace_configs=[telemetry.client_spans()]) as http:
         told: list[str] = []
 
-        async def hear(db: Connection, _: Noted) -> None:
+        async def hear(db: Tx, _: Noted, _now: datetime) -> None:
             said = (new_id(), "meeting", subject, "zoom", "ada", NOON, {}, 1)
-            await want(db, Wish(*said))
+            await desire(db, DesiredState(*said))
 
         async def perform(_: None, __: Claimed) -> Outcome:
             async with http.get(f"{provider}/meetings", params={"token": "canary"}) as response:
                 told.append(await response.text())
             return Done()
 
-        group = Group("teahouse", database, Subscriptions({noted: hear}), bootstrap=kafka_bootstrap)
+        group = ConsumerGroup(
+            "teahouse",
+            database,
+            Subscriptions({noted: hear}),
+            bootstrap=kafka_bootstrap,
+            clock=Clock(),
+        )
         relay = Relay(database, bootstrap=kafka_bootstrap)
         async with going(relay, group, Worker("meeting", database, None, perform)):
             with span("POST /tea", kind="server"):
@@ -186,8 +196,8 @@ def test_a_parent_that_is_none_begins_a_trace(wrong: str) -> None:
 
 SAYING = """
 import logging, sys
-from shared import telemetry
-from shared.telemetry import log, span
+from hoop_platform import telemetry
+from hoop_platform.telemetry import log, span
 telemetry.logs()
 telemetry.enter("teahouse")
 log.info("booked", cups=2)

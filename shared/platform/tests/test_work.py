@@ -1,4 +1,4 @@
-"""Wishes and workers: the newest wish wins, one hand per principal, soonest first, nothing forgotten."""
+"""Wishes and workers: the newest wish wins, one hand per provider_user, soonest first, nothing forgotten."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,48 +9,46 @@ from typing import Any
 import pytest
 from noted import going
 
-from local.testing import eventually
-from shared import failpoints
-from shared.clock import Clock
-from shared.db import Connection, Database, Row
-from shared.ids import new_id
-from shared.work import (
-    LONGEST_WAIT,
+from hoop_platform import failpoints, timing
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database, LeaseLost, Row, Tx
+from hoop_platform.ids import new_id
+from hoop_platform.reconcile import worker as working
+from hoop_platform.reconcile.desired_state import (
     Claimed,
+    DesiredState,
     Done,
     Failed,
     Later,
-    LeaseLost,
     Outcome,
-    Wish,
-    Worker,
-    open_gate,
-    want,
+    close_circuit,
+    desire,
 )
-from shared.work import worker as working
+from hoop_platform.reconcile.worker import LONGEST_WAIT, Worker
+from local.testing.polling import eventually
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = new_id()
 Deed = Callable[[Claimed], Awaitable[Outcome]]
 
 
-def wish(subject: str, sequence: int = 1, **other: Any) -> Wish:
+def wish(subject: str, sequence: int = 1, **other: Any) -> DesiredState:
     said: dict[str, Any] = {
         "account_id": ACCOUNT,
         "kind": "meeting",
         "subject": subject,
         "provider": "zoom",
-        "principal": subject,
+        "provider_user": subject,
         "due_start": NOON,
         "desired": {"sequence": sequence},
         "sequence": sequence,
     }
-    return Wish(**{**said, **other})
+    return DesiredState(**{**said, **other})
 
 
-async def wanted(database: Database, *wishes: Wish) -> list[bool]:
+async def wanted(database: Database, *wishes: DesiredState) -> list[bool]:
     async with database.transaction() as db:
-        return [await want(db, each) for each in wishes]
+        return [await desire(db, each) for each in wishes]
 
 
 async def row(database: Database, subject: str) -> Row:
@@ -70,19 +68,23 @@ class Deeds:
         self.takes = 0.0
 
     async def __call__(self, _: object, mine: Claimed) -> Outcome:
-        assert mine.wish.principal not in self.at_work, "two at a time for one principal"
-        self.at_work.add(mine.wish.principal)
+        assert mine.desired_state.provider_user not in self.at_work, (
+            "two at a time for one provider_user"
+        )
+        self.at_work.add(mine.desired_state.provider_user)
         self.most_at_once = max(self.most_at_once, len(self.at_work))
         await asyncio.sleep(self.takes)
-        self.at_work.discard(mine.wish.principal)
-        self.done.append((mine.wish.subject, mine.wish.sequence))
+        self.at_work.discard(mine.desired_state.provider_user)
+        self.done.append((mine.desired_state.subject, mine.desired_state.sequence))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
-def worker(database: Database, deeds: Any, kind: str = "meeting", hands: int = 8) -> Worker[None]:
-    return Worker(kind, database, None, deeds, hands=hands)
+def worker(
+    database: Database, deeds: Any, kind: str = "meeting", concurrency: int = 8
+) -> Worker[None]:
+    return Worker(kind, database, None, deeds, concurrency=concurrency)
 
 
 async def _all_done(database: Database) -> bool:
@@ -115,8 +117,8 @@ async def test_a_wish_that_changed_while_it_was_worked_on_is_worked_on_again(
     subject, seen = new_id(), []
 
     async def perform(_: None, mine: Claimed) -> Outcome:
-        seen.append(mine.wish.sequence)
-        if mine.wish.sequence == 1:
+        seen.append(mine.desired_state.sequence)
+        if mine.desired_state.sequence == 1:
             await wanted(database, wish(subject, 2))
         return Done()
 
@@ -139,13 +141,13 @@ async def test_the_soonest_appointment_comes_first(database: Database) -> None:
 
 
 async def test_one_at_a_time_for_a_principal_whoever_works(database: Database) -> None:
-    """Three workers of two kinds, as many as two replicas have: a principal never sees two of them."""
+    """Three workers of two kinds, as many as two replicas have: a provider_user never sees two of them."""
     deeds = Deeds()
     deeds.takes = 0.005
     principals = ["ada", "bob", "cem"]
     for n in range(45):
         kind = "meeting" if n % 2 else "sync"
-        await wanted(database, wish(new_id(), principal=principals[n % 3], kind=kind))
+        await wanted(database, wish(new_id(), provider_user=principals[n % 3], kind=kind))
     workers = [worker(database, deeds, kind) for kind in ("meeting", "meeting", "sync")]
     async with going(*workers):
         await eventually(lambda: _all_done(database), within=30)
@@ -157,7 +159,7 @@ async def test_many_hands_do_each_wish_once(database: Database) -> None:
     """Two workers of eight hands, two hundred wishes of a hundred principals."""
     deeds = Deeds()
     deeds.takes = 0.002
-    await wanted(database, *(wish(new_id(), principal=str(n % 100)) for n in range(200)))
+    await wanted(database, *(wish(new_id(), provider_user=str(n % 100)) for n in range(200)))
     async with going(worker(database, deeds), worker(database, deeds)):
         await eventually(lambda: _all_done(database), within=30)
     assert len(deeds.done) == len(set(deeds.done)) == 200
@@ -182,8 +184,8 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_late_outcome_ignored(
     assert await database.fetchval("SELECT count(*) FROM heard") == 0
 
 
-def _record_in(subject: str) -> Callable[[Connection], Awaitable[None]]:
-    async def record(db: Connection) -> None:
+def _record_in(subject: str) -> Callable[[Tx], Awaitable[None]]:
+    async def record(db: Tx) -> None:
         await db.execute("INSERT INTO heard (subject) VALUES ($1)", subject)
 
     return record
@@ -213,16 +215,16 @@ async def test_a_crash_before_the_record_is_made_good_after_the_lease(database: 
 
 async def test_a_closed_gate_stops_one_principal_alone(database: Database) -> None:
     """The provider said: not this user, for an hour. Reconnecting opens the gate at once."""
-    ada, deeds = [new_id(), new_id()], Deeds(Later("429", gate=True))
-    deeds.answer = Later("429", at=Clock().now() + timedelta(hours=1), gate=True)
-    await wanted(database, *(wish(s, principal="ada") for s in ada))
+    ada, deeds = [new_id(), new_id()], Deeds(Later("429", opens_circuit=True))
+    deeds.answer = Later("429", at=Clock().now() + timedelta(hours=1), opens_circuit=True)
+    await wanted(database, *(wish(s, provider_user="ada") for s in ada))
     assert await worker(database, deeds).once()
     deeds.answer = Done()
     assert not await worker(database, deeds).once()
-    await wanted(database, wish(new_id(), principal="bob"))
+    await wanted(database, wish(new_id(), provider_user="bob"))
     assert await worker(database, deeds).once()
     async with database.transaction() as db:
-        await open_gate(db, "zoom", "ada")
+        await close_circuit(db, "zoom", "ada")
     assert [await worker(database, deeds).once() for _ in range(3)] == [True, True, False]
 
 
@@ -233,7 +235,7 @@ async def test_a_provider_s_own_word_counts(database: Database) -> None:
     assert await worker(database, Deeds(Later("quota", at=at))).once()
     said = await row(database, subject)
     assert (said["next_attempt_at"], said["status"], said["last_error"]) == (at, "due", "quota")
-    assert await database.fetchval("SELECT count(*) FROM gate") == 0
+    assert await database.fetchval("SELECT count(*) FROM circuit") == 0
 
 
 async def test_waits_grow_from_half_a_second_to_a_quarter_of_an_hour(database: Database) -> None:
@@ -276,7 +278,7 @@ async def test_a_job_that_crashes_is_tried_again_and_says_why(
 
 
 async def test_a_record_that_crashes_takes_no_other_wish_along(database: Database) -> None:
-    async def crash(_: Connection) -> None:
+    async def crash(_: Tx) -> None:
         raise KeyError("bug")
 
     subject = new_id()
@@ -338,7 +340,7 @@ async def test_the_outcome_waits_for_postgres(
     """The connection is cut while the outcome is written: it is written again, not performed again."""
     subject, cuts = new_id(), 3
 
-    async def record(db: Connection) -> None:
+    async def record(db: Tx) -> None:
         nonlocal cuts
         await db.execute("INSERT INTO heard (subject) VALUES ($1)", subject)
         cuts -= 1
@@ -358,7 +360,7 @@ async def test_a_stop_lets_the_hands_finish_and_takes_nothing_new(database: Data
     deeds = Deeds()
     deeds.takes = 0.3
     await wanted(database, *(wish(new_id()) for _ in range(6)))
-    async with going(worker(database, deeds, hands=2)):
+    async with going(worker(database, deeds, concurrency=2)):
         await eventually(lambda: _somebody_works(deeds))
     assert len(deeds.done) == 2
     assert await database.fetchval("SELECT count(*) FROM work WHERE status = 'done'") == 2
@@ -408,7 +410,7 @@ async def test_every_repeats_until_told_and_waits_for_postgres(database: Databas
             stop.set()
 
     async with asyncio.timeout(5):
-        await working.every(0.01, deed, stop, what="deed")
+        await timing.every(0.01, deed, stop, what="deed")
     assert len(deeds) == 4
 
 

@@ -9,9 +9,9 @@ from accounts.api.rows import READ, WRITE, listed, shown
 from accounts.domain import Powers
 from accounts.handlers.keys import whole
 from accounts.store import KEYS
-from shared.errors import LocationForbidden, NotFound, ScopeMissing
-from shared.http import Call, Route
-from shared.ids import new_id
+from hoop_platform.errors import LocationForbidden, NotFound, ScopeMissing
+from hoop_platform.http.route import Call, Route
+from hoop_platform.ids import new_id
 
 
 async def create_key(call: Call) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 
-from hoop_events import Id, Limits, Moment
-from shared.http import Body, Query
+from hoop_events.accounts import Limits
+from hoop_events.base import Id, Moment
+from hoop_platform.http.parse import Body, Query
 
 Places = Annotated[tuple[Id, ...], Field(max_length=100)]
 Limit = Annotated[int, Field(ge=1, le=1_000_000_000)]

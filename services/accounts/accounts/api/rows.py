@@ -11,9 +11,9 @@ from accounts import handlers
 from accounts.api import models
 from accounts.domain import Row
 from accounts.store import CONTACTS, LOCATIONS, USERS, Shelf
-from shared.errors import Conflict, LocationForbidden, NotFound, PreconditionFailed
-from shared.http import Call, Reply, Route
-from shared.ids import new_id
+from hoop_platform.errors import Conflict, LocationForbidden, NotFound, PreconditionFailed
+from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.ids import new_id
 
 R = TypeVar("R", bound=Row)
 READ, WRITE = "calendars.readonly", "calendars.write"

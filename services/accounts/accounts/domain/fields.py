@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shared.errors import Detail, Invalid
-from shared.slots.zones import is_zone
+from hoop_platform.errors import Detail, Invalid
+from hoop_scheduling.zones import is_zone
 
 _WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

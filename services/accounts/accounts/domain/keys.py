@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.domain.rows import ApiKey
-from hoop_events import Limits
-from shared.errors import LocationForbidden, ScopeMissing, invalid
+from hoop_events.accounts import Limits
+from hoop_platform.errors import LocationForbidden, ScopeMissing, invalid
 
 UNLIMITED = Limits(per_second=None, per_minute=None, per_day=None)
 

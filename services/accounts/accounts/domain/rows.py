@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-import hoop_events as told
 from accounts.domain.fields import ADDRESS, NAME, PHONE, ZONE, Rule
-from hoop_events import Change, Event, Gone, Limits, State
-from shared.errors import check_fresh
+from hoop_events import accounts as events
+from hoop_events.accounts import Limits
+from hoop_events.base import Change, Event, Gone, State
+from hoop_platform.errors import check_fresh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,8 @@ class Row:
 class Account(Row):
     """A tenant. Its id is the account id of everything in it."""
 
-    told_as = told.Account
-    when_changed = told.AccountChanged
+    told_as = events.Account
+    when_changed = events.AccountChanged
 
     name: str
     plan: str
@@ -70,9 +71,9 @@ class Location(Row):
     """A place of business."""
 
     rules = {"name": NAME, "time_zone": ZONE}
-    told_as = told.Location
-    when_changed = told.LocationChanged
-    when_deleted = told.LocationDeleted
+    told_as = events.Location
+    when_changed = events.LocationChanged
+    when_deleted = events.LocationDeleted
 
     name: str
     time_zone: str
@@ -87,9 +88,9 @@ class User(Row):
     """A member of the staff."""
 
     rules = {"name": NAME, "email": ADDRESS, "time_zone": ZONE.or_none()}
-    told_as = told.User
-    when_changed = told.UserChanged
-    when_deleted = told.UserDeleted
+    told_as = events.User
+    when_changed = events.UserChanged
+    when_deleted = events.UserDeleted
 
     name: str
     email: str
@@ -111,9 +112,9 @@ class Contact(Row):
         "phone": PHONE.or_empty(),
         "time_zone": ZONE.or_none(),
     }
-    told_as = told.Contact
-    when_changed = told.ContactChanged
-    when_deleted = told.ContactDeleted
+    told_as = events.Contact
+    when_changed = events.ContactChanged
+    when_deleted = events.ContactDeleted
 
     location_id: str
     name: str
@@ -126,9 +127,9 @@ class Contact(Row):
         return (self.location_id,)
 
     @property
-    def personal(self) -> told.ContactDetails:
+    def personal(self) -> events.ContactDetails:
         """What erasure takes away."""
-        return told.ContactDetails(name=self.name, email=self.email, phone=self.phone)
+        return events.ContactDetails(name=self.name, email=self.email, phone=self.phone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +137,8 @@ class ApiKey(Row):
     """A key, without its secret. A limit of None does not limit; no locations: all of them."""
 
     rules = {"name": NAME.or_empty()}
-    told_as = told.ApiKey
-    when_changed = told.ApiKeyChanged
+    told_as = events.ApiKey
+    when_changed = events.ApiKeyChanged
 
     name: str = ""
     digest: str

@@ -15,10 +15,10 @@ from accounts.domain import UNLIMITED, Row
 from accounts.handlers.keys import revoke, whole
 from accounts.handlers.rows import add
 from accounts.store import ACCOUNTS, CONTACTS, KEYS, LOCATIONS, USERS, Shelf, demo
-from hoop_events import Limits
-from shared.auth import SCOPES, Caller, digest
-from shared.db import Connection, Database
-from shared.ids import new_id
+from hoop_events.accounts import Limits
+from hoop_platform.auth import SCOPES, Caller, digest
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import new_id
 
 R = TypeVar("R", bound=Row)
 ZONE = "America/New_York"
@@ -77,7 +77,7 @@ _GUESTS = ("Carla Gomez", "Dev Patel")
 class _Parts:
     """Finds each part of the demonstration by the name it was made under, or makes it."""
 
-    db: Connection
+    db: Tx
     known: Mapping[str, tuple[str, str]]
     kept: Mapping[str, Any]
     now: datetime

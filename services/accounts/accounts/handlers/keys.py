@@ -7,9 +7,9 @@ from datetime import datetime
 from accounts.domain import ApiKey, Powers, grant
 from accounts.handlers.rows import add, change
 from accounts.store import KEYS
-from shared.auth import KNOWN_SCOPES, Caller, digest
-from shared.db import Connection
-from shared.errors import Detail, Invalid, Unauthorized
+from hoop_platform.auth import KNOWN_SCOPES, Caller, digest
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import Detail, Invalid, Unauthorized
 
 
 def whole(key_id: str, secret: str) -> str:
@@ -18,7 +18,7 @@ def whole(key_id: str, secret: str) -> str:
 
 
 async def mint(
-    db: Connection,
+    db: Tx,
     asked: Powers,
     *,
     name: str,
@@ -49,7 +49,7 @@ async def mint(
     return await add(db, KEYS, row, by=by, now=now)
 
 
-async def revoke(db: Connection, key_id: str, *, by: Caller, now: datetime) -> ApiKey:
+async def revoke(db: Tx, key_id: str, *, by: Caller, now: datetime) -> ApiKey:
     """Make the key worthless; again is fine. Raises `NotFound`."""
     return await change(db, KEYS, key_id, {"active": False}, by=by, now=now)
 

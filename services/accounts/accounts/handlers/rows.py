@@ -9,16 +9,16 @@ from pydantic.alias_generators import to_camel
 from accounts import store
 from accounts.domain import Location, Row, check, patched
 from accounts.store import Shelf
-from hoop_events import Change
-from shared.auth import Caller
-from shared.db import Connection
-from shared.errors import Conflict, LocationForbidden, NotFound
-from shared.outbox import announce
+from hoop_events.base import Change
+from hoop_platform.auth import Caller
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import Conflict, LocationForbidden, NotFound
+from hoop_platform.outbox.announce import announce
 
 R = TypeVar("R", bound=Row)
 
 
-async def add(db: Connection, shelf: Shelf[R], row: R, *, by: Caller, now: datetime) -> R:
+async def add(db: Tx, shelf: Shelf[R], row: R, *, by: Caller, now: datetime) -> R:
     """Keep a new row.
 
     Raises `Invalid`, and `LocationForbidden` for a location that the caller cannot see.
@@ -31,7 +31,7 @@ async def add(db: Connection, shelf: Shelf[R], row: R, *, by: Caller, now: datet
 
 
 async def change(
-    db: Connection,
+    db: Tx,
     shelf: Shelf[R],
     row_id: str,
     patch: Mapping[str, object],
@@ -58,9 +58,7 @@ async def change(
     return row
 
 
-async def remove(
-    db: Connection, shelf: Shelf[R], row_id: str, *, by: Caller, now: datetime
-) -> None:
+async def remove(db: Tx, shelf: Shelf[R], row_id: str, *, by: Caller, now: datetime) -> None:
     """Delete the row; again is fine. Raises `NotFound`, and `Conflict` for a location in use."""
     row = await shelf.lock(db, by.account_id, row_id)
     if row is None or not row.within(by.location_ids):
@@ -73,7 +71,7 @@ async def remove(
     await announce(db, row.deleted(_change(by)), now=now)
 
 
-async def _check_places(db: Connection, row: Row, by: Caller) -> None:
+async def _check_places(db: Tx, row: Row, by: Caller) -> None:
     """Refuse locations that are not the account's, or out of the caller's reach."""
     if not row.within(by.location_ids):
         raise LocationForbidden

@@ -2,12 +2,10 @@
 
 from collections.abc import Collection
 
-from shared.db import Connection
+from hoop_platform.db.database import Tx
 
 
-async def known_locations(
-    db: Connection, account_id: str, location_ids: Collection[str]
-) -> frozenset[str]:
+async def known_locations(db: Tx, account_id: str, location_ids: Collection[str]) -> frozenset[str]:
     """Which of these are locations of the account; they stay so until the transaction ends."""
     rows = await db.fetch(
         """
@@ -20,7 +18,7 @@ async def known_locations(
     return frozenset(row["id"] for row in rows)
 
 
-async def location_in_use(db: Connection, account_id: str, location_id: str) -> bool:
+async def location_in_use(db: Tx, account_id: str, location_id: str) -> bool:
     """Whether a user, a contact or an active key belongs to it; the location must be locked."""
     return bool(
         await db.fetchval(

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from accounts.domain import Row
-from shared import db as postgres
-from shared.db import Connection, Database
+from hoop_platform.db import database as postgres
+from hoop_platform.db.database import Database, Tx
 
 R = TypeVar("R", bound=Row)
 
@@ -27,21 +27,21 @@ class Shelf(Generic[R]):
     page: str = ""
     delete_one: str = ""
 
-    async def find(self, db: Connection | Database, account_id: str, row_id: str) -> R | None:
+    async def find(self, db: Tx | Database, account_id: str, row_id: str) -> R | None:
         """The row of this id."""
         return self._read(await db.fetchrow(self.one, account_id, row_id))
 
-    async def lock(self, db: Connection, account_id: str, row_id: str) -> R | None:
+    async def lock(self, db: Tx, account_id: str, row_id: str) -> R | None:
         """The row of this id; nobody else changes it until the transaction ends."""
         return self._read(await db.fetchrow(self.one + " FOR UPDATE", account_id, row_id))
 
-    async def hold(self, db: Connection, account_id: str, row_id: str) -> R | None:
+    async def hold(self, db: Tx, account_id: str, row_id: str) -> R | None:
         """The row of this id; it stays as it is until the transaction ends."""
         return self._read(await db.fetchrow(self.one + " FOR SHARE", account_id, row_id))
 
     async def list(
         self,
-        db: Connection | Database,
+        db: Tx | Database,
         account_id: str,
         *,
         after: str | None,
@@ -53,11 +53,11 @@ class Shelf(Generic[R]):
         rows = await db.fetch(self.page, account_id, after, sorted(reach), at, limit)
         return [self.kind(**_values(row)) for row in rows]
 
-    async def save(self, db: Connection, row: R) -> None:
+    async def save(self, db: Tx, row: R) -> None:
         """Keep the row, new or changed."""
         await db.execute(self.save_one, *(getattr(row, field.name) for field in fields(row)))
 
-    async def delete(self, db: Connection, row: R, *, now: datetime) -> None:
+    async def delete(self, db: Tx, row: R, *, now: datetime) -> None:
         """Forget the row, but not that it was there."""
         await db.execute(self.delete_one, row.account_id, row.id)
         await db.execute(
@@ -72,7 +72,7 @@ class Shelf(Generic[R]):
             now,
         )
 
-    async def has_deleted(self, db: Connection, account_id: str, row_id: str) -> bool:
+    async def has_deleted(self, db: Tx, account_id: str, row_id: str) -> bool:
         """Whether a row of this id was here once."""
         return bool(
             await db.fetchval(

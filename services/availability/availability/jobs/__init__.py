@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from availability.jobs.commands import commands
 from availability.jobs.listening import Listening
-from shared.service import Part, Runtime
+from hoop_platform.runtime import Runtime
+from hoop_platform.service.service import BackgroundTask
 
 __all__ = ["commands", "jobs"]
 
 
-def jobs(runtime: Runtime) -> Sequence[Part]:
+def jobs(runtime: Runtime) -> Sequence[BackgroundTask]:
     """What runs as long as the service."""
     return (Listening(runtime).run,)

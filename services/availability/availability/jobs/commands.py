@@ -10,13 +10,13 @@ from pathlib import Path
 from availability.config import AvailabilitySettings
 from availability.jobs.rebuild import rebuild
 from availability.store import snapshot as shots
-from hoop_events import Event
-from shared import gate
-from shared.clock import Clock
-from shared.db import Database
-from shared.kafka import reading
-from shared.service import Command
-from shared.slots import epoch_ms
+from hoop_events.base import Event
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database
+from hoop_platform.kafka import inbox
+from hoop_platform.kafka.log_reader import open_log_reader
+from hoop_platform.service.service import Command
+from hoop_scheduling.zones import epoch_ms
 
 MOST_DIFFERENCES = 20
 
@@ -75,9 +75,9 @@ async def _status(settings: AvailabilitySettings, topics: Sequence[str]) -> int:
     """Where the read model is in each partition, how far behind, and how large."""
     database = await _open(settings)
     try:
-        async with reading(settings.kafka_bootstrap, topics) as reader:
+        async with open_log_reader(settings.kafka_bootstrap, topics) as reader:
             ends = await reader.ends()
-        places = await gate.places(database, topics)
+        places = await inbox.list_offsets(database, topics)
         for place, end in sorted(ends.items()):
             at = places.get(place, 0)
             name = f"{place[0]}/{place[1]}"

@@ -13,23 +13,14 @@ from orjson import loads
 
 from availability import domain
 from availability.domain import Kind, Occupancy
-from hoop_events import (
-    Appointment,
-    AppointmentEvent,
-    BlockSlotChanged,
-    BlockSlotDeleted,
-    Event,
-    ExternalBusyChanged,
-    Gone,
-    HoldChanged,
-    HoldDeleted,
-    Undecodable,
-    decode,
-    envelope,
-)
-from shared.ids import unspell
-from shared.kafka import Record
-from shared.slots import epoch_ms
+from hoop_events.base import Event, Gone
+from hoop_events.booking import Appointment, AppointmentEvent, HoldChanged, HoldDeleted
+from hoop_events.calendars import BlockSlotChanged, BlockSlotDeleted
+from hoop_events.codec import Undecodable, decode, envelope
+from hoop_events.effects import ExternalBusyChanged
+from hoop_platform.ids import unspell
+from hoop_platform.kafka.batch import Record
+from hoop_scheduling.zones import epoch_ms
 
 Subject = tuple[Kind, str, int]
 """(kind, id, part): whose rows are replaced together."""

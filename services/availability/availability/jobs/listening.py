@@ -3,10 +3,10 @@
 import asyncio
 
 from availability.store import Memory
-from shared.db import UNAVAILABLE
-from shared.service import Runtime
-from shared.telemetry import cause, log
-from shared.waiting import pause, until_set
+from hoop_platform.db.database import UNAVAILABLE
+from hoop_platform.runtime import Runtime
+from hoop_platform.telemetry import cause, log
+from hoop_platform.timing import pause, until_set
 
 CHANNEL = "read_model"
 AGAIN_SECONDS = 0.2

@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from availability.config import AvailabilitySettings
 from availability.jobs import shadow
 from availability.jobs.fold import Fold
-from hoop_events import Event
-from shared.db import CONTENTION, Connection, Database
-from shared.kafka import Place, Reading, reading
+from hoop_events.base import Event
+from hoop_platform.db.database import CONTENTION, Database, Tx
+from hoop_platform.kafka.log_reader import LogReader, PartitionKey, open_log_reader
 
 FEW = 500
 """So many events may be left to be taken in while the places are locked."""
@@ -39,7 +39,7 @@ async def rebuild(settings: AvailabilitySettings, types: Iterable[type[Event]]) 
     try:
         async with (
             _alone(database),
-            reading(settings.kafka_bootstrap, tuple(fold.newest)) as reader,
+            open_log_reader(settings.kafka_bootstrap, tuple(fold.newest)) as reader,
         ):
             await Rebuild(database, reader, fold).run()
     finally:
@@ -50,7 +50,7 @@ async def rebuild(settings: AvailabilitySettings, types: Iterable[type[Event]]) 
 class Rebuild:
     """One rebuild on its way."""
 
-    def __init__(self, database: Database, reader: Reading, fold: Fold) -> None:
+    def __init__(self, database: Database, reader: LogReader, fold: Fold) -> None:
         self._database = database
         self._reader = reader
         self._fold = fold
@@ -106,22 +106,22 @@ class Rebuild:
         self._fold.written()
         return time.monotonic() - begun
 
-    async def _lock(self, db: Connection) -> dict[Place, int]:
+    async def _lock(self, db: Tx) -> dict[PartitionKey, int]:
         """Hold all places until the end of the transaction; batches at hand are waited for."""
         places = self._reader.places
         await db.executemany(
-            "INSERT INTO consumed VALUES ($1, $2, 0) ON CONFLICT DO NOTHING", sorted(places)
+            "INSERT INTO consumer_offset VALUES ($1, $2, 0) ON CONFLICT DO NOTHING", sorted(places)
         )
         rows = await db.fetch(
             """
-            SELECT * FROM consumed WHERE topic = ANY ($1::text[])
+            SELECT * FROM consumer_offset WHERE topic = ANY ($1::text[])
              ORDER BY topic, partition FOR UPDATE
             """,
             sorted({topic for topic, _ in places}),
         )
         return {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
 
-    async def _read(self, ends: Mapping[Place, int]) -> None:
+    async def _read(self, ends: Mapping[PartitionKey, int]) -> None:
         total = self._fold.count + sum(max(0, e - self._reader.places[p]) for p, e in ends.items())
         async for topic, records in self._reader.until(ends):
             self._fold.take(topic, records)

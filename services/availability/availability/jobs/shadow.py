@@ -10,11 +10,11 @@ import orjson
 
 from availability.domain import hosts_of
 from availability.jobs.fold import Document, Fold, copied
-from shared.db import Connection, Database
-from shared.ids import unspell
-from shared.kafka import Place
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import unspell
+from hoop_platform.kafka.log_reader import PartitionKey
 
-TABLES = ("occupied", "calendar", "schedule", "asset", "applied")
+TABLES = ("occupied", "calendar", "schedule", "asset", "applied_event")
 _LONG = 3600.0  # seconds
 _AT_ONCE = 4000
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -52,14 +52,14 @@ async def fill_applied(database: Database, fold: Fold) -> None:
         await _raise_versions(db, "new_version", fold)
 
 
-async def add(db: Connection, fold: Fold) -> None:
+async def add(db: Tx, fold: Fold) -> None:
     """What the fold has taken in since it was last written down."""
     await _forget(db, fold)
     await _copy(db, "occupied", [fold.rows[key] for key in fold.touched if fold.rows[key]])
     heard = list(fold.heard)
     await db.execute(
         """
-        INSERT INTO new_applied SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+        INSERT INTO new_applied_event SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
         ON CONFLICT (topic, subject) DO UPDATE SET sequence = excluded.sequence
         """,
         [topic for topic, _ in heard],
@@ -77,7 +77,7 @@ async def add(db: Connection, fold: Fold) -> None:
     await _raise_versions(db, "new_version", fold)
 
 
-async def swap(db: Connection, places: Mapping[Place, int]) -> None:
+async def swap(db: Tx, places: Mapping[PartitionKey, int]) -> None:
     """Put them in the place of those in use; the caller holds the places, and commits."""
     await db.execute(
         """
@@ -94,7 +94,7 @@ async def swap(db: Connection, places: Mapping[Place, int]) -> None:
         for name in names:
             await db.execute(f"ALTER INDEX {name} RENAME TO {name.removeprefix('new_')}")
     await db.executemany(
-        "UPDATE consumed SET next_offset = $3 WHERE topic = $1 AND partition = $2",
+        "UPDATE consumer_offset SET next_offset = $3 WHERE topic = $1 AND partition = $2",
         [(*place, offset) for place, offset in places.items()],
     )
     await db.execute("SELECT pg_notify('read_model', '*')")
@@ -106,7 +106,7 @@ class _patient:  # noqa: N801 -- reads as a verb where it is used
     def __init__(self, database: Database) -> None:
         self._transaction = database.transaction()
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> Tx:
         db = await self._transaction.__aenter__()
         await db.execute(
             "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '256MB'"
@@ -117,7 +117,7 @@ class _patient:  # noqa: N801 -- reads as a verb where it is used
         await self._transaction.__aexit__(*error)  # type: ignore[arg-type] # passed on as it came
 
 
-async def _copy(db: Connection, table: str, rows: Iterable[bytes]) -> None:
+async def _copy(db: Tx, table: str, rows: Iterable[bytes]) -> None:
     left = iter(rows)
 
     async def source() -> AsyncIterator[bytes]:
@@ -129,7 +129,7 @@ async def _copy(db: Connection, table: str, rows: Iterable[bytes]) -> None:
     await db.copy_to_table(f"new_{table}", source=source(), format="binary", timeout=_LONG)
 
 
-async def _index(db: Connection, table: str) -> None:
+async def _index(db: Tx, table: str) -> None:
     """The indexes of the table in use, whatever migrations have made of them."""
     for row in await _indexes(db, table):
         await db.execute(
@@ -143,7 +143,7 @@ async def _index(db: Connection, table: str) -> None:
     await db.execute(f"ANALYZE new_{table}", timeout=_LONG)
 
 
-async def _indexes(db: Connection, table: str) -> list[asyncpg.Record]:
+async def _indexes(db: Tx, table: str) -> list[asyncpg.Record]:
     return list(
         await db.fetch(
             """
@@ -157,7 +157,7 @@ async def _indexes(db: Connection, table: str) -> list[asyncpg.Record]:
     )
 
 
-async def _forget(db: Connection, fold: Fold) -> None:
+async def _forget(db: Tx, fold: Fold) -> None:
     touched = list(fold.touched)
     await db.execute(
         """
@@ -171,7 +171,7 @@ async def _forget(db: Connection, fold: Fold) -> None:
     )
 
 
-async def _raise_versions(db: Connection, table: str, fold: Fold) -> None:
+async def _raise_versions(db: Tx, table: str, fold: Fold) -> None:
     told = [(a, i, v) for a, known in fold.versions.items() for i, v in sorted(known.items())]
     await db.execute(
         f"""

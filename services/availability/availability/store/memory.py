@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 from availability.domain import Offer, blocks_around
 from availability.store.view import Entry, View, put_together
 from availability.store.window import Fetched, fetch, fetch_calendar
-from shared.db import Database
-from shared.ids import spell
+from hoop_platform.db.database import Database
+from hoop_platform.ids import spell
 
 CALENDARS = 20_000
 """So many calendars' rules are kept at most."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from availability.domain import Occupancy
-from hoop_events import Calendar, Resource, Schedule, State
-from shared.db import Connection, Database
-from shared.slots import Leaving
+from hoop_events.base import State
+from hoop_events.calendars import Calendar, Resource, Schedule
+from hoop_platform.db.database import Database, Tx
+from hoop_scheduling.without_one import ExcludedAppointment
 
 Document = Literal["schedule", "asset"]
 _CALENDAR_NEWS = "INSERT INTO news VALUES ($1, ARRAY[$2::uuid], ARRAY[$2::uuid], {of}, {versions})"
@@ -42,9 +43,7 @@ def versions(state: State) -> Mapping[str, int]:
     return found
 
 
-async def keep(
-    db: Connection, account_id: str, occupancy: Occupancy, told: Mapping[str, int]
-) -> None:
+async def keep(db: Tx, account_id: str, occupancy: Occupancy, told: Mapping[str, int]) -> None:
     """What the subject occupies is exactly this, whatever it was before."""
     rows = [(who, *piece) for who in occupancy.resources for piece in occupancy.pieces]
     who, blocks, starts, ends = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -71,9 +70,7 @@ async def keep(
     )
 
 
-async def keep_calendar(
-    db: Connection, account_id: str, state: Calendar, *, hosts: Sequence[str]
-) -> None:
+async def keep_calendar(db: Tx, account_id: str, state: Calendar, *, hosts: Sequence[str]) -> None:
     told = versions(state)
     await db.execute(
         """
@@ -99,9 +96,7 @@ async def keep_calendar(
     )
 
 
-async def drop_calendar(
-    db: Connection, account_id: str, calendar_id: str, told: Mapping[str, int]
-) -> None:
+async def drop_calendar(db: Tx, account_id: str, calendar_id: str, told: Mapping[str, int]) -> None:
     await db.execute(
         "WITH gone AS (DELETE FROM calendar WHERE account_id = $1 AND id = $2) "  # noqa: S608 -- made of our own constants
         + _CALENDAR_NEWS.format(of="$3", versions="$4"),
@@ -113,7 +108,7 @@ async def drop_calendar(
 
 
 async def keep_document(
-    db: Connection, table: Document, account_id: str, state: Schedule | Resource
+    db: Tx, table: Document, account_id: str, state: Schedule | Resource
 ) -> None:
     """Keep a schedule, a room or equipment as its event spells it; its calendars are news."""
     told = versions(state)
@@ -128,7 +123,7 @@ async def keep_document(
     )
 
 
-async def drop_document(db: Connection, table: Document, account_id: str, gone: State) -> None:
+async def drop_document(db: Tx, table: Document, account_id: str, gone: State) -> None:
     told = versions(gone)
     await db.execute(_DROP_DOCUMENT[table], account_id, gone.id, list(told), list(told.values()))
 
@@ -145,7 +140,7 @@ async def versions_told(db: Database, account_id: str, ids: Sequence[str]) -> di
 
 async def leaving(
     db: Database, account_id: str, appointment_id: str, calendar_id: str
-) -> Leaving | None:
+) -> ExcludedAppointment | None:
     """What moving this appointment away sets free; None when nothing is known of it here.
 
     Of another calendar only the last one of its session frees the hosts' time.
@@ -167,4 +162,4 @@ async def leaving(
         return None
     stays = row["calendar_id"] != calendar_id and row["seats"] > 1
     freed = () if stays else tuple(row["resources"])
-    return Leaving(row["calendar_id"], freed, row["starts"], row["ends"], freed)
+    return ExcludedAppointment(row["calendar_id"], freed, row["starts"], row["ends"], freed)

@@ -5,23 +5,23 @@ from itertools import groupby
 from operator import itemgetter
 
 from availability.domain import week_name
-from shared import canonical
-from shared.canonical import External, HeldSeat, Seat
-from shared.db import Connection, Database, Row
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_scheduling import canonical
+from hoop_scheduling.canonical import ExternalBusy, HeldTime, OccupiedTime
 
 _LONG = 600.0  # seconds
 
 
 async def snapshot(database: Database, *, at: int) -> bytes:
-    """Everything, as `shared.canonical` has it; of the holds those that count at that instant."""
-    async with database.transaction(wakes=False) as db:
+    """Everything, as `hoop_scheduling.canonical` has it; of the holds those that count at that instant."""
+    async with database.transaction(notify=False) as db:
         await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         await db.execute("SET LOCAL statement_timeout = 0")
         lines = [line async for line in _lines(db, at)]
     return canonical.text(lines)
 
 
-async def _lines(db: Connection, at: int) -> AsyncIterator[bytes]:
+async def _lines(db: Tx, at: int) -> AsyncIterator[bytes]:
     for row in await db.fetch("SELECT * FROM calendar", timeout=_LONG):
         yield canonical.calendar(row["account_id"], row["id"], row["time_zone"], row["settings"])
     for row in await db.fetch("SELECT * FROM schedule", timeout=_LONG):
@@ -32,11 +32,11 @@ async def _lines(db: Connection, at: int) -> AsyncIterator[bytes]:
         yield canonical.block(*row)
     for row in await db.fetch(_EXTERNAL, timeout=_LONG):
         account_id, connection_id, part, *rest = row
-        yield canonical.external(External(account_id, connection_id, week_name(part), *rest))
+        yield canonical.external(ExternalBusy(account_id, connection_id, week_name(part), *rest))
     rows = await db.fetch(_SEATS, timeout=_LONG)
     seats = [_seat(row) for row in rows if row["kind"] == b"a"]
     holds = [
-        HeldSeat(row["subject"], _seat(row), row["expires"]) for row in rows if row["kind"] == b"h"
+        HeldTime(row["subject"], _seat(row), row["expires"]) for row in rows if row["kind"] == b"h"
     ]
     for line in canonical.occupied(seats, holds, at=at):
         yield line
@@ -58,8 +58,8 @@ _SEATS = """
 """
 
 
-def _seat(row: Row) -> Seat:
-    return Seat(
+def _seat(row: Row) -> OccupiedTime:
+    return OccupiedTime(
         account_id=row["account_id"],
         session=row["session_id"],
         calendar_id=row["calendar_id"],

@@ -6,9 +6,10 @@ from datetime import date
 
 from availability.domain import Offer, date_of
 from availability.store.window import Block
-from shared import readtoken
-from shared.ids import hexed
-from shared.slots import Busy, Rules, Seats
+from hoop_platform import consistency_token
+from hoop_platform.ids import hexed
+from hoop_scheduling.busy import Busy, Seats
+from hoop_scheduling.rules import SlotRules
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class View:
     """
 
     offer: Offer
-    rules: Rules
+    rules: SlotRules
     busy: Mapping[str, Busy]
     seats: Mapping[tuple[str, int], Seats] | None
     day_counts: Mapping[date, int] | None
@@ -72,7 +73,7 @@ def put_together(
         seats=_seats(offer, entries, blocks, now) if rules.capacity > 1 else None,
         day_counts=_day_counts(here[offer.id], blocks, now) if rules.per_day else None,
         versions=versions,
-        token=readtoken.encode(versions),
+        token=consistency_token.encode(versions),
         since=max((part.since for part in parts), default=0),
         until=min((part.until for part in parts), default=0),
         entries=entries,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 from availability.domain import Offer
-from shared.db import Database, Row
-from shared.slots import Busy, Seats
+from hoop_platform.db.database import Database, Row
+from hoop_scheduling.busy import Busy, Seats
 
 Key = tuple[str, int]
 """(resource, block)."""

@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import Field
 
 from booking.api.appointment_bodies import Status
-from shared.http import Answer
+from hoop_platform.http.route import ResponseModel
 
 
-class MeetingAnswer(Answer):
+class MeetingAnswer(ResponseModel):
     """The online meeting, or why there is none (yet)."""
 
     provider: str | None
@@ -19,12 +19,12 @@ class MeetingAnswer(Answer):
     expected_at: str | None
 
 
-class CreatedBy(Answer):
+class CreatedBy(ResponseModel):
     source: str
     user_id: str | None = None
 
 
-class AppointmentAnswer(Answer):
+class AppointmentAnswer(ResponseModel):
     """An appointment. Times have the offset of its location; `dateAdded` and `dateUpdated` are UTC."""
 
     id: str
@@ -55,7 +55,7 @@ class AppointmentAnswer(Answer):
     version: int
 
 
-class OccurrenceAnswer(Answer):
+class OccurrenceAnswer(ResponseModel):
     """What became of one occurrence. `startTime` is the rule's; a moved one has another."""
 
     start_time: str
@@ -73,16 +73,16 @@ class WrittenAppointment(AppointmentAnswer):
     )
 
 
-class OneAppointment(Answer):
+class OneAppointment(ResponseModel):
     event: AppointmentAnswer
     appointment: AppointmentAnswer
 
 
-class EventGone(Answer):
+class EventGone(ResponseModel):
     succeeded: bool
 
 
-class HoldShown(Answer):
+class HoldShown(ResponseModel):
     id: str
     calendar_id: str
     location_id: str
@@ -92,9 +92,9 @@ class HoldShown(Answer):
     expires_at: str
 
 
-class HoldAnswer(Answer):
+class HoldAnswer(ResponseModel):
     hold: HoldShown
 
 
-class HoldGone(Answer):
+class HoldGone(ResponseModel):
     success: bool

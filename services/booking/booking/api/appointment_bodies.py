@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.http import Body, Instant, OneLine, Text
+from hoop_platform.http.parse import Body, Instant, OneLine, Text
 
 Status = Literal[
     "new", "confirmed", "cancelled", "showed", "noshow", "invalid", "active", "completed"

@@ -18,9 +18,9 @@ from booking.handlers.deciding import ContactUnknown
 from booking.handlers.series import book_series, change_series, delete_series, next_of
 from booking.store import appointments as store
 from booking.store.documents import blocks
-from hoop_events import Appointment
-from shared.auth import location_zone
-from shared.errors import (
+from hoop_events.booking import Appointment
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import (
     CalendarInactive,
     LocationForbidden,
     NotFound,
@@ -29,8 +29,8 @@ from shared.errors import (
     StateConflict,
     WrongLength,
 )
-from shared.http import Call, Reply, Route
-from shared.ids import is_id, new_id
+from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.ids import is_id, new_id
 
 
 async def create_appointment(call: Call) -> Reply:

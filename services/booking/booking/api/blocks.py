@@ -11,10 +11,12 @@ from booking.api.shown import local_time
 from booking.domain.documents import check_immutable
 from booking.handlers import blocks as handlers
 from booking.store.documents import blocks
-from hoop_events import BlockSlot, Personal
-from shared.auth import location_zone
-from shared.errors import LocationForbidden, NotFound
-from shared.http import Body, Call, Instant, OneLine, Reply, Route
+from hoop_events.base import Personal
+from hoop_events.calendars import BlockSlot
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import LocationForbidden, NotFound
+from hoop_platform.http.parse import Body, Instant, OneLine
+from hoop_platform.http.route import Call, Reply, Route
 
 TARGETS = {
     "calendar_id": "calendar_id",

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from booking.api.calendar_bodies import CalendarSettings, CalendarType
 from booking.api.calendar_parts import Hours
 from booking.domain.calendars import Calendar, meeting_ids
-from shared.http import Answer
+from hoop_platform.http.route import ResponseModel
 
 LOCATION_TYPES: Mapping[str, str] = {
     "zoom_conference": "zoom",
@@ -24,7 +24,7 @@ LOCATION_TYPES: Mapping[str, str] = {
 """A location's kind → the deprecated `meetingLocationType` of a member."""
 
 
-class AvailabilityShown(Answer):
+class AvailabilityShown(ResponseModel):
     """A date as it is answered: midnight UTC of what is meant as the local date."""
 
     id: str
@@ -44,11 +44,11 @@ class CalendarShown(CalendarSettings):
     version: int
 
 
-class OneCalendar(Answer):
+class OneCalendar(ResponseModel):
     calendar: CalendarShown
 
 
-class Calendars(Answer):
+class Calendars(ResponseModel):
     calendars: list[CalendarShown]
 
 

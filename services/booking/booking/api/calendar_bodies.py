@@ -24,7 +24,7 @@ from booking.api.calendar_parts import (
     no_flag,
 )
 from booking.api.models import Count, InLocation, Name, Slug
-from shared.http import Body, OneLine, Text
+from hoop_platform.http.parse import Body, OneLine, Text
 
 CalendarType = Literal[
     "round_robin", "event", "class_booking", "collective", "service_booking", "personal"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.http import Body, OneLine
+from hoop_platform.http.parse import Body, OneLine
 
 KEPT = "Only kept, and shown."
 READ_ONLY = "Deprecated; answered, and not read: `locationConfigurations` says it."

@@ -20,10 +20,10 @@ from booking.store import calendars as store
 from booking.store import known
 from booking.store.documents import resources, schedules
 from booking.store.holds import of_calendar
-from shared.auth import location_zone
-from shared.errors import Conflict, Detail, Invalid, LocationForbidden, NotFound
-from shared.http import Call, Reply, Route
-from shared.ids import is_id, new_id
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import Conflict, Detail, Invalid, LocationForbidden, NotFound
+from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.ids import is_id, new_id
 
 INTEGRATION_MISSING = "connect the account of this user first, or choose another location"
 

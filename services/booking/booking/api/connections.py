@@ -3,16 +3,16 @@
 from typing import Any
 
 from booking.store import calendars, known
-from hoop_events import Connection
-from shared.errors import NotFound
-from shared.http import Answer, Call, Route
+from hoop_events.effects import Connection
+from hoop_platform.errors import NotFound
+from hoop_platform.http.route import Call, ResponseModel, Route
 
 
-class Integrations(Answer):
+class Integrations(ResponseModel):
     integrations: list[Connection]
 
 
-class Connections(Answer):
+class Connections(ResponseModel):
     connections: list[Connection]
 
 

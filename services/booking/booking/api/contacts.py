@@ -7,11 +7,12 @@ from pydantic import Field
 from booking.api.events import LAST_MS, AppointmentsListed, page, place
 from booking.api.shown import shown_appointment
 from booking.store import events as store
-from shared.errors import NotFound
-from shared.http import Call, Query, Route
-from shared.slots import moment
+from hoop_platform.errors import NotFound
+from hoop_platform.http.parse import Query
+from hoop_platform.http.route import Call, Route
+from hoop_scheduling.zones import utc_datetime
 
-LAST: store.Place = (moment(LAST_MS), "v" * 25 + "s")
+LAST: store.Place = (utc_datetime(LAST_MS), "v" * 25 + "s")
 """After every appointment there can be."""
 
 

@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import orjson
 
-from shared.http import Call, Reply, Route
-from shared.http.openapi import page
+from hoop_platform.http.openapi.page import page
+from hoop_platform.http.route import Call, Reply, Route
 
 MEDIA = "application/vnd.oai.openapi+json"
 _ONLY_ITSELF = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

@@ -6,21 +6,22 @@ from typing import Any
 
 from booking.api.shown import read_token
 from booking.store.documents import Documents, groups
-from hoop_events import Moment
-from shared.errors import NotFound
-from shared.http import Answer, Body, Call, Reply
-from shared.ids import is_id, new_id
+from hoop_events.base import Moment
+from hoop_platform.errors import NotFound
+from hoop_platform.http.parse import Body
+from hoop_platform.http.route import Call, Reply, ResponseModel
+from hoop_platform.ids import is_id, new_id
 
 Delete = Callable[..., Awaitable[dict[str, int]]]
 
 
-class Success(Answer):
+class Success(ResponseModel):
     """It is done."""
 
     success: bool
 
 
-class Kept(Answer):
+class Kept(ResponseModel):
     """What every kept thing shows: `version` grows with each change, and is its `ETag`."""
 
     id: str

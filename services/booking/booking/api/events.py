@@ -16,18 +16,20 @@ from booking.api.documents import known_group
 from booking.api.shown import shown_appointment
 from booking.store import calendars
 from booking.store import events as store
-from hoop_events import Appointment, BlockSlot
-from shared.auth import location_zone
-from shared.errors import LocationForbidden, NotFound, invalid
-from shared.http import Answer, Call, Instant, Query, Route
-from shared.http.cursor import decode, encode, foreign
-from shared.ids import is_id
-from shared.slots import epoch_ms, moment
+from hoop_events.booking import Appointment
+from hoop_events.calendars import BlockSlot
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import LocationForbidden, NotFound, invalid
+from hoop_platform.http.cursor import decode, encode, foreign
+from hoop_platform.http.parse import Instant, Query
+from hoop_platform.http.route import Call, ResponseModel, Route
+from hoop_platform.ids import is_id
+from hoop_scheduling.zones import epoch_ms, utc_datetime
 
 LAST_MS = 7_258_118_400_000  # the year 2200
 MOST = 1000
 NOBODY = "0" * 26
-FIRST: store.Place = (moment(0), NOBODY)
+FIRST: store.Place = (utc_datetime(0), NOBODY)
 """Before every appointment there can be."""
 _MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
 Shown = TypeVar("Shown", Appointment, BlockSlot)
@@ -36,7 +38,7 @@ Shown = TypeVar("Shown", Appointment, BlockSlot)
 def _when(value: object) -> object:
     """Epoch milliseconds as ISO 8601, which is what the type itself reads."""
     if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
-        return moment(int(value)).isoformat(timespec="milliseconds")
+        return utc_datetime(int(value)).isoformat(timespec="milliseconds")
     return value
 
 
@@ -72,7 +74,7 @@ class EventsAsked(BlocksAsked):
     updated_after: Moment | None = Field(None, description="Changed later than this only.")
 
 
-class AppointmentsListed(Answer):
+class AppointmentsListed(ResponseModel):
     """`nextCursor` stands here only when there is more."""
 
     events: list[AppointmentAnswer]
@@ -98,7 +100,7 @@ AS_EVENT = {
 }
 
 
-class BlocksListed(Answer):
+class BlocksListed(ResponseModel):
     events: list[BlockListed]
     next_cursor: str | None = None
 
@@ -161,7 +163,7 @@ def place(cursor: str | None) -> store.Place | None:
     milliseconds, last = decode(cursor, int, str)
     if not 0 <= int(milliseconds) < LAST_MS or not is_id(str(last)):
         raise foreign()
-    return moment(int(milliseconds)), str(last)
+    return utc_datetime(int(milliseconds)), str(last)
 
 
 def page(

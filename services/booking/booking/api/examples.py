@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shared.http import Route
+from hoop_platform.http.route import Route
 
 LOCATION = "06gvlocation0000000000000g"
 CALENDAR = "06gvcalendar0000000000000g"

@@ -7,10 +7,11 @@ from booking.api.models import InLocation, Name, Slug
 from booking.api.shown import read_token
 from booking.handlers import groups as handlers
 from booking.store.documents import groups, slug_is_free
-from hoop_events import CalendarGroup
-from shared.auth import location_zone
-from shared.errors import Conflict, LocationForbidden, NotFound
-from shared.http import Answer, Body, Call, Reply, Route, Text
+from hoop_events.calendars import CalendarGroup
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import Conflict, LocationForbidden, NotFound
+from hoop_platform.http.parse import Body, Text
+from hoop_platform.http.route import Call, Reply, ResponseModel, Route
 
 
 class CreateGroup(Body):
@@ -46,15 +47,15 @@ class GroupShown(Kept):
     is_active: bool
 
 
-class OneGroup(Answer):
+class OneGroup(ResponseModel):
     group: GroupShown
 
 
-class Groups(Answer):
+class Groups(ResponseModel):
     groups: list[GroupShown]
 
 
-class Available(Answer):
+class Available(ResponseModel):
     available: bool
 
 

@@ -10,9 +10,9 @@ from booking.api.shown import read_token, shown_hold
 from booking.handlers.holds import HoldRequest, create_hold, release_hold
 from booking.store import calendars
 from booking.store import holds as store
-from shared.errors import CalendarInactive, NotFound, SlotUnavailable, WrongLength
-from shared.http import Call, Reply, Route
-from shared.ids import new_id
+from hoop_platform.errors import CalendarInactive, NotFound, SlotUnavailable, WrongLength
+from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.ids import new_id
 
 
 async def post_hold(call: Call) -> Reply:

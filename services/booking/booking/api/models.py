@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from shared.http import OneLine, Query
+from hoop_platform.http.parse import OneLine, Query
 
 Count = Annotated[int, Field(ge=0, le=9999)]
 Name = Annotated[OneLine, Field(min_length=1)]

@@ -10,11 +10,11 @@ from booking.handlers import notes as handlers
 from booking.store import notes as store
 from booking.store.appointments import appointment
 from booking.store.notes import Note
-from hoop_events import Moment
-from hoop_events.base import iso
-from shared.errors import NotFound, PreconditionFailed
-from shared.http import Answer, Body, Call, Query, Reply, Route
-from shared.ids import new_id
+from hoop_events.base import Moment, iso
+from hoop_platform.errors import NotFound, PreconditionFailed
+from hoop_platform.http.parse import Body, Query
+from hoop_platform.http.route import Call, Reply, ResponseModel, Route
+from hoop_platform.ids import new_id
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 
@@ -36,14 +36,14 @@ class UpdateNote(Body):
     user_id: str | None = Field(None, description="Whose words these are: a user of the account.")
 
 
-class Author(Answer):
+class Author(ResponseModel):
     """The user named in the note; else the API key that wrote it, which has no name."""
 
     id: str
     name: str
 
 
-class NoteShown(Answer):
+class NoteShown(ResponseModel):
     id: str
     body: str
     user_id: str | None
@@ -54,11 +54,11 @@ class NoteShown(Answer):
     version: int
 
 
-class OneNote(Answer):
+class OneNote(ResponseModel):
     note: NoteShown
 
 
-class Notes(Answer):
+class Notes(ResponseModel):
     notes: list[NoteShown]
     has_more: bool
 
@@ -82,7 +82,7 @@ async def create_note(call: Call) -> Reply:
     body: CreateNote = call.body
     appointment_id = await _appointment(call)
     await _check_author(call, body.user_id)
-    async with call.runtime.db.transaction(wakes=False) as db:
+    async with call.runtime.db.transaction(notify=False) as db:
         written = await handlers.create_note(
             db,
             call.account_id,
@@ -100,7 +100,7 @@ async def update_note(call: Call) -> Reply:
     body: UpdateNote = call.body
     appointment_id, note_id = await _appointment(call), call.id("noteId")
     await _check_author(call, body.user_id)
-    async with call.runtime.db.transaction(wakes=False) as db:
+    async with call.runtime.db.transaction(notify=False) as db:
         written = await handlers.change_note(
             db,
             call.account_id,
@@ -117,7 +117,7 @@ async def update_note(call: Call) -> Reply:
 async def delete_note(call: Call) -> dict[str, bool]:
     """Delete it; the second time answers as the first."""
     appointment_id, note_id = await _appointment(call), call.id("noteId")
-    async with call.runtime.db.transaction(wakes=False) as db:
+    async with call.runtime.db.transaction(notify=False) as db:
         await handlers.delete_note(
             db, call.account_id, note_id, appointment_id=appointment_id, now=call.now
         )

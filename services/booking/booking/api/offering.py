@@ -7,8 +7,8 @@ from booking.api.shown import local_time
 from booking.domain.ahead import AFTER, BEFORE, nearest
 from booking.domain.placing import SlotLost
 from booking.store.ahead import ahead
-from shared.errors import SlotUnavailable
-from shared.http import Call
+from hoop_platform.errors import SlotUnavailable
+from hoop_platform.http.route import Call
 
 
 @asynccontextmanager

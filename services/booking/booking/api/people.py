@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from booking.store import known
-from shared.errors import Detail, Invalid, NotFound
-from shared.http import Call
-from shared.ids import is_id
+from hoop_platform.errors import Detail, Invalid, NotFound
+from hoop_platform.http.route import Call
+from hoop_platform.ids import is_id
 
 UNKNOWN_USER = "is no user of the account"
 

@@ -18,10 +18,11 @@ from booking.api.models import Count, InLocation, Name, Some
 from booking.domain.documents import MOST_CALENDARS, RESOURCE_TYPES, check_immutable
 from booking.handlers import resources as handlers
 from booking.store.documents import resources
-from hoop_events import Resource
-from shared.auth import location_zone
-from shared.errors import LocationForbidden, NotFound, invalid
-from shared.http import Body, Call, Reply, Route, Text
+from hoop_events.calendars import Resource
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import LocationForbidden, NotFound, invalid
+from hoop_platform.http.parse import Body, Text
+from hoop_platform.http.route import Call, Reply, Route
 
 Calendars = Annotated[list[str], Field(max_length=MOST_CALENDARS)]
 

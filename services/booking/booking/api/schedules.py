@@ -21,10 +21,11 @@ from booking.domain.documents import MOST_CALENDARS
 from booking.handlers import schedules as handlers
 from booking.store.calendars import calendar
 from booking.store.documents import schedules
-from hoop_events import Schedule
-from shared.auth import location_zone
-from shared.errors import LocationForbidden, NotFound
-from shared.http import Answer, Body, Call, Reply, Route
+from hoop_events.calendars import Schedule
+from hoop_platform.auth import location_zone
+from hoop_platform.errors import LocationForbidden, NotFound
+from hoop_platform.http.parse import Body
+from hoop_platform.http.route import Call, Reply, ResponseModel, Route
 
 Clock = Annotated[str, Field(pattern=r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
@@ -75,7 +76,7 @@ class SchedulesAsked(InLocation, Some):
     calendar_id: str | None = None
 
 
-class RuleShown(Answer):
+class RuleShown(ResponseModel):
     type: Literal["wday", "date"]
     intervals: list[dict[str, str]]
 
@@ -90,11 +91,11 @@ class ScheduleShown(Kept):
     deleted: bool
 
 
-class OneSchedule(Answer):
+class OneSchedule(ResponseModel):
     schedule: ScheduleShown
 
 
-class Schedules(Answer):
+class Schedules(ResponseModel):
     schedules: list[ScheduleShown]
 
 

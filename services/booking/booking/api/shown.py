@@ -6,9 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking.domain.series import Outcome
-from hoop_events import Appointment, Hold
 from hoop_events.base import iso
-from shared.readtoken import HEADER, encode
+from hoop_events.booking import Appointment, Hold
+from hoop_platform.consistency_token import HEADER, encode
 
 
 def shown_appointment(state: Appointment) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from booking.api.schedules import Schedules
 from booking.api.schedules import shown as shown_schedule
 from booking.store.calendars import calendars_of_user
 from booking.store.documents import schedules
-from shared.errors import NotFound
-from shared.http import Call, Route
+from hoop_platform.errors import NotFound
+from hoop_platform.http.route import Call, Route
 
 
 async def user_calendars(call: Call) -> dict[str, Any]:

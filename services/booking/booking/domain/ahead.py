@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from booking.domain.calendars import Calendar
-from shared.slots import Busy, Seats, epoch_ms, free_starts, moment
+from hoop_scheduling.busy import Busy, Seats
+from hoop_scheduling.listing import free_starts
+from hoop_scheduling.zones import epoch_ms, utc_datetime
 
 BEFORE = timedelta(days=1)
 AFTER = timedelta(days=7)
@@ -35,7 +37,7 @@ class Ahead:
             day_counts=self.day_counts,
             hosts=None if host is None else (host,),
         )
-        return [moment(start) for start in found]
+        return [utc_datetime(start) for start in found]
 
 
 def nearest(ahead: Ahead, lost: datetime, *, now: datetime, host: str | None) -> list[datetime]:

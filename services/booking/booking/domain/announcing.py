@@ -1,14 +1,14 @@
 """Which event tells of a change to an appointment, and what it says has changed."""
 
 from booking.domain.patches import Patch
-from hoop_events import (
+from hoop_events.base import Change
+from hoop_events.booking import (
     Appointment,
     AppointmentCreated,
     AppointmentDeleted,
     AppointmentEvent,
     AppointmentRescheduled,
     AppointmentUpdated,
-    Change,
 )
 
 _BOOKKEEPING = {"sequence", "version", "date_updated", "versions"}

@@ -11,8 +11,9 @@ from booking.domain.newcomers import blank_of, status_of
 from booking.domain.patches import CONFIRMED, OCCUPYING, Newcomer, Patch
 from booking.domain.placing import Basis, Place, Wanted, leaving, meeting_for, named_host, place
 from booking.domain.recurrence import check_rule
-from hoop_events import Appointment, Change, Gone, Hold, HoldDeleted
-from shared.errors import CalendarInactive, StateConflict, invalid
+from hoop_events.base import Change, Gone
+from hoop_events.booking import Appointment, Hold, HoldDeleted
+from hoop_platform.errors import CalendarInactive, StateConflict, invalid
 
 LONGEST = timedelta(days=31)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.errors import Detail, Invalid, invalid
+from hoop_platform.errors import Detail, Invalid, invalid
 
 Settings = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from shared.slots import Rules
+from hoop_scheduling.rules import SlotRules
 
 Provider = Literal["zoom", "teams", "gmeet"]
 
@@ -49,7 +49,7 @@ class Calendar:
     """Grows with each change of these."""
 
     @cached_property
-    def rules(self) -> Rules:
+    def rules(self) -> SlotRules:
         versions = (self.version, self.applied_version)
         held = _Held(self.settings, self.applied)
         return _rules(self.account_id, self.id, versions, self.time_zone, held)
@@ -94,16 +94,16 @@ class _Held:
 @lru_cache(maxsize=10_000)
 def _rules(
     account_id: str, calendar_id: str, versions: tuple[int, int], zone: str, held: _Held
-) -> Rules:
+) -> SlotRules:
     del account_id, versions  # part of the key only
     return rules_of(calendar_id, zone, held.settings, held.applied)
 
 
 def rules_of(
     calendar_id: str, zone: str, settings: Mapping[str, Any], applied: Mapping[str, Any]
-) -> Rules:
+) -> SlotRules:
     """The rules of a calendar with these settings; ValueError for what cannot be computed with."""
-    return Rules.from_calendar(
+    return SlotRules.from_calendar(
         {**settings, "id": calendar_id},
         zone,
         schedules=applied.get("schedules", ()),

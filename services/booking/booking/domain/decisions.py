@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from booking.domain.placing import Basis, Place, Session
-from hoop_events import Appointment, Event, Hold
+from hoop_events.base import Event
+from hoop_events.booking import Appointment, Hold
 
 Seated = Appointment | Hold
 """What takes a seat: an appointment, or a hold that keeps one for a while."""

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 from booking.domain.calendars import Calendar
-from hoop_events import BlockSlot, Interval, Resource, Schedule, ScheduleRule
-from shared.errors import Conflict, Detail, NotFound, invalid
-from shared.slots import is_zone
+from hoop_events.calendars import BlockSlot, Interval, Resource, Schedule, ScheduleRule
+from hoop_platform.errors import Conflict, Detail, NotFound, invalid
+from hoop_scheduling.zones import is_zone
 
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 MOST_CALENDARS = 100

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from booking.domain.decisions import Decision, buffers, closing, entering
 from booking.domain.placing import Basis, Wanted, place
-from hoop_events import Change, Gone, Hold, HoldChanged, HoldDeleted
-from shared.errors import invalid
+from hoop_events.base import Change, Gone
+from hoop_events.booking import Hold, HoldChanged, HoldDeleted
+from hoop_platform.errors import invalid
 
 LONGEST_HOLD = timedelta(minutes=30)
 

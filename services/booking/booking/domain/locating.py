@@ -2,8 +2,8 @@
 
 from booking.domain.calendars import Calendar, places_of
 from booking.domain.patches import Patch
-from hoop_events import Appointment
-from shared.errors import invalid
+from hoop_events.booking import Appointment
+from hoop_platform.errors import invalid
 
 
 def located(

@@ -7,7 +7,8 @@ from typing import Any
 from booking.domain.calendars import Calendar
 from booking.domain.patches import CONFIRMED, OCCUPYING, Newcomer, Patch
 from booking.domain.placing import Basis
-from hoop_events import Appointment, Personal
+from hoop_events.base import Personal
+from hoop_events.booking import Appointment
 
 
 def blank_of(

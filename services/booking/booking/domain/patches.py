@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from hoop_events import Series
+from hoop_events.booking import Series
 
 OCCUPYING = frozenset({"new", "confirmed", "active", "showed", "noshow", "completed"})
 CONFIRMED = OCCUPYING - {"new"}

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from booking.domain.calendars import Calendar
-from hoop_events import Appointment, Hold, Meeting
-from shared.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
-from shared.slots import Busy, Leaving, Seats, Verdict, epoch_ms, may_book
+from hoop_events.booking import Appointment, Hold, Meeting
+from hoop_platform.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
+from hoop_scheduling.busy import Busy, Seats
+from hoop_scheduling.engine import Verdict, may_book
+from hoop_scheduling.without_one import ExcludedAppointment
+from hoop_scheduling.zones import epoch_ms
 
 NO_MEETING = Meeting()
 
@@ -86,7 +89,9 @@ class Wanted:
     ignore_rules: bool = False
 
 
-def place(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime) -> Place:
+def place(
+    basis: Basis, wanted: Wanted, *, leaving: ExcludedAppointment | None, now: datetime
+) -> Place:
     """A place for it, or the reason why there is none."""
     verdict = _verdict(basis, wanted, leaving=leaving, now=now)
     if basis.calendar.rules.all_of:
@@ -97,7 +102,9 @@ def place(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetim
     return _sit(basis, verdict.hosts[:1], verdict.resources, wanted, leaving)
 
 
-def _verdict(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: datetime) -> Verdict:
+def _verdict(
+    basis: Basis, wanted: Wanted, *, leaving: ExcludedAppointment | None, now: datetime
+) -> Verdict:
     """The engine's yes."""
     verdict = may_book(
         basis.calendar.rules,
@@ -118,7 +125,7 @@ def _verdict(basis: Basis, wanted: Wanted, *, leaving: Leaving | None, now: date
     return verdict
 
 
-def leaving(before: Appointment | Hold, basis: Basis) -> Leaving | None:
+def leaving(before: Appointment | Hold, basis: Basis) -> ExcludedAppointment | None:
     """What becomes free when it goes, in the words of the engine."""
     session = basis.session(before.session)
     if not before.occupies or session is None:
@@ -126,7 +133,7 @@ def leaving(before: Appointment | Hold, basis: Basis) -> Leaving | None:
     if before.calendar_id != basis.calendar.id and len(session.seats) > 1:
         return None
     start, end = epoch_ms(session.starts), epoch_ms(session.ends)
-    return Leaving(before.calendar_id, before.hosts, start, end, before.resources)
+    return ExcludedAppointment(before.calendar_id, before.hosts, start, end, before.resources)
 
 
 def _seats(basis: Basis) -> dict[tuple[str, int], Seats]:
@@ -175,7 +182,7 @@ def _sit(
     hosts: tuple[str, ...],
     resources: tuple[str, ...],
     wanted: Wanted,
-    leaving: Leaving | None,
+    leaving: ExcludedAppointment | None,
 ) -> Place:
     joins = basis.session_at(hosts[0], wanted.start)
     if joins is None or _only_leaves(joins, leaving):
@@ -184,7 +191,7 @@ def _sit(
     return Place(joins.hosts, seat, joins, joins.resources)
 
 
-def _only_leaves(session: Session, leaving: Leaving | None) -> bool:
+def _only_leaves(session: Session, leaving: ExcludedAppointment | None) -> bool:
     """The session is the one being left, and nobody else is in it: it closes, a new one opens."""
     return (
         leaving is not None

@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking.domain.patches import Patch
-from hoop_events import Appointment
-from shared.errors import Invalid, invalid
+from hoop_events.booking import Appointment
+from hoop_platform.errors import Invalid, invalid
 
 MOST_COUNTED = 24
 """The vendor's limit for COUNT."""

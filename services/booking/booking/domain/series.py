@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from booking.domain.calendars import Calendar
 from booking.domain.patches import Newcomer, Patch
 from booking.domain.recurrence import LONGEST, Rule, at_clock, rule_of, rule_of_calendar, starts
-from hoop_events import Appointment, Series
-from shared.errors import invalid
-from shared.ids import row_id
-from shared.slots import epoch_ms, moment
+from hoop_events.booking import Appointment, Series
+from hoop_platform.errors import invalid
+from hoop_platform.ids import row_id
+from hoop_scheduling.zones import epoch_ms, utc_datetime
 
 Became = Literal["booked", "moved", "waiting", "skipped"]
 
@@ -47,7 +47,7 @@ def times_of(rule: Rule, calendar: Calendar, patch: Patch, *, now: datetime) -> 
     horizon = calendar.rules.latest(epoch_ms(now))
     if horizon is None or patch.ignore_range or patch.ignore_rules:
         return starts(rule, patch.start, zone=calendar.time_zone, latest=patch.start + LONGEST)
-    return starts(rule, patch.start, zone=calendar.time_zone, latest=moment(horizon))
+    return starts(rule, patch.start, zone=calendar.time_zone, latest=utc_datetime(horizon))
 
 
 def occurrence(newcomer: Newcomer, rule: Rule, start: datetime, length: timedelta) -> Newcomer:

@@ -12,11 +12,11 @@ from booking.domain.series import rule_for
 from booking.handlers.deciding import Decide, known, settled
 from booking.store import appointments as store
 from booking.store import holds
-from hoop_events import Appointment
-from shared.db import Connection, Database
-from shared.errors import NotFound, SlotUnavailable, check_fresh, invalid
-from shared.failpoints import fp
-from shared.ids import new_id
+from hoop_events.booking import Appointment
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.errors import NotFound, SlotUnavailable, check_fresh, invalid
+from hoop_platform.failpoints import fp
+from hoop_platform.ids import new_id
 
 
 class Recurs(Exception):
@@ -60,7 +60,7 @@ async def book(
     assert patch.calendar_id is not None
     calendar_id = patch.calendar_id
 
-    async def decide(db: Connection | Database) -> Decision:
+    async def decide(db: Tx | Database) -> Decision:
         found = await _known(
             db, account_id, calendar_id, patch, contact=newcomer.contact_id, now=now
         )
@@ -86,7 +86,7 @@ async def book_held(
     A hold that ran out is as gone as one that never was: its time may be somebody else's by now.
     """
 
-    async def decide(db: Connection | Database) -> Decision:
+    async def decide(db: Tx | Database) -> Decision:
         hold = await holds.hold(db, account_id, newcomer.id)
         if hold is None or hold.expires_at <= now:
             raise SlotUnavailable(extra={"reason": "hold_gone"})
@@ -133,7 +133,7 @@ async def change(
     """Move, cancel, confirm, edit or delete an appointment; answers what it is then."""
     found: list[Appointment] = []
 
-    async def decide(db: Connection | Database) -> Decision | None:
+    async def decide(db: Tx | Database) -> Decision | None:
         before = await store.appointment(db, account_id, appointment_id)
         if before is None:
             raise NotFound
@@ -152,7 +152,7 @@ async def change(
 
 
 async def _known(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     calendar_id: str,
     patch: Patch,

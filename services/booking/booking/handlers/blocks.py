@@ -9,21 +9,20 @@ from booking.domain.documents import check_block, check_location
 from booking.store.calendars import calendar
 from booking.store.documents import blocks, resources, save_block
 from booking.store.versions import touch
-from hoop_events import BlockSlot, BlockSlotChanged, BlockSlotDeleted, Gone, Resource
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh
-from shared.outbox import announce
+from hoop_events.base import Gone
+from hoop_events.calendars import BlockSlot, BlockSlotChanged, BlockSlotDeleted, Resource
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh
+from hoop_platform.outbox.announce import announce
 
 
-async def create_block(
-    db: Connection, account_id: str, block: BlockSlot, *, now: datetime
-) -> BlockSlot:
+async def create_block(db: Tx, account_id: str, block: BlockSlot, *, now: datetime) -> BlockSlot:
     """Block that time from now on; what is booked there stays booked."""
     return await _keep(db, account_id, None, block, now)
 
 
 async def change_block(
-    db: Connection,
+    db: Tx,
     account_id: str,
     block_id: str,
     changes: Mapping[str, Any],
@@ -38,9 +37,7 @@ async def change_block(
     return before if after == before else await _keep(db, account_id, before, after, now)
 
 
-async def delete_block(
-    db: Connection, account_id: str, block_id: str, *, now: datetime
-) -> dict[str, int]:
+async def delete_block(db: Tx, account_id: str, block_id: str, *, now: datetime) -> dict[str, int]:
     """The time can be booked again; the versions that this has raised."""
     before = await _locked(db, account_id, block_id)
     versions = await _touch(db, account_id, before)
@@ -51,7 +48,7 @@ async def delete_block(
 
 
 async def delete_block_if_any(
-    db: Connection, account_id: str, block_id: str, *, now: datetime
+    db: Tx, account_id: str, block_id: str, *, now: datetime
 ) -> dict[str, int] | None:
     """Delete the block slot of this id; nothing happens the second time. None: there never was one."""
     if await blocks.read(db, account_id, block_id, lock=True) is not None:
@@ -59,7 +56,7 @@ async def delete_block_if_any(
     return None if await blocks.location(db, account_id, block_id) is None else {}
 
 
-async def _locked(db: Connection, account_id: str, block_id: str) -> BlockSlot:
+async def _locked(db: Tx, account_id: str, block_id: str) -> BlockSlot:
     found = await blocks.read(db, account_id, block_id, lock=True)
     if found is None:
         raise NotFound
@@ -67,7 +64,7 @@ async def _locked(db: Connection, account_id: str, block_id: str) -> BlockSlot:
 
 
 async def _keep(
-    db: Connection, account_id: str, before: BlockSlot | None, after: BlockSlot, now: datetime
+    db: Tx, account_id: str, before: BlockSlot | None, after: BlockSlot, now: datetime
 ) -> BlockSlot:
     check_block(after)
     await _check_target(db, account_id, after)
@@ -81,7 +78,7 @@ async def _keep(
     return after
 
 
-async def _check_target(db: Connection, account_id: str, block: BlockSlot) -> None:
+async def _check_target(db: Tx, account_id: str, block: BlockSlot) -> None:
     """The calendar or the resource stands in the block's location; users are checked at the edge."""
     found: Calendar | Resource | None
     if block.calendar_id:
@@ -97,7 +94,7 @@ async def _check_target(db: Connection, account_id: str, block: BlockSlot) -> No
     check_location(path, found.location_id, block.location_id)
 
 
-async def _touch(db: Connection, account_id: str, *concerned: BlockSlot) -> dict[str, int]:
+async def _touch(db: Tx, account_id: str, *concerned: BlockSlot) -> dict[str, int]:
     calendars = {block.calendar_id for block in concerned if block.calendar_id is not None}
     others = {block.blocks for block in concerned} - calendars
     return await touch(db, account_id, calendars=calendars, others=others)

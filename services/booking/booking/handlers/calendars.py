@@ -10,19 +10,20 @@ from booking.domain.calendars import Calendar, hosts_of, rules_of
 from booking.domain.documents import check_location
 from booking.store import calendars as store
 from booking.store.documents import groups
-from hoop_events import Calendar as CalendarState
-from hoop_events import CalendarChanged, CalendarDeleted, Gone
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh, invalid
-from shared.ids import is_id
-from shared.outbox import announce
+from hoop_events.base import Gone
+from hoop_events.calendars import Calendar as CalendarState
+from hoop_events.calendars import CalendarChanged, CalendarDeleted
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh, invalid
+from hoop_platform.ids import is_id
+from hoop_platform.outbox.announce import announce
 
 Written = tuple[Calendar, dict[str, int]]
 """The calendar as it is then, and the versions that the change has raised."""
 
 
 async def create_calendar(
-    db: Connection,
+    db: Tx,
     account_id: str,
     calendar_id: str,
     *,
@@ -51,7 +52,7 @@ async def create_calendar(
 
 
 async def update_calendar(
-    db: Connection,
+    db: Tx,
     account_id: str,
     calendar_id: str,
     settings: Mapping[str, Any],
@@ -82,14 +83,14 @@ async def update_calendar(
 
 
 async def _check_group(
-    db: Connection, account_id: str, settings: Mapping[str, Any], location_id: str
+    db: Tx, account_id: str, settings: Mapping[str, Any], location_id: str
 ) -> None:
     location = await _location_of_group(db, account_id, settings.get("groupId"))
     if location is not None:
         check_location("groupId", location, location_id)
 
 
-async def _location_of_group(db: Connection, account_id: str, group_id: str | None) -> str | None:
+async def _location_of_group(db: Tx, account_id: str, group_id: str | None) -> str | None:
     """Of the group that is joined. It is locked, before any calendar: it is not deleted meanwhile."""
     if not group_id:
         return None
@@ -99,9 +100,7 @@ async def _location_of_group(db: Connection, account_id: str, group_id: str | No
     return group.location_id
 
 
-async def resettle(
-    db: Connection, before: Calendar, settings: dict[str, Any], *, now: datetime
-) -> Written:
+async def resettle(db: Tx, before: Calendar, settings: dict[str, Any], *, now: datetime) -> Written:
     """Save and announce other settings of a calendar whose row is locked, if they are others."""
     if settings == before.settings:
         return before, {}
@@ -119,7 +118,7 @@ async def resettle(
 
 
 async def delete_calendar(
-    db: Connection, account_id: str, calendar_id: str, *, now: datetime
+    db: Tx, account_id: str, calendar_id: str, *, now: datetime
 ) -> dict[str, int]:
     """Delete the calendar, and say so; the versions that this has raised."""
     before = await store.calendar(db, account_id, calendar_id, lock=True)

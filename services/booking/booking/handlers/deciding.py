@@ -10,11 +10,11 @@ from booking.handlers.turns import turn
 from booking.store import holds as store
 from booking.store import settling, versions
 from booking.store.basis import basis
-from shared.db import CONTENTION, Connection, Database
-from shared.errors import NotFound, Unavailable
-from shared.pinned import Pinned
+from hoop_platform.db.database import CONTENTION, Database, Tx
+from hoop_platform.db.savepoint import SavepointTx
+from hoop_platform.errors import NotFound, Unavailable
 
-Decide = Callable[[Connection | Database], Awaitable[Decision | None]]
+Decide = Callable[[Tx | Database], Awaitable[Decision | None]]
 
 OPTIMISTIC_TRIES = 3
 LOCKED_TRIES = 5
@@ -36,13 +36,13 @@ async def settled(
     async with turn(database, account_id, at):
         for _ in range(OPTIMISTIC_TRIES):
             try:
-                async with database.lent() as db:
+                async with database.connection() as db:
                     decision = await decide(db)
                     told = decision and await settling.settle(db, decision, now=now)
             except CONTENTION:
                 continue
             if decision is None or told is not None:
-                database.woken()
+                database.notify()
                 return told
         return await _insisting(database, account_id, decide, now)
 
@@ -66,7 +66,7 @@ async def _under_locks(
     try:
         async with database.transaction() as db:
             await versions.lock(db, account_id, calendars=first.calendars, others=others)
-            pinned = Pinned(db)  # a constraint that says no leaves the locks as they are
+            pinned = SavepointTx(db)  # a constraint that says no leaves the locks as they are
             decision = await decide(pinned)
             return None if decision is None else await settling.settle(pinned, decision, now=now)
     except CONTENTION:
@@ -74,7 +74,7 @@ async def _under_locks(
 
 
 async def known(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     calendar_id: str,
     *,
@@ -112,7 +112,7 @@ async def known(
 
 
 async def give_back(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     hold_id: str,
     *,
@@ -126,7 +126,7 @@ async def give_back(
 
 
 async def releasing(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     hold_id: str,
     *,

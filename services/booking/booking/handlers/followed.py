@@ -1,34 +1,27 @@
 """What booking learns from others: people, connections, busy times, and the links of meetings."""
 
+from datetime import datetime
+
 from booking.domain.calendars import PROVIDERS
 from booking.store import appointments, known
 from booking.store.versions import touch
-from hoop_events import (
-    Appointment,
-    AppointmentUpdated,
-    Change,
-    ConnectionChanged,
-    ContactChanged,
-    ContactDeleted,
-    ExternalBusyChanged,
-    MeetingLinkChanged,
-    UserChanged,
-    UserDeleted,
-)
-from shared.clock import Clock
-from shared.db import Connection
-from shared.outbox import announce
+from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
+from hoop_events.base import Change
+from hoop_events.booking import Appointment, AppointmentUpdated
+from hoop_events.effects import ConnectionChanged, ExternalBusyChanged, MeetingLinkChanged
+from hoop_platform.db.database import Tx
+from hoop_platform.outbox.announce import announce
 
 
-async def user_changed(db: Connection, event: UserChanged) -> None:
+async def user_changed(db: Tx, event: UserChanged, _: datetime) -> None:
     await known.know_user(db, event.account_id, event.state.id, event.state.name)
 
 
-async def user_deleted(db: Connection, event: UserDeleted) -> None:
+async def user_deleted(db: Tx, event: UserDeleted, _: datetime) -> None:
     await known.forget_user(db, event.account_id, event.state.id)
 
 
-async def contact_changed(db: Connection, event: ContactChanged) -> None:
+async def contact_changed(db: Tx, event: ContactChanged, _: datetime) -> None:
     state = event.state
     await known.know_contact(
         db,
@@ -39,15 +32,15 @@ async def contact_changed(db: Connection, event: ContactChanged) -> None:
     )
 
 
-async def contact_deleted(db: Connection, event: ContactDeleted) -> None:
+async def contact_deleted(db: Tx, event: ContactDeleted, _: datetime) -> None:
     await known.forget_contact(db, event.account_id, event.state.id)
 
 
-async def connection_changed(db: Connection, event: ConnectionChanged) -> None:
+async def connection_changed(db: Tx, event: ConnectionChanged, _: datetime) -> None:
     await known.know_connection(db, event.account_id, event.state)
 
 
-async def busy_changed(db: Connection, event: ExternalBusyChanged) -> None:
+async def busy_changed(db: Tx, event: ExternalBusyChanged, _: datetime) -> None:
     """Somebody's other calendar blocks other times now; whatever is being decided is looked at again."""
     state = event.state
     resource = state.user_id or state.calendar_id
@@ -62,7 +55,7 @@ async def busy_changed(db: Connection, event: ExternalBusyChanged) -> None:
     await touch(db, event.account_id, calendars=(), others=[resource])
 
 
-async def link_changed(db: Connection, event: MeetingLinkChanged) -> None:
+async def link_changed(db: Tx, event: MeetingLinkChanged, now: datetime) -> None:
     """Show the meeting of a session on everybody who sits in it; a closed session shows nothing."""
     link = event.state
     session = await appointments.session_for_update(db, event.account_id, link.session)
@@ -78,10 +71,10 @@ async def link_changed(db: Connection, event: MeetingLinkChanged) -> None:
     )
     for before in await appointments.seated(db, event.account_id, link.session):
         if PROVIDERS.get(before.meeting_location_type) == link.provider:
-            await _show(db, event, before)
+            await _show(db, event, before, now=now)
 
 
-async def _show(db: Connection, event: MeetingLinkChanged, before: Appointment) -> None:
+async def _show(db: Tx, event: MeetingLinkChanged, before: Appointment, *, now: datetime) -> None:
     if before.meeting == event.state.meeting:
         return
     after = before.model_copy(
@@ -91,4 +84,4 @@ async def _show(db: Connection, event: MeetingLinkChanged, before: Appointment) 
     change = Change(fields=("meeting",), previous={"meeting": was}, actor="meetings")
     await appointments.resave(db, event.account_id, after)
     told = AppointmentUpdated(account_id=event.account_id, state=after, change=change)
-    await announce(db, told, now=Clock().now())
+    await announce(db, told, now=now)

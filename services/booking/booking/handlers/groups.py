@@ -10,21 +10,22 @@ from booking.handlers.calendars import resettle
 from booking.store.calendars import calendars_of_group
 from booking.store.documents import groups, save_group
 from booking.store.versions import lock
-from hoop_events import CalendarGroup, CalendarGroupChanged, CalendarGroupDeleted, Gone
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh
-from shared.outbox import announce
+from hoop_events.base import Gone
+from hoop_events.calendars import CalendarGroup, CalendarGroupChanged, CalendarGroupDeleted
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh
+from hoop_platform.outbox.announce import announce
 
 
 async def create_group(
-    db: Connection, account_id: str, group: CalendarGroup, *, now: datetime
+    db: Tx, account_id: str, group: CalendarGroup, *, now: datetime
 ) -> CalendarGroup:
     """Save and announce a new group, unless its slug is taken in its location."""
     return await _keep(db, account_id, None, group, now)
 
 
 async def change_group(
-    db: Connection,
+    db: Tx,
     account_id: str,
     group_id: str,
     changes: Mapping[str, Any],
@@ -40,7 +41,7 @@ async def change_group(
 
 
 async def set_group_active(
-    db: Connection,
+    db: Tx,
     account_id: str,
     group_id: str,
     active: bool,
@@ -62,9 +63,7 @@ async def set_group_active(
     return raised
 
 
-async def delete_group(
-    db: Connection, account_id: str, group_id: str, *, now: datetime
-) -> dict[str, int]:
+async def delete_group(db: Tx, account_id: str, group_id: str, *, now: datetime) -> dict[str, int]:
     """Delete the group; its calendars stay, in none. The versions that this has raised."""
     before = await _locked(db, account_id, group_id)
     raised: dict[str, int] = {}
@@ -78,14 +77,14 @@ async def delete_group(
     return raised
 
 
-async def _locked(db: Connection, account_id: str, group_id: str) -> CalendarGroup:
+async def _locked(db: Tx, account_id: str, group_id: str) -> CalendarGroup:
     found = await groups.read(db, account_id, group_id, lock=True)
     if found is None:
         raise NotFound
     return found
 
 
-async def _calendars(db: Connection, account_id: str, group_id: str) -> list[Calendar]:
+async def _calendars(db: Tx, account_id: str, group_id: str) -> list[Calendar]:
     """Its calendars, locked with their hosts all at once: one by one would be another order."""
     found = await calendars_of_group(db, account_id, group_id)
     hosts = [host for calendar in found for host in calendar.hosts]
@@ -94,7 +93,7 @@ async def _calendars(db: Connection, account_id: str, group_id: str) -> list[Cal
 
 
 async def _keep(
-    db: Connection,
+    db: Tx,
     account_id: str,
     before: CalendarGroup | None,
     after: CalendarGroup,

@@ -8,10 +8,10 @@ from booking.domain.decisions import Decision
 from booking.domain.placing import Wanted
 from booking.handlers.deciding import give_back, known, releasing, settled
 from booking.store import holds as store
-from hoop_events import Hold
-from shared.db import CONTENTION, Connection, Database
-from shared.errors import NotFound
-from shared.ids import new_id
+from hoop_events.booking import Hold
+from hoop_platform.db.database import CONTENTION, Database, Tx
+from hoop_platform.errors import NotFound
+from hoop_platform.ids import new_id
 
 AT_ONCE = 100
 """So many that ran out are given back in one go."""
@@ -34,7 +34,7 @@ async def create_hold(
     """Take a seat that nobody sits in yet; the rules are those of a booking."""
     start = wanted.start
 
-    async def decide(db: Connection | Database) -> Decision:
+    async def decide(db: Tx | Database) -> Decision:
         found = await known(
             db,
             account_id,
@@ -63,7 +63,7 @@ async def release_hold(
     if await store.hold(database, account_id, hold_id) is None:
         raise NotFound
 
-    async def decide(db: Connection | Database) -> Decision | None:
+    async def decide(db: Tx | Database) -> Decision | None:
         return await releasing(db, account_id, hold_id, reason="released", now=now, actor=actor)
 
     await settled(database, account_id, decide, at=hold_id, now=now)
@@ -80,5 +80,5 @@ async def release_expired(database: Database, *, now: datetime) -> int:
             continue
         done += told is not None
     if done:
-        database.woken()
+        database.notify()
     return done

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from booking.store import notes as store
 from booking.store.notes import Note
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh
 
 
 async def create_note(
-    db: Connection,
+    db: Tx,
     account_id: str,
     note_id: str,
     *,
@@ -35,7 +35,7 @@ async def create_note(
 
 
 async def change_note(
-    db: Connection,
+    db: Tx,
     account_id: str,
     note_id: str,
     *,
@@ -60,14 +60,14 @@ async def change_note(
 
 
 async def delete_note(
-    db: Connection, account_id: str, note_id: str, *, appointment_id: str, now: datetime
+    db: Tx, account_id: str, note_id: str, *, appointment_id: str, now: datetime
 ) -> None:
     """Delete it; what was deleted before is deleted."""
     if not await store.delete(db, account_id, appointment_id, note_id, now=now):
         raise NotFound
 
 
-async def _known(db: Connection, account_id: str, appointment_id: str, note_id: str) -> Note:
+async def _known(db: Tx, account_id: str, appointment_id: str, note_id: str) -> Note:
     found = await store.note(db, account_id, appointment_id, note_id)
     if found is None:
         raise NotFound

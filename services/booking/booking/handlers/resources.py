@@ -10,29 +10,23 @@ from booking.store.calendars import lock_calendars, reapply
 from booking.store.documents import resources
 from booking.store.vacating import vacate
 from booking.store.versions import touch
-from hoop_events import (
-    Appointment,
-    AppointmentUpdated,
-    Change,
-    Gone,
-    Resource,
-    ResourceChanged,
-    ResourceDeleted,
-)
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh
-from shared.outbox import announce
+from hoop_events.base import Change, Gone
+from hoop_events.booking import Appointment, AppointmentUpdated
+from hoop_events.calendars import Resource, ResourceChanged, ResourceDeleted
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh
+from hoop_platform.outbox.announce import announce
 
 
 async def create_resource(
-    db: Connection, account_id: str, resource: Resource, *, now: datetime
+    db: Tx, account_id: str, resource: Resource, *, now: datetime
 ) -> Resource:
     """Save and announce a room or a piece of equipment; its calendars need it from now on."""
     return await _keep(db, account_id, None, resource, now)
 
 
 async def change_resource(
-    db: Connection,
+    db: Tx,
     account_id: str,
     resource_id: str,
     changes: Mapping[str, Any],
@@ -48,7 +42,7 @@ async def change_resource(
 
 
 async def delete_resource(
-    db: Connection, account_id: str, resource_id: str, *, now: datetime
+    db: Tx, account_id: str, resource_id: str, *, now: datetime
 ) -> dict[str, int]:
     """Delete it: what is booked there keeps its time, without it. The versions that this has raised."""
     before = await _locked(db, account_id, resource_id)
@@ -65,7 +59,7 @@ async def delete_resource(
 
 
 async def _without(
-    db: Connection, account_id: str, before: Appointment, resource_id: str, now: datetime
+    db: Tx, account_id: str, before: Appointment, resource_id: str, now: datetime
 ) -> None:
     """The appointment does without it from now on, and everybody is told."""
     left = tuple(one for one in before.resources if one != resource_id)
@@ -81,7 +75,7 @@ async def _without(
 
 
 async def withdraw(
-    db: Connection, account_id: str, resource_id: str, calendar_id: str, *, now: datetime
+    db: Tx, account_id: str, resource_id: str, calendar_id: str, *, now: datetime
 ) -> None:
     """Take a calendar out of those that need it."""
     before = await _locked(db, account_id, resource_id)
@@ -91,7 +85,7 @@ async def withdraw(
         await _keep(db, account_id, before, after, now)
 
 
-async def _locked(db: Connection, account_id: str, resource_id: str) -> Resource:
+async def _locked(db: Tx, account_id: str, resource_id: str) -> Resource:
     found = await resources.read(db, account_id, resource_id, lock=True)
     if found is None:
         raise NotFound
@@ -99,7 +93,7 @@ async def _locked(db: Connection, account_id: str, resource_id: str) -> Resource
 
 
 async def _keep(
-    db: Connection, account_id: str, before: Resource | None, after: Resource, now: datetime
+    db: Tx, account_id: str, before: Resource | None, after: Resource, now: datetime
 ) -> Resource:
     had = before.calendar_ids if before else ()
     concerned = {*after.calendar_ids, *had}

@@ -8,21 +8,22 @@ from booking.domain.documents import check_calendars, check_schedule
 from booking.store.calendars import lock_calendars, reapply
 from booking.store.documents import schedules
 from booking.store.versions import touch
-from hoop_events import Gone, Schedule, ScheduleChanged, ScheduleDeleted
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh
-from shared.outbox import announce
+from hoop_events.base import Gone
+from hoop_events.calendars import Schedule, ScheduleChanged, ScheduleDeleted
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh
+from hoop_platform.outbox.announce import announce
 
 
 async def create_schedule(
-    db: Connection, account_id: str, schedule: Schedule, *, now: datetime
+    db: Tx, account_id: str, schedule: Schedule, *, now: datetime
 ) -> Schedule:
     """Save and announce a new schedule; it counts at once on the calendars it names."""
     return await _keep(db, account_id, None, schedule, now)
 
 
 async def change_schedule(
-    db: Connection,
+    db: Tx,
     account_id: str,
     schedule_id: str,
     changes: Mapping[str, Any],
@@ -38,7 +39,7 @@ async def change_schedule(
 
 
 async def associate(
-    db: Connection, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
+    db: Tx, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
 ) -> Schedule:
     """From now on the schedule counts on this calendar as well; where it does, nothing happens."""
     before = await _locked(db, account_id, schedule_id)
@@ -50,7 +51,7 @@ async def associate(
 
 
 async def dissociate(
-    db: Connection, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
+    db: Tx, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
 ) -> Schedule:
     """The schedule counts on this calendar no more; where it did not, nothing happens."""
     before = await _locked(db, account_id, schedule_id)
@@ -62,7 +63,7 @@ async def dissociate(
 
 
 async def delete_schedule(
-    db: Connection, account_id: str, schedule_id: str, *, now: datetime
+    db: Tx, account_id: str, schedule_id: str, *, now: datetime
 ) -> dict[str, int]:
     """Delete it; its calendars are open again as they say themselves. What this has raised."""
     before = await _locked(db, account_id, schedule_id)
@@ -75,7 +76,7 @@ async def delete_schedule(
     return versions
 
 
-async def _locked(db: Connection, account_id: str, schedule_id: str) -> Schedule:
+async def _locked(db: Tx, account_id: str, schedule_id: str) -> Schedule:
     found = await schedules.read(db, account_id, schedule_id, lock=True)
     if found is None:
         raise NotFound
@@ -83,7 +84,7 @@ async def _locked(db: Connection, account_id: str, schedule_id: str) -> Schedule
 
 
 async def _keep(
-    db: Connection, account_id: str, before: Schedule | None, after: Schedule, now: datetime
+    db: Tx, account_id: str, before: Schedule | None, after: Schedule, now: datetime
 ) -> Schedule:
     """Lock the calendars it concerns and concerned; then nobody books by what was."""
     check_schedule(after)

@@ -18,11 +18,11 @@ from booking.store import appointments as store
 from booking.store import versions
 from booking.store.ahead import ahead
 from booking.store.calendars import calendar
-from hoop_events import Appointment
-from shared.db import CONTENTION, Connection, Database
-from shared.errors import NotFound, SlotUnavailable, StateConflict, Unavailable
-from shared.ids import new_id
-from shared.pinned import Pinned
+from hoop_events.booking import Appointment
+from hoop_platform.db.database import CONTENTION, Database, Tx
+from hoop_platform.db.savepoint import SavepointTx
+from hoop_platform.errors import NotFound, SlotUnavailable, StateConflict, Unavailable
+from hoop_platform.ids import new_id
 
 Result = TypeVar("Result")
 Book = Callable[..., Decision]
@@ -43,7 +43,7 @@ async def book_series(
     `SlotUnavailable` when none could be booked: then nothing is written.
     """
 
-    async def deed(db: Pinned) -> list[Outcome]:
+    async def deed(db: SavepointTx) -> list[Outcome]:
         on = await _calendar(db, account_id, patch)
         check_location(on, location_id)
         rule = rule_for(on, patch)
@@ -54,7 +54,7 @@ async def book_series(
     return await _at_once(database, deed)
 
 
-async def _calendar(db: Pinned, account_id: str, patch: Patch) -> Calendar:
+async def _calendar(db: SavepointTx, account_id: str, patch: Patch) -> Calendar:
     assert patch.calendar_id is not None
     found = await calendar(db, account_id, patch.calendar_id)
     if found is None:
@@ -64,7 +64,7 @@ async def _calendar(db: Pinned, account_id: str, patch: Patch) -> Calendar:
 
 
 async def _lock(
-    db: Pinned, account_id: str, *calendars: Calendar, others: Iterable[str] = ()
+    db: SavepointTx, account_id: str, *calendars: Calendar, others: Iterable[str] = ()
 ) -> None:
     """Nobody else takes or leaves anything of these until the series is written."""
     taken = {*others}.union(*(one.takable for one in calendars))
@@ -74,12 +74,12 @@ async def _lock(
         )
 
 
-async def _at_once(database: Database, deed: Callable[[Pinned], Awaitable[Result]]) -> Result:
+async def _at_once(database: Database, deed: Callable[[SavepointTx], Awaitable[Result]]) -> Result:
     """Do it in one transaction; again when somebody's locks were in the way."""
     for _ in range(LOCKED_TRIES):
         try:
             async with database.transaction() as db:
-                return await deed(Pinned(db))
+                return await deed(SavepointTx(db))
         except CONTENTION:
             continue
     raise Unavailable(headers={"Retry-After": "1"})
@@ -89,7 +89,7 @@ async def _at_once(database: Database, deed: Callable[[Pinned], Awaitable[Result
 class _Booking:
     """A series on its way into the calendar, which is locked."""
 
-    db: Pinned
+    db: SavepointTx
     account_id: str
     newcomer: Newcomer
     patch: Patch
@@ -140,7 +140,7 @@ class _Booking:
         one = occurrence(self.newcomer, self.rule, ruled, length)
         patch = replace(self.patch, start=start, end=start + length)
 
-        async def decide(db: Connection | Database) -> Decision:
+        async def decide(db: Tx | Database) -> Decision:
             found = await known(
                 db,
                 self.account_id,
@@ -175,7 +175,7 @@ async def change_series(
     Those that are cancelled or finished are left as they are.
     """
 
-    async def deed(db: Pinned) -> list[Appointment]:
+    async def deed(db: SavepointTx) -> list[Appointment]:
         before = await _ahead(db, account_id, master, now)
         if not before:
             raise StateConflict("No occurrence of the series lies ahead that could be changed.")
@@ -194,7 +194,7 @@ async def delete_series(
 ) -> list[Appointment]:
     """Delete all occurrences that begin later than now; again, there are none left."""
 
-    async def deed(db: Pinned) -> list[Appointment]:
+    async def deed(db: SavepointTx) -> list[Appointment]:
         before = [one for one in await _standing(db, account_id, master) if one.start_time > now]
         for one in before:
             terms.check(one)
@@ -217,7 +217,7 @@ async def _standing(db: Database, account_id: str, master: str) -> list[Appointm
 
 
 async def _lock_all(
-    db: Pinned, account_id: str, before: Sequence[Appointment], patch: Patch
+    db: SavepointTx, account_id: str, before: Sequence[Appointment], patch: Patch
 ) -> None:
     """What the occurrences are in, and what they may come into."""
     ids = {one.calendar_id for one in before} | (

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from weakref import WeakValueDictionary
 
-from shared.db import Database
-from shared.pinned import Pinned
+from hoop_platform.db.database import Database
+from hoop_platform.db.savepoint import SavepointTx
 
 LONGEST_WAIT = 5.0  # seconds
 AT_ONCE = 2
@@ -24,7 +24,7 @@ async def turn(database: Database, account_id: str, wanted: str) -> AsyncIterato
     `TimeoutError` after `LONGEST_WAIT`. Nobody waits inside of somebody's transaction, whose locks
     the one in front may be waiting for.
     """
-    if isinstance(database, Pinned):
+    if isinstance(database, SavepointTx):
         yield
         return
     one = _turns.setdefault((account_id, wanted), asyncio.Semaphore(AT_ONCE))

@@ -7,8 +7,9 @@ from asyncpg import Range
 from booking.domain.ahead import Ahead
 from booking.store.basis import AROUND, busy_of
 from booking.store.calendars import calendar_of
-from shared.db import Connection, Database, Row
-from shared.slots import Seats, epoch_ms
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_scheduling.busy import Seats
+from hoop_scheduling.zones import epoch_ms
 
 _DAY = timedelta(days=1)
 
@@ -51,7 +52,7 @@ SELECT c.*,
 
 
 async def ahead(
-    db: Connection | Database, account_id: str, calendar_id: str, *, start: datetime, end: datetime
+    db: Tx | Database, account_id: str, calendar_id: str, *, start: datetime, end: datetime
 ) -> Ahead | None:
     """What is taken in [start, end), seats that are held included; None: no such calendar."""
     row = await db.fetchrow(

@@ -1,8 +1,7 @@
 """Appointments as rows, and the meetings of their sessions. Held seats are not appointments yet."""
 
-from hoop_events import Appointment, Meeting
-from hoop_events.booking import MeetingProvider
-from shared.db import Connection, Database, Row
+from hoop_events.booking import Appointment, Meeting, MeetingProvider
+from hoop_platform.db.database import Database, Row, Tx
 
 SHOWN = "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
 """Of an appointment `a` on a calendar `k`: as last announced, in the group the calendar is in by now."""
@@ -21,7 +20,7 @@ _ONE = (
 
 
 async def appointment(
-    db: Connection | Database, account_id: str, appointment_id: str
+    db: Tx | Database, account_id: str, appointment_id: str
 ) -> Appointment | None:
     """The appointment as last announced, in the group its calendar is in by now.
 
@@ -40,13 +39,13 @@ _ONES = (
 )
 
 
-async def series(db: Connection | Database, account_id: str, master: str) -> list[Appointment]:
+async def series(db: Tx | Database, account_id: str, master: str) -> list[Appointment]:
     """The occurrences of a series that are not deleted, in order."""
     rows = await db.fetch(_ONES, account_id, master)
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def series_existed(db: Connection | Database, account_id: str, master: str) -> bool:
+async def series_existed(db: Tx | Database, account_id: str, master: str) -> bool:
     """Say whether there has ever been such a series, deleted or not."""
     found: bool = await db.fetchval(
         """
@@ -59,7 +58,7 @@ async def series_existed(db: Connection | Database, account_id: str, master: str
     return found
 
 
-async def was_deleted(db: Connection | Database, account_id: str, appointment_id: str) -> bool:
+async def was_deleted(db: Tx | Database, account_id: str, appointment_id: str) -> bool:
     """Say whether there has been such an appointment, which was deleted."""
     found: bool = await db.fetchval(
         """
@@ -72,7 +71,7 @@ async def was_deleted(db: Connection | Database, account_id: str, appointment_id
     return found
 
 
-async def session_for_update(db: Connection, account_id: str, session_id: str) -> Row | None:
+async def session_for_update(db: Tx, account_id: str, session_id: str) -> Row | None:
     """Lock an open session."""
     row: Row | None = await db.fetchrow(
         """
@@ -86,7 +85,7 @@ async def session_for_update(db: Connection, account_id: str, session_id: str) -
 
 
 async def keep_meeting(
-    db: Connection,
+    db: Tx,
     account_id: str,
     session_id: str,
     provider: MeetingProvider,
@@ -108,7 +107,7 @@ async def keep_meeting(
     )
 
 
-async def seated(db: Connection, account_id: str, session_id: str) -> list[Appointment]:
+async def seated(db: Tx, account_id: str, session_id: str) -> list[Appointment]:
     """Everybody in the session, their rows locked."""
     rows = await db.fetch(
         """
@@ -122,7 +121,7 @@ async def seated(db: Connection, account_id: str, session_id: str) -> list[Appoi
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def resave(db: Connection, account_id: str, after: Appointment) -> None:
+async def resave(db: Tx, account_id: str, after: Appointment) -> None:
     """Save what is announced about an appointment whose place does not change."""
     await db.execute(
         "UPDATE appointment SET sequence = $3, state = $4 WHERE account_id = $1 AND id = $2",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.db import Connection
+from hoop_platform.db.database import Tx
 
 QUESTIONS: Mapping[str, str] = {
     "two sessions at once on a host or room": """
@@ -65,7 +65,7 @@ PATIENCE = 600.0
 """Seconds for one question: it reads whole tables."""
 
 
-async def findings(db: Connection) -> list[str]:
+async def findings(db: Tx) -> list[str]:
     """One line for each thing that is wrong; none when everything is as it must be."""
     found: set[str] = set()
     for wrong, question in QUESTIONS.items():

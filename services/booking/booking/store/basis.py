@@ -9,9 +9,9 @@ from booking.domain.calendars import Calendar
 from booking.domain.decisions import Seated
 from booking.domain.placing import Basis, Session
 from booking.store.calendars import calendar_of
-from hoop_events import Meeting
-from shared.db import Connection, Database, Row
-from shared.slots import Busy
+from hoop_events.booking import Meeting
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_scheduling.busy import Busy
 
 AROUND = timedelta(days=1)
 """No buffer is longer than this, so nothing further away can matter."""
@@ -34,7 +34,7 @@ _SESSIONS = """
 
 
 async def basis(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     calendar_id: str,
     *,
@@ -92,9 +92,7 @@ def busy_of(row: Row) -> dict[str, Busy]:
     return {who: Busy.of(intervals) for who, intervals in found.items()}
 
 
-async def sessions(
-    db: Connection | Database, account_id: str, ids: Sequence[str]
-) -> tuple[Session, ...]:
+async def sessions(db: Tx | Database, account_id: str, ids: Sequence[str]) -> tuple[Session, ...]:
     """Open sessions with the seats taken in each.
 
     Read after the snapshot of the basis: what changed in between shows in the versions.
@@ -124,7 +122,7 @@ def _session(row: Row) -> Session:
     )
 
 
-async def _loads(db: Connection | Database, calendar: Calendar, start: datetime) -> dict[str, int]:
+async def _loads(db: Tx | Database, calendar: Calendar, start: datetime) -> dict[str, int]:
     """Appointments of each host that start in the same local month: for equal distribution."""
     if not calendar.rules.equal_distribution:
         return {}

@@ -8,7 +8,7 @@ from asyncpg import UniqueViolationError
 from booking.domain.calendars import Calendar
 from booking.domain.documents import slug_taken
 from booking.store.versions import touch
-from shared.db import Connection, Database, Row
+from hoop_platform.db.database import Database, Row, Tx
 
 
 def calendar_of(row: Row) -> Calendar:
@@ -27,7 +27,7 @@ def calendar_of(row: Row) -> Calendar:
     )
 
 
-async def insert_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
+async def insert_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
     """Save a new calendar, and let its hosts and itself be taken; the versions of these."""
     await _write(
         db,
@@ -45,7 +45,7 @@ async def insert_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
     return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
 
 
-async def _write(db: Connection, sql: str, *values: object) -> None:
+async def _write(db: Tx, sql: str, *values: object) -> None:
     """Another calendar of the location may have the slug, however late it came: an index knows."""
     try:
         await db.execute(sql, *values)
@@ -58,7 +58,7 @@ _LOCKED = _CALENDAR + " FOR UPDATE"
 
 
 async def calendar(
-    db: Connection | Database, account_id: str, calendar_id: str, *, lock: bool = False
+    db: Tx | Database, account_id: str, calendar_id: str, *, lock: bool = False
 ) -> Calendar | None:
     """The calendar, unless it is unknown here or deleted."""
     row = await db.fetchrow(
@@ -70,7 +70,7 @@ async def calendar(
 
 
 async def calendars(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     location_id: str,
     *,
@@ -94,9 +94,7 @@ async def calendars(
     return [calendar_of(row) for row in rows]
 
 
-async def calendar_location(
-    db: Connection | Database, account_id: str, calendar_id: str
-) -> str | None:
+async def calendar_location(db: Tx | Database, account_id: str, calendar_id: str) -> str | None:
     """Where it stands, or stood before it was deleted; None: there never was one of this id."""
     found: str | None = await db.fetchval(
         "SELECT location_id FROM calendar WHERE account_id = $1 AND id = $2",
@@ -106,7 +104,7 @@ async def calendar_location(
     return found
 
 
-async def save_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
+async def save_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
     """Save changed settings; the versions after it. The row is locked by this transaction."""
     await _write(
         db,
@@ -126,7 +124,7 @@ async def save_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
     return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
 
 
-async def delete_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
+async def delete_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
     """It answers as unknown from now on; the versions after that."""
     await db.execute(
         """
@@ -140,9 +138,7 @@ async def delete_calendar(db: Connection, calendar: Calendar) -> dict[str, int]:
     return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
 
 
-async def upcoming(
-    db: Connection | Database, account_id: str, calendar_id: str, now: Any
-) -> list[str]:
+async def upcoming(db: Tx | Database, account_id: str, calendar_id: str, now: Any) -> list[str]:
     """Ids of the calendar's appointments that occupy time after `now`, or wait for theirs."""
     rows = await db.fetch(
         """
@@ -158,9 +154,7 @@ async def upcoming(
     return [row["id"] for row in rows]
 
 
-async def calendars_of_user(
-    db: Connection | Database, account_id: str, user_id: str
-) -> Sequence[Calendar]:
+async def calendars_of_user(db: Tx | Database, account_id: str, user_id: str) -> Sequence[Calendar]:
     """The calendars whose team this user is in, oldest first."""
     rows = await db.fetch(
         """
@@ -173,9 +167,7 @@ async def calendars_of_user(
     return [calendar_of(row) for row in rows]
 
 
-async def owners_in(
-    db: Connection | Database, account_id: str, locations: Iterable[str]
-) -> Sequence[str]:
+async def owners_in(db: Tx | Database, account_id: str, locations: Iterable[str]) -> Sequence[str]:
     """The calendars of these locations, and whoever is in their teams."""
     rows = await db.fetch(
         """
@@ -188,7 +180,7 @@ async def owners_in(
     return [row["id"] for row in rows]
 
 
-async def calendars_of_group(db: Connection, account_id: str, group_id: str) -> list[Calendar]:
+async def calendars_of_group(db: Tx, account_id: str, group_id: str) -> list[Calendar]:
     """The calendars that name this group, their rows locked."""
     rows = await db.fetch(
         """
@@ -202,7 +194,7 @@ async def calendars_of_group(db: Connection, account_id: str, group_id: str) -> 
     return [calendar_of(row) for row in rows]
 
 
-async def lock_calendars(db: Connection, account_id: str, ids: Iterable[str]) -> list[Calendar]:
+async def lock_calendars(db: Tx, account_id: str, ids: Iterable[str]) -> list[Calendar]:
     """Those of these calendars that are there, their rows locked."""
     rows = await db.fetch(
         """
@@ -216,6 +208,6 @@ async def lock_calendars(db: Connection, account_id: str, ids: Iterable[str]) ->
     return [calendar_of(row) for row in rows]
 
 
-async def reapply(db: Connection, account_id: str, ids: Iterable[str]) -> None:
+async def reapply(db: Tx, account_id: str, ids: Iterable[str]) -> None:
     """Put on the rows of these calendars, which are locked, what applies to them now."""
     await db.execute("SELECT reapply($1, $2)", account_id, sorted({*ids}))

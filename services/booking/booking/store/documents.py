@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from asyncpg import Range, UniqueViolationError
 
-from hoop_events import BlockSlot, CalendarGroup, Resource, Schedule
-from shared.db import Connection, Database
+from hoop_events.calendars import BlockSlot, CalendarGroup, Resource, Schedule
+from hoop_platform.db.database import Database, Tx
 
 Kept = TypeVar("Kept", Schedule, Resource, CalendarGroup, BlockSlot)
 
@@ -39,23 +39,21 @@ class Documents(Generic[Kept]):
         return text.replace("kept", self.table)
 
     async def read(
-        self, db: Connection | Database, account_id: str, document_id: str, *, lock: bool = False
+        self, db: Tx | Database, account_id: str, document_id: str, *, lock: bool = False
     ) -> Kept | None:
         """As last announced, unless it is unknown here or deleted."""
         sql = self._sql(_READ) + (" FOR UPDATE" if lock else "")
         state = await db.fetchval(sql, account_id, document_id)
         return None if state is None else self.model.model_validate(state)
 
-    async def location(
-        self, db: Connection | Database, account_id: str, document_id: str
-    ) -> str | None:
+    async def location(self, db: Tx | Database, account_id: str, document_id: str) -> str | None:
         """Where it stands, or stood before it was deleted; None: there never was one of this id."""
         found: str | None = await db.fetchval(self._sql(_LOCATION), account_id, document_id)
         return found
 
     async def find(
         self,
-        db: Connection | Database,
+        db: Tx | Database,
         account_id: str,
         like: Mapping[str, Any],
         *,
@@ -69,7 +67,7 @@ class Documents(Generic[Kept]):
         return [self.model.model_validate(row["state"]) for row in rows]
 
     async def save(
-        self, db: Connection, account_id: str, document: Kept, calendars: Sequence[str] = ()
+        self, db: Tx, account_id: str, document: Kept, calendars: Sequence[str] = ()
     ) -> None:
         """Save a new or a changed one, whose row is locked by this transaction."""
         state = document.model_dump(mode="json", by_alias=True)
@@ -82,7 +80,7 @@ class Documents(Generic[Kept]):
             state,
         )
 
-    async def delete(self, db: Connection, account_id: str, document_id: str) -> None:
+    async def delete(self, db: Tx, account_id: str, document_id: str) -> None:
         """It answers as unknown from now on."""
         await db.execute(self._sql(_DELETE), account_id, document_id)
 
@@ -93,7 +91,7 @@ groups = Documents("calendar_group", CalendarGroup)
 blocks = Documents("block_slot", BlockSlot)
 
 
-async def save_group(db: Connection, account_id: str, group: CalendarGroup) -> bool:
+async def save_group(db: Tx, account_id: str, group: CalendarGroup) -> bool:
     """Save it; False when another group of its location has its slug."""
     try:
         async with db.transaction():
@@ -103,9 +101,7 @@ async def save_group(db: Connection, account_id: str, group: CalendarGroup) -> b
     return True
 
 
-async def slug_is_free(
-    db: Connection | Database, account_id: str, location_id: str, slug: str
-) -> bool:
+async def slug_is_free(db: Tx | Database, account_id: str, location_id: str, slug: str) -> bool:
     """No group of this location has it, in capitals or not."""
     taken: bool = await db.fetchval(
         """
@@ -120,7 +116,7 @@ async def slug_is_free(
     return not taken
 
 
-async def save_block(db: Connection, account_id: str, block: BlockSlot) -> None:
+async def save_block(db: Tx, account_id: str, block: BlockSlot) -> None:
     """Save a new or a changed block slot, whose row is locked by this transaction."""
     await db.execute(
         """

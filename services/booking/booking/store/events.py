@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from booking.store.appointments import SHOWN
-from hoop_events import Appointment, BlockSlot
 from hoop_events.base import iso
-from shared.db import Connection, Database
+from hoop_events.booking import Appointment
+from hoop_events.calendars import BlockSlot
+from hoop_platform.db.database import Database, Tx
 
 Place = tuple[datetime, str]
 """Where a list goes on: start and id of the last item shown."""
@@ -100,9 +101,7 @@ def _spelled_out(sql: str) -> str:
 ON_CALENDARS, HOSTED, OF_CONTACT = map(_spelled_out, (_ON_CALENDARS, _HOSTED, _OF_CONTACT))
 
 
-async def appointments(
-    db: Connection | Database, account_id: str, wanted: Wanted
-) -> list[Appointment]:
+async def appointments(db: Tx | Database, account_id: str, wanted: Wanted) -> list[Appointment]:
     """As they were announced last; cancelled ones, too, but no deleted ones and no holds.
 
     Each with the group that its calendar is in by now.
@@ -124,7 +123,7 @@ async def appointments(
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def blocks(db: Connection | Database, account_id: str, wanted: Wanted) -> list[BlockSlot]:
+async def blocks(db: Tx | Database, account_id: str, wanted: Wanted) -> list[BlockSlot]:
     """Those that block one of the calendars, or the user."""
     rows = await db.fetch(
         """
@@ -146,16 +145,14 @@ async def blocks(db: Connection | Database, account_id: str, wanted: Wanted) -> 
 
 
 async def of_contact(
-    db: Connection | Database, account_id: str, contact_id: str, *, before: Place, limit: int
+    db: Tx | Database, account_id: str, contact_id: str, *, before: Place, limit: int
 ) -> list[Appointment]:
     """The contact's appointments on any calendar, the last start first."""
     rows = await db.fetch(OF_CONTACT, account_id, contact_id, *before, limit)
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def contact_location(
-    db: Connection | Database, account_id: str, contact_id: str
-) -> str | None:
+async def contact_location(db: Tx | Database, account_id: str, contact_id: str) -> str | None:
     """Where the contact is; None when the account has no such contact."""
     found: str | None = await db.fetchval(
         "SELECT location_id FROM known_contact WHERE account_id = $1 AND id = $2",
@@ -165,7 +162,7 @@ async def contact_location(
     return found
 
 
-async def calendars_in(db: Connection | Database, account_id: str, group_id: str) -> list[str]:
+async def calendars_in(db: Tx | Database, account_id: str, group_id: str) -> list[str]:
     """The ids of the calendars that are in this group now."""
     rows = await db.fetch(
         """

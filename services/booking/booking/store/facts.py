@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from shared import canonical
-from shared.canonical import External, HeldSeat, Seat
-from shared.db import Connection, Row
-from shared.slots import epoch_ms
+from hoop_platform.db.database import Row, Tx
+from hoop_scheduling import canonical
+from hoop_scheduling.canonical import ExternalBusy, HeldTime, OccupiedTime
+from hoop_scheduling.zones import epoch_ms
 
 _CALENDARS = "SELECT * FROM calendar WHERE deleted_at IS NULL"
 _SCHEDULES = "SELECT account_id, state FROM schedule WHERE deleted_at IS NULL"
@@ -21,7 +21,7 @@ PATIENCE = 600.0
 """Seconds for one statement: it reads a whole table."""
 
 
-async def facts(db: Connection, *, at: datetime) -> bytes:
+async def facts(db: Tx, *, at: datetime) -> bytes:
     """The dump. Its statements see one state, so the transaction must be repeatable read."""
     read = partial(db.fetch, timeout=PATIENCE)
     lines = [
@@ -48,7 +48,7 @@ def _block(row: Row) -> bytes:
 def _external(row: Row) -> bytes:
     during = row["during"]
     return canonical.external(
-        External(
+        ExternalBusy(
             account_id=row["account_id"],
             connection_id=row["connection_id"],
             week=row["week"],
@@ -61,7 +61,7 @@ def _external(row: Row) -> bytes:
 
 def _occupied(rows: Sequence[Row], at: datetime) -> Iterator[bytes]:
     held = [
-        HeldSeat(row["id"], _seat(row), epoch_ms(row["held_until"]))
+        HeldTime(row["id"], _seat(row), epoch_ms(row["held_until"]))
         for row in rows
         if row["held_until"] is not None
     ]
@@ -69,9 +69,9 @@ def _occupied(rows: Sequence[Row], at: datetime) -> Iterator[bytes]:
     return canonical.occupied(seats, held, at=epoch_ms(at))
 
 
-def _seat(row: Row) -> Seat:
+def _seat(row: Row) -> OccupiedTime:
     state = row["state"]
-    return Seat(
+    return OccupiedTime(
         account_id=row["account_id"],
         session=row["session_id"],
         calendar_id=row["calendar_id"],

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from hoop_events import Hold
-from shared.db import Connection, Database
+from hoop_events.booking import Hold
+from hoop_platform.db.database import Database, Tx
 
 
-async def hold(db: Connection | Database, account_id: str, hold_id: str) -> Hold | None:
+async def hold(db: Tx | Database, account_id: str, hold_id: str) -> Hold | None:
     """The hold, run out or not, until it is released or booked."""
     state = await db.fetchval(
         """
@@ -19,9 +19,7 @@ async def hold(db: Connection | Database, account_id: str, hold_id: str) -> Hold
     return Hold.model_validate(state) if state else None
 
 
-async def was_hold(
-    db: Connection | Database, account_id: str, hold_id: str, calendar_id: str
-) -> bool:
+async def was_hold(db: Tx | Database, account_id: str, hold_id: str, calendar_id: str) -> bool:
     """Say whether it was a hold on that calendar, given back or booked within a day."""
     found: bool = await db.fetchval(
         """

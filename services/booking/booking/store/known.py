@@ -6,11 +6,11 @@ from typing import Any
 
 from asyncpg import Range
 
-from hoop_events import Connection as ProviderConnection
-from shared.db import Connection, Database
+from hoop_events.effects import Connection as ProviderConnection
+from hoop_platform.db.database import Database, Tx
 
 
-async def know_user(db: Connection, account_id: str, user_id: str, name: str) -> None:
+async def know_user(db: Tx, account_id: str, user_id: str, name: str) -> None:
     await db.execute(
         """
         INSERT INTO known_user (account_id, id, name) VALUES ($1, $2, $3)
@@ -22,15 +22,13 @@ async def know_user(db: Connection, account_id: str, user_id: str, name: str) ->
     )
 
 
-async def forget_user(db: Connection, account_id: str, user_id: str) -> None:
+async def forget_user(db: Tx, account_id: str, user_id: str) -> None:
     await db.execute(
         "DELETE FROM known_user WHERE account_id = $1 AND id = $2", account_id, user_id
     )
 
 
-async def unknown_users(
-    db: Connection | Database, account_id: str, ids: Sequence[str]
-) -> list[str]:
+async def unknown_users(db: Tx | Database, account_id: str, ids: Sequence[str]) -> list[str]:
     """Those of the ids that are no users of the account."""
     rows = await db.fetch(
         """
@@ -44,7 +42,7 @@ async def unknown_users(
 
 
 async def know_contact(
-    db: Connection, account_id: str, contact_id: str, *, location_id: str, name: str
+    db: Tx, account_id: str, contact_id: str, *, location_id: str, name: str
 ) -> None:
     await db.execute(
         """
@@ -59,13 +57,13 @@ async def know_contact(
     )
 
 
-async def forget_contact(db: Connection, account_id: str, contact_id: str) -> None:
+async def forget_contact(db: Tx, account_id: str, contact_id: str) -> None:
     await db.execute(
         "DELETE FROM known_contact WHERE account_id = $1 AND id = $2", account_id, contact_id
     )
 
 
-async def know_connection(db: Connection, account_id: str, state: ProviderConnection) -> None:
+async def know_connection(db: Tx, account_id: str, state: ProviderConnection) -> None:
     await db.execute(
         """
         INSERT INTO known_connection (account_id, id, provider, owner_id, state)
@@ -82,7 +80,7 @@ async def know_connection(db: Connection, account_id: str, state: ProviderConnec
 
 
 async def connections(
-    db: Connection | Database, account_id: str, owners: Sequence[str] | None = None
+    db: Tx | Database, account_id: str, owners: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """What is connected to these users and calendars; with None, to anybody of the account."""
     rows = await db.fetch(
@@ -97,7 +95,7 @@ async def connections(
 
 
 async def replace_busy(
-    db: Connection,
+    db: Tx,
     account_id: str,
     *,
     connection_id: str,

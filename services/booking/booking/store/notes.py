@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.db import Connection, Database, Row
+from hoop_platform.db.database import Database, Row, Tx
 
 _NOTE = """
     SELECT n.id, n.appointment_id, a.contact_id, n.user_id, u.name AS user_name, n.created_by,
@@ -38,14 +38,14 @@ def _note(row: Row) -> Note:
     return Note(**row)
 
 
-async def note(db: Connection, account_id: str, appointment_id: str, note_id: str) -> Note | None:
+async def note(db: Tx, account_id: str, appointment_id: str, note_id: str) -> Note | None:
     """The note of this appointment, its row locked; None when it is unknown or deleted."""
     row = await db.fetchrow(_ONE, account_id, appointment_id, note_id)
     return _note(row) if row else None
 
 
 async def notes(
-    db: Connection | Database, account_id: str, appointment_id: str, *, limit: int, offset: int
+    db: Tx | Database, account_id: str, appointment_id: str, *, limit: int, offset: int
 ) -> Sequence[Note]:
     """Those of an appointment, the newest first."""
     rows = await db.fetch(_SOME, account_id, appointment_id, limit, offset)
@@ -53,7 +53,7 @@ async def notes(
 
 
 async def insert(
-    db: Connection,
+    db: Tx,
     account_id: str,
     note_id: str,
     *,
@@ -79,7 +79,7 @@ async def insert(
     )
 
 
-async def save(db: Connection, account_id: str, changed: Note) -> None:
+async def save(db: Tx, account_id: str, changed: Note) -> None:
     """Save a changed note, whose row is locked by this transaction."""
     await db.execute(
         """
@@ -96,7 +96,7 @@ async def save(db: Connection, account_id: str, changed: Note) -> None:
 
 
 async def delete(
-    db: Connection, account_id: str, appointment_id: str, note_id: str, *, now: datetime
+    db: Tx, account_id: str, appointment_id: str, note_id: str, *, now: datetime
 ) -> bool:
     """Forget what the note says; True again when it was deleted before, False if it never was."""
     found = await db.fetchval(

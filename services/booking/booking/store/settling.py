@@ -7,19 +7,18 @@ from typing import Any
 import asyncpg
 
 from booking.domain.decisions import Decision, Entry, Seated
-from hoop_events import Appointment, Event
-from shared import outbox
-from shared.db import Connection, Database
-from shared.ids import hexed
-from shared.slots import day_of, epoch_ms
-from shared.telemetry import span
+from hoop_events.base import Event
+from hoop_events.booking import Appointment
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import hexed
+from hoop_platform.outbox import announce
+from hoop_platform.telemetry import span
+from hoop_scheduling.zones import day_of, epoch_ms
 
 _SETTLE = "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 
 
-async def settle(
-    db: Connection | Database, decision: Decision, *, now: datetime
-) -> Decision | None:
+async def settle(db: Tx | Database, decision: Decision, *, now: datetime) -> Decision | None:
     """Write the decision and its events; None when what it stands on has changed meanwhile.
 
     Answered with the versions that everything it touched has then.
@@ -123,7 +122,7 @@ def _session(told: Decision, after: Seated, entry: Entry) -> dict[str, Any] | No
 def _outbox(events: tuple[Event, ...], now: datetime) -> tuple[list[dict[str, Any]], list[bytes]]:
     rows, bodies = [], []
     for number, event in enumerate(events, start=1):
-        row = outbox.row(event, now=now)
+        row = announce.row(event, now=now)
         del row["account_id"]
         bodies.append(row.pop("body"))
         rows.append({**row, "number": number, "event_id": hexed(row["event_id"])})

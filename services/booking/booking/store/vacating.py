@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.db import Connection
+from hoop_platform.db.database import Tx
 
 
-async def vacate(
-    db: Connection, account_id: str, resource_id: str, *, now: datetime
-) -> Sequence[str]:
+async def vacate(db: Tx, account_id: str, resource_id: str, *, now: datetime) -> Sequence[str]:
     """The open sessions that end after `now` have it no more; their ids.
 
     The resource and its calendars are locked by this transaction: no new one takes it meanwhile.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.db import Connection
+from hoop_platform.db.database import Tx
 
 _KNOW = """
     INSERT INTO resource (account_id, id)
@@ -19,7 +19,7 @@ _TOUCH = """
 
 
 async def lock(
-    db: Connection, account_id: str, *, calendars: Iterable[str], others: Iterable[str] = ()
+    db: Tx, account_id: str, *, calendars: Iterable[str], others: Iterable[str] = ()
 ) -> None:
     """Keep everybody else from taking or leaving these until this transaction ends.
 
@@ -31,7 +31,7 @@ async def lock(
 
 
 async def touch(
-    db: Connection, account_id: str, *, calendars: Iterable[str], others: Iterable[str] = ()
+    db: Tx, account_id: str, *, calendars: Iterable[str], others: Iterable[str] = ()
 ) -> dict[str, int]:
     """Whatever was decided on the old state of these is to be decided again; their new versions."""
     first, rest = {*calendars}, {*others}

@@ -25,11 +25,11 @@ def midnight_after(now: datetime) -> datetime:
     return datetime.combine(tomorrow, time(), UTC)
 
 
-def release_after(now: datetime, principal: str) -> datetime:
+def release_after(now: datetime, provider_user: str) -> datetime:
     """When what waits for the new day of this provider's user is tried again.
 
     A little after midnight, at a moment of its own for each user, so that not all of them call at
     once; the same moment for all wishes of one user, so that the soonest session stays first.
     """
-    digest = hashlib.sha256(principal.encode()).digest()
+    digest = hashlib.sha256(provider_user.encode()).digest()
     return midnight_after(now) + timedelta(seconds=1 + digest[0] % SPREAD_SECONDS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
-from hoop_events import Appointment
+from hoop_events.booking import Appointment
 
 Phase = Literal["wanted", "awaiting", "over"]
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from hoop_events import Meeting
-from hoop_events.booking import MeetingProvider, MeetingState
+from hoop_events.booking import Meeting, MeetingProvider, MeetingState
 from meetings.domain.seats import Access, Wanted
 from meetings.domain.steps import World
 

@@ -17,7 +17,7 @@ class Made:
 
     generation: int
     connection_id: str
-    state: Literal["intended", "live", "doomed", "gone", "abandoned"]
+    state: Literal["intended", "live", "to_delete", "gone", "abandoned"]
     external_id: str | None
     join_url: str | None
     topic: str | None
@@ -115,7 +115,7 @@ def _next_with_access(wanted: Wanted, world: World) -> Step:
 
 
 def _unneeded(wanted: Wanted, world: World) -> list[Made]:
-    states = ("doomed",) if wanted.phase == "wanted" else ("doomed", "live")
+    states = ("to_delete",) if wanted.phase == "wanted" else ("to_delete", "live")
     return [made for made in world.ours if made.state in states]
 
 

@@ -5,6 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hoop_platform.db.database import Tx
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, Outcome
+from hoop_platform.runtime import Runtime
 from meetings import handlers, store
 from meetings.domain import (
     Create,
@@ -31,10 +35,6 @@ from meetings.domain import (
     shown,
 )
 from meetings.jobs.calls import Calls, NotNow, Spent, Superseded
-from shared.connections import NotConnected, ProviderDown
-from shared.db import Connection
-from shared.service import Runtime
-from shared.work import Claimed, Done, Failed, Later, Outcome
 
 WORKING_SECONDS = 25.0
 """After these no call is begun: the last one may take 10 s, and a wish is worked on for 40 at most."""
@@ -45,14 +45,14 @@ class Unverifiable(Refusal):
     """The provider makes meetings whose links lead elsewhere; one such was enough."""
 
 
-Record = Callable[[Connection], Awaitable[None]]
+Record = Callable[[Tx], Awaitable[None]]
 
 
 async def fulfil(runtime: Runtime, mine: Claimed) -> Outcome:
     """Try to make the world as the wish says."""
     until = asyncio.get_running_loop().time() + WORKING_SECONDS
-    place = Place.of(mine.wish.account_id, mine.wish.subject)
-    wanted = Wanted.from_json(mine.wish.desired)
+    place = Place.of(mine.desired_state.account_id, mine.desired_state.subject)
+    wanted = Wanted.from_json(mine.desired_state.desired)
     return await Attempt(runtime, mine, place, wanted, until).run()
 
 
@@ -69,7 +69,10 @@ class Attempt:
         """Take steps until there is none left, or one that only time can help."""
         while True:
             world = await self._world()
-            if handlers.principal(self.wanted, world.access) != self.mine.wish.principal:
+            if (
+                handlers.provider_user(self.wanted, world.access)
+                != self.mine.desired_state.provider_user
+            ):
                 return await self._wish_anew()
             step = next_step(self.wanted, world, now=self.runtime.clock.now())
             try:
@@ -141,40 +144,40 @@ class Attempt:
             reason = "unverifiable_link" if isinstance(trouble, Unverifiable) else "rejected"
             return Failed(str(trouble), self._showing(world, failed(self.place.provider, reason)))
         down = pending(self.place.provider, "provider_down")
-        return Later(str(trouble), gate=True, record=self._showing(world, down))
+        return Later(str(trouble), opens_circuit=True, record=self._showing(world, down))
 
     async def _tomorrow(self, trouble: Exception, world: World) -> Outcome:
         """The day's calls are used up; each wish is parked by itself, so that it can say so."""
-        now, who = self.runtime.clock.now(), self.mine.wish
+        now, who = self.runtime.clock.now(), self.mine.desired_state
         if isinstance(trouble, TooMany):
             async with self.runtime.db.transaction() as db:
                 await store.close_day(
-                    db, who.account_id, who.provider, who.principal, day=now.date()
+                    db, who.account_id, who.provider, who.provider_user, day=now.date()
                 )
         quota = pending(who.provider, "daily_quota", expected_at=midnight_after(now))
         return Later(
             f"daily_quota: {trouble}",
-            at=await self._database_time(release_after(now, who.principal) - now),
+            at=await self._database_time(release_after(now, who.provider_user) - now),
             record=self._showing(world, quota),
         )
 
     async def _when_told(self, trouble: TooMany, world: World) -> Outcome:
         """A limit per second, or another of the account's: nothing else of this user is tried."""
         if not trouble.wait:
-            return Later(str(trouble), gate=True)
+            return Later(str(trouble), opens_circuit=True)
         at, record = await self._database_time(trouble.wait), None
         if trouble.wait >= WORTH_SAYING:
             then = self.runtime.clock.now() + trouble.wait
             busy = pending(self.place.provider, "provider_busy", expected_at=then)
             record = self._showing(world, busy)
-        return Later(str(trouble), at=at, gate=True, record=record)
+        return Later(str(trouble), at=at, opens_circuit=True, record=record)
 
     def _showing(self, world: World, trouble: Trouble | None = None) -> Record:
         """Announces, with the outcome, how the session's link is now."""
         now = self.runtime.clock.now()
         meeting = shown(self.place.provider, self.wanted, world, now=now, trouble=trouble)
 
-        async def record(db: Connection) -> None:
+        async def record(db: Tx) -> None:
             await handlers.show(db, self.place, meeting, now=now)
 
         return record

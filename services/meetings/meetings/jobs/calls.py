@@ -10,6 +10,15 @@ from typing import TypeVar
 
 from aiohttp import ClientSession
 
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Tx
+from hoop_platform.failpoints import fp
+from hoop_platform.providers.errors import NotConnected
+from hoop_platform.providers.oauth import OAuthProvider
+from hoop_platform.providers.provider_accounts import lock_provider_account
+from hoop_platform.providers.tokens import access_token
+from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.runtime import Runtime
 from meetings import handlers, store
 from meetings.config import Settings
 from meetings.domain import (
@@ -29,12 +38,6 @@ from meetings.domain import (
     is_urgent,
 )
 from meetings.zoom import Zoom, oauth
-from shared.clock import Clock
-from shared.connections import NotConnected, OAuthProvider, access_token, find
-from shared.db import Connection
-from shared.failpoints import fp
-from shared.service import Runtime
-from shared.work import Claimed
 
 T = TypeVar("T")
 
@@ -92,7 +95,7 @@ class Calls:
     async def _create(self, draft: Draft, token: str) -> None:
         async with self.runtime.db.transaction() as db:
             await self._permit(db)
-            connection = await find(db, self.place.account_id, self.connection_id)
+            connection = await lock_provider_account(db, self.place.account_id, self.connection_id)
             if connection is None or connection.status != "active":
                 raise NotConnected(self.connection_id)
             # The connection stays locked until the commit: who ends it then finds this intent.
@@ -168,7 +171,7 @@ class Calls:
         self._check_time()
         return await self.adapter.find(token, self.place.session)
 
-    async def _permit(self, db: Connection, *, edit: bool = False) -> None:
+    async def _permit(self, db: Tx, *, edit: bool = False) -> None:
         """Count the call; only as long as the wish is ours and says the same."""
         if not await store.is_held(db, self.mine):
             raise Superseded("the wish has changed hands")
@@ -178,7 +181,7 @@ class Calls:
             db,
             self.place.account_id,
             self.place.provider,
-            self.mine.wish.principal,
+            self.mine.desired_state.provider_user,
             day=now.date(),
             allowance=allowance(self.adapter.daily_limit, urgent=urgent),
         )

@@ -1,11 +1,12 @@
 """After a connection has changed: its host's sessions, one by one; and grants that nobody uses."""
 
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.providers.tokens import refresh_idle
+from hoop_platform.reconcile.desired_state import Claimed, Done, Outcome, close_circuit
+from hoop_platform.runtime import Runtime
+from hoop_platform.telemetry import log
 from meetings import handlers, store
 from meetings.jobs.calls import OAUTH
-from shared.connections import NotConnected, ProviderDown, refresh_idle
-from shared.service import Runtime
-from shared.telemetry import log
-from shared.work import Claimed, Done, Outcome, open_gate
 
 
 async def follow(runtime: Runtime, mine: Claimed) -> Outcome:
@@ -13,12 +14,12 @@ async def follow(runtime: Runtime, mine: Claimed) -> Outcome:
 
     In small transactions, so that nobody waits for long, and the next try goes on where this ends.
     """
-    account_id, provider = mine.wish.account_id, mine.wish.provider
-    host = mine.wish.desired["host"]
+    account_id, provider = mine.desired_state.account_id, mine.desired_state.provider
+    host = mine.desired_state.desired["host"]
     access = await store.access(runtime.db, account_id, provider, host)
     if access is not None and access.active and access.external_id is not None:
         async with runtime.db.transaction() as db:
-            await open_gate(db, provider, access.external_id)
+            await close_circuit(db, provider, access.external_id)
     while True:
         access = await store.access(runtime.db, account_id, provider, host)
         places = await store.outdated_places(

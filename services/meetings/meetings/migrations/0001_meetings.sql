@@ -57,11 +57,11 @@ CREATE TABLE link (
 CREATE TABLE ledger (
     account_id uuid    NOT NULL,
     provider   text    NOT NULL,
-    principal  text    NOT NULL,
+    provider_user  text    NOT NULL,
     day        date    NOT NULL,
     calls      int     NOT NULL DEFAULT 0,
     closed     boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (provider, principal, day, account_id)
+    PRIMARY KEY (provider, provider_user, day, account_id)
 );
 
 -- A session has one link at a time, whatever else may exist at the provider by mistake.

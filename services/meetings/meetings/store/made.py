@@ -6,12 +6,12 @@ a provider has answered is a fact: that is written down by whoever heard it, lea
 
 from datetime import datetime
 
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.reconcile.desired_state import Claimed
 from meetings.domain import Found, Made, Place
-from shared.db import Connection, Database
-from shared.work import Claimed
 
 
-async def made_at(db: Database | Connection, place: Place) -> list[Made]:
+async def made_at(db: Database | Tx, place: Place) -> list[Made]:
     """Everything ever made for a session, oldest first."""
     rows = await db.fetch(
         """
@@ -39,7 +39,7 @@ async def made_at(db: Database | Connection, place: Place) -> list[Made]:
     ]
 
 
-async def is_held(db: Connection, mine: Claimed) -> bool:
+async def is_held(db: Tx, mine: Claimed) -> bool:
     """Whether the wish is still ours to work on, and still says the same."""
     held: bool = await db.fetchval(
         """
@@ -47,16 +47,16 @@ async def is_held(db: Connection, mine: Claimed) -> bool:
                         WHERE account_id = $1 AND kind = $2 AND subject = $3 AND lease_token = $4
                           AND lease_until > clock_timestamp() AND desired_sequence = $5)
         """,
-        mine.wish.account_id,
-        mine.wish.kind,
-        mine.wish.subject,
+        mine.desired_state.account_id,
+        mine.desired_state.kind,
+        mine.desired_state.subject,
         mine.lease_token,
-        mine.wish.sequence,
+        mine.desired_state.sequence,
     )
     return held
 
 
-async def has_lease(db: Connection, mine: Claimed) -> bool:
+async def has_lease(db: Tx, mine: Claimed) -> bool:
     """Whether nobody else can have begun to work on the wish, whatever it says by now."""
     has: bool = await db.fetchval(
         """
@@ -64,15 +64,15 @@ async def has_lease(db: Connection, mine: Claimed) -> bool:
                         WHERE account_id = $1 AND kind = $2 AND subject = $3 AND lease_token = $4
                           AND lease_until > clock_timestamp())
         """,
-        mine.wish.account_id,
-        mine.wish.kind,
-        mine.wish.subject,
+        mine.desired_state.account_id,
+        mine.desired_state.kind,
+        mine.desired_state.subject,
         mine.lease_token,
     )
     return has
 
 
-async def intend(db: Connection, place: Place, generation: int, connection_id: str) -> None:
+async def intend(db: Tx, place: Place, generation: int, connection_id: str) -> None:
     """Write down that a meeting is about to be made."""
     await db.execute(
         """
@@ -89,7 +89,7 @@ async def intend(db: Connection, place: Place, generation: int, connection_id: s
     )
 
 
-async def record_made(db: Connection, place: Place, found: Found) -> None:
+async def record_made(db: Tx, place: Place, found: Found) -> None:
     """A meeting exists: live, if it has a link to be shown and none is live already; else doomed.
 
     If its connection was ended while the call was under way, it stays as history. The caller has
@@ -105,7 +105,7 @@ async def record_made(db: Connection, place: Place, found: Found) -> None:
                                  SELECT FROM external AS o
                                   WHERE o.kind = e.kind AND o.subject = e.subject
                                     AND o.state = 'live' AND o.generation <> e.generation)
-                            THEN 'live' ELSE 'doomed' END
+                            THEN 'live' ELSE 'to_delete' END
          WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
         """,
         place.account_id,
@@ -132,13 +132,13 @@ async def record_edit(
     )
 
 
-async def doom(db: Connection, place: Place, generation: int) -> None:
+async def doom(db: Tx, place: Place, generation: int) -> None:
     """It is about to be dropped: from now on it is nobody's link, whatever is wished later."""
     await db.execute(
         """
-        UPDATE external SET state = 'doomed', data = data - 'joinUrl'
+        UPDATE external SET state = 'to_delete', data = data - 'joinUrl'
          WHERE account_id = $1 AND kind = 'meeting' AND subject = $2 AND generation = $3
-           AND state IN ('live', 'doomed')
+           AND state IN ('live', 'to_delete')
         """,
         place.account_id,
         place.subject,
@@ -160,7 +160,7 @@ async def mark_gone(db: Database, place: Place, generation: int) -> None:
     )
 
 
-async def mark_missing(db: Connection, place: Place, generation: int, *, settled: bool) -> None:
+async def mark_missing(db: Tx, place: Place, generation: int, *, settled: bool) -> None:
     """It was looked for and is not there: yet, or, when the call has settled, for good."""
     await db.execute(
         """
@@ -176,15 +176,15 @@ async def mark_missing(db: Connection, place: Place, generation: int, *, settled
     )
 
 
-async def abandon(db: Connection, account_id: str, connection_id: str) -> None:
+async def abandon(db: Tx, account_id: str, connection_id: str) -> None:
     """The connection was ended: what it made stays at the provider and is never touched again."""
     await db.execute(
         """
         UPDATE external
            SET state = 'abandoned',
-               data = CASE WHEN state = 'doomed' THEN data - 'joinUrl' ELSE data END
+               data = CASE WHEN state = 'to_delete' THEN data - 'joinUrl' ELSE data END
          WHERE account_id = $1 AND kind = 'meeting' AND connection_id = $2
-           AND state IN ('intended', 'live', 'doomed')
+           AND state IN ('intended', 'live', 'to_delete')
         """,
         account_id,
         connection_id,
@@ -197,7 +197,7 @@ async def database_time(db: Database) -> datetime:
     return moment
 
 
-async def transaction_time(db: Connection) -> datetime:
+async def transaction_time(db: Tx) -> datetime:
     """When the present transaction began."""
     moment: datetime = await db.fetchval("SELECT now()")
     return moment

@@ -5,15 +5,15 @@ from dataclasses import astuple, fields
 from datetime import datetime
 from typing import Any
 
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_platform.providers.provider_accounts import list_provider_accounts
 from meetings.domain import Access, Place, Seat
-from shared.connections import list_connections
-from shared.db import Connection, Database, Row
 
 CLASSES = 727_010
 SESSION = 727_011
 
 
-async def add_person(db: Connection, account_id: str, user_id: str) -> None:
+async def add_person(db: Tx, account_id: str, user_id: str) -> None:
     await db.execute(
         "INSERT INTO person (account_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         account_id,
@@ -21,7 +21,7 @@ async def add_person(db: Connection, account_id: str, user_id: str) -> None:
     )
 
 
-async def remove_person(db: Connection, account_id: str, user_id: str) -> None:
+async def remove_person(db: Tx, account_id: str, user_id: str) -> None:
     await db.execute("DELETE FROM person WHERE account_id = $1 AND id = $2", account_id, user_id)
 
 
@@ -32,7 +32,7 @@ async def is_person(db: Database, account_id: str, user_id: str) -> bool:
     return found
 
 
-async def seat(db: Connection | Database, account_id: str, appointment_id: str) -> Seat | None:
+async def seat(db: Tx | Database, account_id: str, appointment_id: str) -> Seat | None:
     row = await db.fetchrow(
         "SELECT * FROM seat WHERE account_id = $1 AND appointment_id = $2",
         account_id,
@@ -41,7 +41,7 @@ async def seat(db: Connection | Database, account_id: str, appointment_id: str) 
     return _seat(row) if row else None
 
 
-async def save_seat(db: Connection, taken: Seat) -> None:
+async def save_seat(db: Tx, taken: Seat) -> None:
     await db.execute(
         """
         INSERT INTO seat (account_id, appointment_id, location_id, session, provider, host,
@@ -57,12 +57,12 @@ async def save_seat(db: Connection, taken: Seat) -> None:
     )
 
 
-async def forget_seat(db: Connection, appointment_id: str) -> None:
+async def forget_seat(db: Tx, appointment_id: str) -> None:
     """All that is left of an appointment goes. A tombstone names no account, only the key."""
     await db.execute("DELETE FROM seat WHERE appointment_id = $1", appointment_id)
 
 
-async def lock(db: Connection, places: Sequence[Place], *, shared: bool) -> None:
+async def lock(db: Tx, places: Sequence[Place], *, shared: bool) -> None:
     """Let nobody else fold these sessions before this transaction ends.
 
     Appointments of one class come from different partitions, whose batches hold their locks for
@@ -75,7 +75,7 @@ async def lock(db: Connection, places: Sequence[Place], *, shared: bool) -> None
         await db.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", SESSION, place.subject)
 
 
-async def seats_at(db: Connection, place: Place) -> list[Seat]:
+async def seats_at(db: Tx, place: Place) -> list[Seat]:
     rows = await db.fetch(
         "SELECT * FROM seat WHERE account_id = $1 AND session = $2 AND provider = $3",
         place.account_id,
@@ -85,7 +85,7 @@ async def seats_at(db: Connection, place: Place) -> list[Seat]:
     return [_seat(row) for row in rows]
 
 
-async def wanted(db: Connection | Database, place: Place) -> dict[str, Any] | None:
+async def wanted(db: Tx | Database, place: Place) -> dict[str, Any] | None:
     """What was last wished of this place, as the wish says it."""
     desired: dict[str, Any] | None = await db.fetchval(
         "SELECT desired FROM wanted WHERE account_id = $1 AND session = $2 AND provider = $3",
@@ -97,7 +97,7 @@ async def wanted(db: Connection | Database, place: Place) -> dict[str, Any] | No
 
 
 async def save_wanted(
-    db: Connection, place: Place, desired: dict[str, Any], *, host: str, ends_at: datetime
+    db: Tx, place: Place, desired: dict[str, Any], *, host: str, ends_at: datetime
 ) -> int:
     """Remember the wish and answer its number."""
     sequence: int = await db.fetchval(
@@ -138,11 +138,9 @@ async def outdated_places(
     return [Place(account_id, row["session"], provider) for row in rows]
 
 
-async def access(
-    db: Connection | Database, account_id: str, provider: str, host: str
-) -> Access | None:
+async def access(db: Tx | Database, account_id: str, provider: str, host: str) -> Access | None:
     """The host's present connection, without its tokens."""
-    live = await list_connections(
+    live = await list_provider_accounts(
         db, account_id, provider=provider, owner_kind="user", owner_id=host
     )
     if not live:
@@ -151,7 +149,7 @@ async def access(
     return Access(it.id, it.status == "active", it.reason, it.external_id, it.sequence)
 
 
-async def existing(db: Connection, place: Place) -> bool:
+async def existing(db: Tx, place: Place) -> bool:
     """Whether there is a meeting already: a new wish is then an edit, and can wait."""
     found: bool = await db.fetchval(
         """

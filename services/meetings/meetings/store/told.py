@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from hoop_events import Meeting
+from hoop_events.booking import Meeting
+from hoop_platform.db.database import Database, Tx
 from meetings.domain import Place
-from shared.db import Connection, Database
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Attempts:
     """The database's clock; None when nothing more is to be tried."""
 
 
-async def link(db: Connection | Database, place: Place) -> tuple[Meeting, int] | None:
+async def link(db: Tx | Database, place: Place) -> tuple[Meeting, int] | None:
     """The link as last announced, and the number of that announcement."""
     row = await db.fetchrow(
         """
@@ -33,7 +33,7 @@ async def link(db: Connection | Database, place: Place) -> tuple[Meeting, int] |
     return (Meeting.model_validate(row["meeting"]), row["sequence"]) if row else None
 
 
-async def save_link(db: Connection, place: Place, meeting: Meeting, sequence: int) -> None:
+async def save_link(db: Tx, place: Place, meeting: Meeting, sequence: int) -> None:
     await db.execute(
         """
         INSERT INTO link (account_id, session, provider, meeting, sequence)
@@ -53,9 +53,9 @@ async def attempts(db: Database, place: Place) -> Attempts | None:
     row = await db.fetchrow(
         """
         SELECT w.status, w.attempts, w.last_error,
-               CASE WHEN w.status = 'due' THEN greatest(w.next_attempt_at, g.open_at) END AS next_at
+               CASE WHEN w.status = 'due' THEN greatest(w.next_attempt_at, g.open_until) END AS next_at
           FROM work AS w
-          LEFT JOIN gate AS g ON g.provider = w.provider AND g.principal = w.principal
+          LEFT JOIN circuit AS g ON g.provider = w.provider AND g.provider_user = w.provider_user
          WHERE w.account_id = $1 AND w.kind = 'meeting' AND w.subject = $2
         """,
         place.account_id,

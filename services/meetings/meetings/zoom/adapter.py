@@ -20,6 +20,10 @@ from aiohttp import (
 )
 from pydantic import ValidationError
 
+from hoop_platform.clock import Clock
+from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.errors import ProviderDown
+from hoop_platform.providers.oauth import OAuthProvider
 from meetings.config import Settings
 from meetings.domain import Draft, Found, NotReached, ProviderTrouble, Unsure
 from meetings.zoom.answers import (
@@ -31,8 +35,6 @@ from meetings.zoom.answers import (
     parsed,
     trouble_of,
 )
-from shared.clock import Clock
-from shared.connections import Identity, OAuthProvider, ProviderDown
 
 LARGEST_ANSWER = 4 * 1024 * 1024
 PAGE_SIZE = 300

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hoop_events.base import iso
+from hoop_platform.errors import Detail, Invalid, NotFound, PreconditionFailed
+from hoop_platform.http.route import Call, Reply, Route
 from notifications import handlers, store
 from notifications.api.models import (
     ADMIN,
@@ -16,8 +18,6 @@ from notifications.api.models import (
     UpdateNotification,
 )
 from notifications.store import Setting
-from shared.errors import Detail, Invalid, NotFound, PreconditionFailed
-from shared.http import Call, Reply, Route
 
 COLUMNS = {"receiver_type", "channel", "notification_type", "is_active", "deleted"}
 HIDDEN = {"from_address", "from_name", "from_number"}

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from hoop_events import Moment
+from hoop_events.base import Moment
+from hoop_platform.http.parse import Body, OneLine, Query
+from hoop_platform.http.route import ResponseModel
+from hoop_platform.ids import is_id
 from notifications.domain import PLACEHOLDERS, one_address, unknown_placeholders
-from shared.http import Answer, Body, OneLine, Query
-from shared.ids import is_id
 
 ADMIN = "sub_account_admin"
 KEPT = "Kept and answered; it decides nothing."
@@ -155,12 +156,12 @@ class ListQuery(Query):
     skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
-class ShownOffset(Answer):
+class ShownOffset(ResponseModel):
     time_offset: float
     unit: str
 
 
-class Notification(Answer):
+class Notification(ResponseModel):
     """A setting, under both names of its id."""
 
     id_: Annotated[str, Field(alias="_id")]
@@ -185,5 +186,5 @@ class Notification(Answer):
     date_updated: Moment
 
 
-class Said(Answer):
+class Said(ResponseModel):
     message: str

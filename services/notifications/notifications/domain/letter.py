@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from hoop_events import Appointment
+from hoop_events.booking import Appointment
+from hoop_scheduling.zones import is_zone, zone_named
 from notifications.domain.placeholders import fill
 from notifications.domain.text import one_line, plain, web_link
-from shared.slots.zones import is_zone, zone_named
 
 Kind = Literal["booked", "rescheduled", "cancelled", "link"]
 Role = Literal["contact", "user", "addressee", "colleague"]

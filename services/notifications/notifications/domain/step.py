@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hoop_events import Appointment
+from hoop_events.booking import Appointment
 from notifications.domain.letter import Letter, Receiver, Scene, Span, Wording, is_confirmed, write
 from notifications.domain.rules import Rules
 from notifications.domain.telling import (

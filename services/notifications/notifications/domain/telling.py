@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import count
 from typing import Literal
 
-from hoop_events import Appointment, AppointmentDeleted, AppointmentEvent
+from hoop_events.booking import Appointment, AppointmentDeleted, AppointmentEvent
 from notifications.domain.letter import Kind, Letter, Role, join_link
 
 Status = Literal["waiting", "sending", "sent", "doubtful", "failed", "dropped"]

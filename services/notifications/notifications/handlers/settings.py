@@ -5,19 +5,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import NotFound, check_fresh, invalid
+from hoop_platform.ids import is_id, new_id
 from notifications import store
 from notifications.domain import Role
 from notifications.store import Setting
-from shared.db import Connection
-from shared.errors import NotFound, check_fresh, invalid
-from shared.ids import is_id, new_id
 
 MOST_SETTINGS = 500
 """Of one calendar, deleted ones included: all of them are read for each mail."""
 
 
 async def add_settings(
-    db: Connection,
+    db: Tx,
     account_id: str,
     calendar_id: str,
     wanted: Sequence[Mapping[str, Any]],
@@ -45,7 +45,7 @@ async def add_settings(
 
 
 async def change_setting(
-    db: Connection,
+    db: Tx,
     account_id: str,
     calendar_id: str,
     setting_id: str,
@@ -69,7 +69,7 @@ async def change_setting(
     return changed
 
 
-async def _with_extras(db: Connection, account_id: str, setting: Setting) -> Setting:
+async def _with_extras(db: Tx, account_id: str, setting: Setting) -> Setting:
     """Whom it names beside its receiver gets an id, under which they are told."""
     extras: dict[str, Role] = {}
     if setting.channel == "email":

@@ -92,4 +92,4 @@ CREATE INDEX message_address ON message (account_id, receiver_id)
     WHERE address IS NOT NULL OR letter IS NOT NULL;
 
 -- A receiver whose address changed is found among the open wishes.
-CREATE INDEX work_principal ON work (provider, principal) WHERE status <> 'done';
+CREATE INDEX work_provider_user ON work (provider, provider_user) WHERE status <> 'done';

@@ -15,8 +15,8 @@ from aiosmtplib import (
 )
 from pydantic import SecretStr
 
+from hoop_platform.telemetry import span
 from notifications.config import Tls
-from shared.telemetry import span
 
 LOST = (SMTPException, OSError)
 """No answer, or none that makes sense. `TimeoutError` is an OSError."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from hoop_events import Appointment
+from hoop_events.booking import Appointment
+from hoop_platform.db.database import Database, Tx
+from hoop_platform.ids import new_id
 from notifications.domain import Receiver, Role, Scene
-from shared.db import Connection, Database
-from shared.ids import new_id
 
 PERSONS: dict[Role, Literal["contact", "staff", "addressee"]] = {
     "contact": "contact",
@@ -20,7 +20,7 @@ Place = Literal["calendar", "location"]
 
 
 async def keep_calendar(
-    db: Connection, account_id: str, calendar_id: str, *, name: str, location_id: str
+    db: Tx, account_id: str, calendar_id: str, *, name: str, location_id: str
 ) -> None:
     await db.execute(
         """
@@ -35,7 +35,7 @@ async def keep_calendar(
     )
 
 
-async def end_calendar(db: Connection, account_id: str, calendar_id: str) -> None:
+async def end_calendar(db: Tx, account_id: str, calendar_id: str) -> None:
     """It is deleted; its name is still needed for cancellations."""
     await db.execute(
         "UPDATE calendar SET deleted = true WHERE account_id = $1 AND id = $2",
@@ -44,7 +44,7 @@ async def end_calendar(db: Connection, account_id: str, calendar_id: str) -> Non
     )
 
 
-async def location_of(db: Connection | Database, account_id: str, calendar_id: str) -> str | None:
+async def location_of(db: Tx | Database, account_id: str, calendar_id: str) -> str | None:
     """The location of a calendar that is there; else None."""
     location: str | None = await db.fetchval(
         "SELECT location_id FROM calendar WHERE account_id = $1 AND id = $2 AND NOT deleted",
@@ -54,9 +54,7 @@ async def location_of(db: Connection | Database, account_id: str, calendar_id: s
     return location
 
 
-async def unknown_users(
-    db: Connection | Database, account_id: str, ids: Sequence[str]
-) -> Sequence[str]:
+async def unknown_users(db: Tx | Database, account_id: str, ids: Sequence[str]) -> Sequence[str]:
     """Those of the ids that are no users of the account (any more)."""
     rows = await db.fetch(
         """
@@ -70,7 +68,7 @@ async def unknown_users(
     return [row["id"] for row in rows]
 
 
-async def addressees(db: Connection, account_id: str, emails: Sequence[str]) -> Sequence[str]:
+async def addressees(db: Tx, account_id: str, emails: Sequence[str]) -> Sequence[str]:
     """The ids of these addresses, which get one when they are met first."""
     found = []
     for email in sorted(set(emails)):
@@ -89,7 +87,7 @@ async def addressees(db: Connection, account_id: str, emails: Sequence[str]) -> 
 
 
 async def keep_location(
-    db: Connection, account_id: str, location_id: str, *, name: str, time_zone: str
+    db: Tx, account_id: str, location_id: str, *, name: str, time_zone: str
 ) -> None:
     await db.execute(
         """
@@ -110,7 +108,7 @@ _FORGET_PLACE: dict[Place, str] = {
 }
 
 
-async def forget_place(db: Connection, table: Place, place_id: str) -> None:
+async def forget_place(db: Tx, table: Place, place_id: str) -> None:
     """Forget a calendar or a location; a tombstone names no account."""
     await db.execute(_FORGET_PLACE[table], place_id)
 
@@ -127,7 +125,7 @@ _KEEP_PERSON = {
 }
 
 
-async def keep_person(db: Connection, account_id: str, role: Role, person: Receiver) -> None:
+async def keep_person(db: Tx, account_id: str, role: Role, person: Receiver) -> None:
     """Remember somebody, or that they are gone."""
     await db.execute(
         _KEEP_PERSON[role],
@@ -140,7 +138,7 @@ async def keep_person(db: Connection, account_id: str, role: Role, person: Recei
     )
 
 
-async def erase_receiver(db: Connection, account_id: str, receiver_id: str) -> None:
+async def erase_receiver(db: Tx, account_id: str, receiver_id: str) -> None:
     """Forget addresses and letters; what has not gone will not go."""
     await db.execute(
         """
@@ -168,12 +166,12 @@ _ACCOUNTS = {
 }
 
 
-async def accounts_of(db: Connection, role: Role, person_id: str) -> list[str]:
+async def accounts_of(db: Tx, role: Role, person_id: str) -> list[str]:
     """Where a person is known; a tombstone names no account."""
     return [row["account_id"] for row in await db.fetch(_ACCOUNTS[role], person_id)]
 
 
-async def person(db: Connection, account_id: str, role: Role, id: str | None) -> Receiver | None:  # noqa: A002 -- it is one
+async def person(db: Tx, account_id: str, role: Role, id: str | None) -> Receiver | None:  # noqa: A002 -- it is one
     """Somebody, if we have heard of them."""
     row = await db.fetchrow(_PERSON[role], account_id, id)
     if row is None:
@@ -181,9 +179,7 @@ async def person(db: Connection, account_id: str, role: Role, id: str | None) ->
     return Receiver(row["id"], row["name"], row["email"], row["time_zone"], row["gone"])
 
 
-async def scene(
-    db: Connection, account_id: str, state: Appointment, *, contact: str, host: str
-) -> Scene:
+async def scene(db: Tx, account_id: str, state: Appointment, *, contact: str, host: str) -> Scene:
     """What is known of the calendar and the location of an appointment."""
     row = await db.fetchrow(
         """

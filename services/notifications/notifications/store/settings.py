@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hoop_platform.db.database import Database, Row, Tx
 from notifications.domain import Role, Rule, Rules, Wording
-from shared.db import Connection, Database, Row
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Setting:
     date_updated: datetime
 
 
-async def insert_setting(db: Connection, account_id: str, new: Setting) -> None:
+async def insert_setting(db: Tx, account_id: str, new: Setting) -> None:
     await db.execute(
         """
         INSERT INTO setting (account_id, id, calendar_id, receiver_type, channel,
@@ -51,7 +51,7 @@ async def insert_setting(db: Connection, account_id: str, new: Setting) -> None:
     )
 
 
-async def update_setting(db: Connection, account_id: str, new: Setting) -> None:
+async def update_setting(db: Tx, account_id: str, new: Setting) -> None:
     await db.execute(
         """
         UPDATE setting
@@ -78,7 +78,7 @@ _LOCKED = _SETTING + " FOR UPDATE"
 
 
 async def setting(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     calendar_id: str,
     setting_id: str,
@@ -92,7 +92,7 @@ async def setting(
 
 
 async def settings(
-    db: Connection | Database,
+    db: Tx | Database,
     account_id: str,
     calendar_id: str,
     *,
@@ -119,7 +119,7 @@ async def settings(
     return [_setting(row) for row in rows]
 
 
-async def lock_calendar(db: Connection, account_id: str, calendar_id: str) -> int:
+async def lock_calendar(db: Tx, account_id: str, calendar_id: str) -> int:
     """Until the transaction ends nobody else adds settings; answers how many there are."""
     await db.execute(
         "SELECT FROM calendar WHERE account_id = $1 AND id = $2 FOR UPDATE",
@@ -134,7 +134,7 @@ async def lock_calendar(db: Connection, account_id: str, calendar_id: str) -> in
     return found
 
 
-async def rules(db: Connection, account_id: str, calendar_id: str) -> Rules:
+async def rules(db: Tx, account_id: str, calendar_id: str) -> Rules:
     """What the settings of a calendar decide about mail."""
     rows = await db.fetch(
         """
@@ -150,7 +150,7 @@ async def rules(db: Connection, account_id: str, calendar_id: str) -> Rules:
     )
 
 
-async def forget_settings(db: Connection, calendar_id: str) -> None:
+async def forget_settings(db: Tx, calendar_id: str) -> None:
     """The calendar is gone for good; so are addresses that only its settings named."""
     gone = await db.fetch(
         "DELETE FROM setting WHERE calendar_id = $1 RETURNING account_id, extras", calendar_id

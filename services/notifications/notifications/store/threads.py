@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from hoop_events import Appointment
+from hoop_events.booking import Appointment
+from hoop_platform.db.database import Row, Tx
 from notifications.domain import FINAL, Letter, Message, Occasion, Thread, Told
-from shared.db import Connection, Row
 
 _TOLD = TypeAdapter(Told)
 _LETTER = TypeAdapter(Letter)
@@ -29,9 +29,7 @@ class Key:
         return f"{self.appointment_id}.{self.receiver_id}"
 
 
-async def lock_appointment(
-    db: Connection, account_id: str, appointment_id: str
-) -> Appointment | None:
+async def lock_appointment(db: Tx, account_id: str, appointment_id: str) -> Appointment | None:
     """The newest state known. Until the transaction ends, nobody else works on its threads."""
     state = await db.fetchval(
         "SELECT state FROM appointment WHERE account_id = $1 AND id = $2 FOR UPDATE",
@@ -41,7 +39,7 @@ async def lock_appointment(
     return None if state is None else Appointment.model_validate(state)
 
 
-async def keep_appointment(db: Connection, account_id: str, state: Appointment) -> None:
+async def keep_appointment(db: Tx, account_id: str, state: Appointment) -> None:
     await db.execute(
         """
         INSERT INTO appointment (account_id, id, state) VALUES ($1, $2, $3)
@@ -53,7 +51,7 @@ async def keep_appointment(db: Connection, account_id: str, state: Appointment) 
     )
 
 
-async def forget_appointment(db: Connection, appointment_id: str) -> list[Key]:
+async def forget_appointment(db: Tx, appointment_id: str) -> list[Key]:
     """Its record on the topic is empty; answers the threads it had.
 
     A tombstone names no account: ids are unique.
@@ -63,7 +61,7 @@ async def forget_appointment(db: Connection, appointment_id: str) -> list[Key]:
     return [Key(r["account_id"], appointment_id, r["receiver_id"]) for r in rows]
 
 
-async def forget_wishes(db: Connection, keys: Sequence[Key]) -> None:
+async def forget_wishes(db: Tx, keys: Sequence[Key]) -> None:
     """Nothing is to be said in these threads any more."""
     await db.execute(
         "DELETE FROM work WHERE kind = 'mail' AND subject = ANY($1::text[])",
@@ -71,7 +69,7 @@ async def forget_wishes(db: Connection, keys: Sequence[Key]) -> None:
     )
 
 
-async def threads(db: Connection, account_id: str, appointment_id: str) -> dict[str, Thread]:
+async def threads(db: Tx, account_id: str, appointment_id: str) -> dict[str, Thread]:
     """Every thread of an appointment, by receiver."""
     messages: dict[str, list[Message]] = {}
     for row in await db.fetch(
@@ -91,7 +89,7 @@ async def threads(db: Connection, account_id: str, appointment_id: str) -> dict[
     return {r["receiver_id"]: _thread(r, messages.get(r["receiver_id"], ())) for r in rows}
 
 
-async def waited(db: Connection, key: Key) -> timedelta:
+async def waited(db: Tx, key: Key) -> timedelta:
     """How long the present occasion has been owed."""
     since: timedelta | None = await db.fetchval(
         """
@@ -105,7 +103,7 @@ async def waited(db: Connection, key: Key) -> timedelta:
     return since or timedelta()
 
 
-async def save_thread(db: Connection, key: Key, thread: Thread, *, owed: str | None) -> None:
+async def save_thread(db: Tx, key: Key, thread: Thread, *, owed: str | None) -> None:
     """Remember what is told and what is owed; since when, if the occasion is a new one."""
     await db.execute(
         """
@@ -127,7 +125,7 @@ async def save_thread(db: Connection, key: Key, thread: Thread, *, owed: str | N
     )
 
 
-async def save_message(db: Connection, key: Key, message: Message) -> int:
+async def save_message(db: Tx, key: Key, message: Message) -> int:
     """Remember a message; answers how often its fate has been announced, this time included."""
     announced: int = await db.fetchval(
         """

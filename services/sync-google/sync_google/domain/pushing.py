@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from hoop_events import Appointment
+from hoop_events.booking import Appointment
 
 SETTLE = timedelta(seconds=30)
 """After this long a call whose answer was lost has either happened or never will: three timeouts."""

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
-from shared.clock import Clock
-from shared.connections import Identity, ProviderDown
+from hoop_platform.clock import Clock
+from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.errors import ProviderDown
 from sync_google.config import Settings
 from sync_google.domain import (
     AccessLost,

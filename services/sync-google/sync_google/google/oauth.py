@@ -1,6 +1,6 @@
 """Google's authorization server, and what we ask its users for."""
 
-from shared.connections import OAuthProvider
+from hoop_platform.providers.oauth import OAuthProvider
 from sync_google.config import Settings
 
 TIMEOUT = 10.0

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from hoop_events import CalendarChanged, CalendarDeleted
-from shared.connections import Connection as Connected
-from shared.connections import list_connections
-from shared.db import Connection
-from shared.errors import invalid
-from shared.ids import is_id
-from shared.work import Wish, open_gate, want
+from hoop_events.calendars import CalendarChanged, CalendarDeleted
+from hoop_platform.db.database import Tx
+from hoop_platform.errors import invalid
+from hoop_platform.ids import is_id
+from hoop_platform.providers.provider_accounts import ProviderAccount as Connected
+from hoop_platform.providers.provider_accounts import list_provider_accounts
+from hoop_platform.reconcile.desired_state import DesiredState, close_circuit, desire
 from sync_google import store
 from sync_google.domain import blocked_user
 from sync_google.handlers import weeks
@@ -16,7 +16,7 @@ from sync_google.handlers import weeks
 CONNECTION = "google-connection"
 
 
-async def follow_calendar(db: Connection, event: CalendarChanged) -> None:
+async def follow_calendar(db: Tx, event: CalendarChanged, _: datetime) -> None:
     """Remember who its members are: a connection without a named user blocks the only one."""
     state = event.state
     members = state.settings.get("teamMembers")
@@ -33,17 +33,17 @@ async def follow_calendar(db: Connection, event: CalendarChanged) -> None:
         await weeks.block(db, feed, blocked_user(named, ids), now=now)
 
 
-async def forget_calendar(db: Connection, event: CalendarDeleted) -> None:
+async def forget_calendar(db: Tx, event: CalendarDeleted, _: datetime) -> None:
     """Its connection ends, as soon as its appointments are gone from Google."""
     account_id, calendar_id = event.account_id, event.state.id
     await store.drop_calendar(db, account_id, calendar_id)
-    for connection in await list_connections(
+    for connection in await list_provider_accounts(
         db, account_id, provider="google", owner_kind="calendar", owner_id=calendar_id
     ):
         await _wish(db, account_id, connection.id, ends=True)
 
 
-async def follow_connection(db: Connection, connection: Connected, now: datetime) -> None:
+async def follow_connection(db: Tx, connection: Connected, now: datetime) -> None:
     """A connection was made, changed or ended, in this transaction."""
     if connection.status == "disconnected":
         await _end(db, connection, now)
@@ -53,7 +53,7 @@ async def follow_connection(db: Connection, connection: Connected, now: datetime
         await _begin(db, connection)
 
 
-async def _check_user(db: Connection, connection: Connected) -> None:
+async def _check_user(db: Tx, connection: Connected) -> None:
     """Another user may be named later, if he is a member of the calendar."""
     named = connection.settings.get("userId")
     before = await store.feed(db, connection.account_id, connection.id)
@@ -64,7 +64,7 @@ async def _check_user(db: Connection, connection: Connected) -> None:
         raise invalid("userId", "not_a_member", "must be a member of the calendar")
 
 
-async def _begin(db: Connection, connection: Connected) -> None:
+async def _begin(db: Tx, connection: Connected) -> None:
     """Look at it at once, and write into it what is ahead."""
     assert connection.external_id is not None
     await store.wait_for_events(db)
@@ -78,28 +78,28 @@ async def _begin(db: Connection, connection: Connected) -> None:
         remote_calendar=connection.external_id,
         user_id=blocked_user(connection.settings.get("userId"), members),
     )
-    await open_gate(db, "google", connection.external_id)
+    await close_circuit(db, "google", connection.external_id)
     await _wish(db, connection.account_id, connection.id, ends=False)
 
 
-async def _end(db: Connection, connection: Connected, now: datetime) -> None:
+async def _end(db: Tx, connection: Connected, now: datetime) -> None:
     """From this transaction on nothing of it is asked or touched: what is in Google stays there."""
     await store.abandon(db, connection.account_id, connection.id)
     await weeks.free_all(db, connection.account_id, connection.id, now=now)
     await store.drop_feed(db, connection.account_id, connection.id)
 
 
-async def _wish(db: Connection, account_id: str, connection_id: str, *, ends: bool) -> None:
+async def _wish(db: Tx, account_id: str, connection_id: str, *, ends: bool) -> None:
     """Have the rest done by a job, in small transactions. The database's clock tells which is newer."""
     now = await store.transaction_time(db)
-    await want(
+    await desire(
         db,
-        Wish(
+        DesiredState(
             account_id=account_id,
             kind=CONNECTION,
             subject=connection_id,
             provider="google",
-            principal=connection_id,
+            provider_user=connection_id,
             due_start=now,
             desired={"ends": ends},
             sequence=int(now.timestamp() * 1000),

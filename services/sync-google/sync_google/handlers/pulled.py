@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.connections import Connection as Connected
-from shared.connections import find, synced
-from shared.db import Connection
-from shared.ids import is_id
-from shared.telemetry import log
+from hoop_platform.db.database import Tx
+from hoop_platform.ids import is_id
+from hoop_platform.providers.provider_accounts import ProviderAccount as Connected
+from hoop_platform.providers.provider_accounts import lock_provider_account
+from hoop_platform.providers.status import record_sync
+from hoop_platform.telemetry import log
 from sync_google import store
 from sync_google.domain import Interval, Item, Window
 from sync_google.google import says
@@ -38,11 +39,9 @@ class Next:
     full_due_at: datetime
 
 
-async def take_in(
-    db: Connection, mine: store.Feed, listed: Listed, then: Next, *, now: datetime
-) -> bool:
+async def take_in(db: Tx, mine: store.Feed, listed: Listed, then: Next, *, now: datetime) -> bool:
     """Store a list and where it ended, together; False when the feed is no longer ours."""
-    connection = await find(db, mine.account_id, mine.connection_id)
+    connection = await lock_provider_account(db, mine.account_id, mine.connection_id)
     feed = await store.feed(db, mine.account_id, mine.connection_id)
     if connection is None or connection.status != "active":
         return False
@@ -67,7 +66,7 @@ async def take_in(
     return True
 
 
-async def _ours(db: Connection, feed: store.Feed, items: Sequence[Item]) -> frozenset[str]:
+async def _ours(db: Tx, feed: store.Feed, items: Sequence[Item]) -> frozenset[str]:
     """What we made ourselves: by its id, or by the mark of a connection of this account.
 
     Another tenant's appointments in the same Google calendar are foreign: they block.
@@ -90,9 +89,7 @@ def _blocking(items: Sequence[Item], window: Window) -> dict[str, Interval]:
     }
 
 
-async def _keep(
-    db: Connection, feed: store.Feed, listed: Listed, blocking: dict[str, Interval]
-) -> None:
+async def _keep(db: Tx, feed: store.Feed, listed: Listed, blocking: dict[str, Interval]) -> None:
     if listed.full:
         await store.drop_other_events(db, feed, blocking)
     else:
@@ -101,7 +98,7 @@ async def _keep(
     await store.keep_events(db, feed, blocking)
 
 
-async def _look_at_ours(db: Connection, feed: store.Feed, listed: Listed) -> None:
+async def _look_at_ours(db: Tx, feed: store.Feed, listed: Listed) -> None:
     """Our event was changed or deleted by somebody: noted, and restored with our next change.
 
     The appointment stays as it is: Google shows it, and does not rule it.
@@ -125,7 +122,7 @@ def _drift(watched: store.Watched, seen: Item | None, window: Window) -> str | N
     return None if says(seen.fields, watched.draft) else "changed"
 
 
-async def _say_synced(db: Connection, connection: Connected, now: datetime) -> None:
+async def _say_synced(db: Tx, connection: Connected, now: datetime) -> None:
     last = connection.last_sync_at
     if last is None or now - last >= SYNC_IS_NEWS:
-        await synced(db, connection, now=now)
+        await record_sync(db, connection, now=now)

@@ -2,17 +2,16 @@
 
 from datetime import datetime
 
-from hoop_events import CalendarPushFailed, FailedPush
-from shared.connections import find, mark
-from shared.db import Connection
-from shared.outbox import announce
+from hoop_events.effects import CalendarPushFailed, FailedPush
+from hoop_platform.db.database import Tx
+from hoop_platform.outbox.announce import announce
+from hoop_platform.providers.provider_accounts import lock_provider_account
+from hoop_platform.providers.status import set_status
 from sync_google import store
 from sync_google.domain import parts_of
 
 
-async def say_failed(
-    db: Connection, account_id: str, subject: str, *, reason: str, now: datetime
-) -> None:
+async def say_failed(db: Tx, account_id: str, subject: str, *, reason: str, now: datetime) -> None:
     """Announce that this appointment cannot be written to this calendar."""
     appointment_id, connection_id = parts_of(subject)
     state = FailedPush(
@@ -26,9 +25,9 @@ async def say_failed(
 
 
 async def lose_access(
-    db: Connection, account_id: str, connection_id: str, *, reason: str, now: datetime
+    db: Tx, account_id: str, connection_id: str, *, reason: str, now: datetime
 ) -> None:
     """Google no longer lets us in; what exists stays, and its owner is asked to mend it."""
-    connection = await find(db, account_id, connection_id)
+    connection = await lock_provider_account(db, account_id, connection_id)
     if connection is not None and connection.status == "active":
-        await mark(db, connection, status="pending", reason=reason, now=now)
+        await set_status(db, connection, status="pending", reason=reason, now=now)

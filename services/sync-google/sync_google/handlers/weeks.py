@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from hoop_events import BusyInterval, BusyWeek, ExternalBusyChanged
-from shared.db import Connection
-from shared.outbox import announce
+from hoop_events.effects import BusyInterval, BusyWeek, ExternalBusyChanged
+from hoop_platform.db.database import Tx
+from hoop_platform.outbox.announce import announce
 from sync_google import store
 from sync_google.domain import Interval, Window, by_week, weeks_of
 
 
-async def tell(db: Connection, feed: store.Feed, window: Window, *, now: datetime) -> int:
+async def tell(db: Tx, feed: store.Feed, window: Window, *, now: datetime) -> int:
     """Announce the weeks of the window that differ from what was said; the feed is locked."""
     wanted = by_week(await store.blocking(db, feed, window), window)
     known = await store.weeks(db, feed.account_id, feed.connection_id)
@@ -45,7 +45,7 @@ def _next(
     )
 
 
-async def block(db: Connection, feed: store.Feed, user_id: str | None, *, now: datetime) -> None:
+async def block(db: Tx, feed: store.Feed, user_id: str | None, *, now: datetime) -> None:
     """From now on it blocks somebody else; the feed is locked."""
     if feed.user_id == user_id:
         return
@@ -56,14 +56,14 @@ async def block(db: Connection, feed: store.Feed, user_id: str | None, *, now: d
             await _say(db, after, now=now)
 
 
-async def free_all(db: Connection, account_id: str, connection_id: str, *, now: datetime) -> None:
+async def free_all(db: Tx, account_id: str, connection_id: str, *, now: datetime) -> None:
     """It blocks nothing any more; the connection is locked."""
     for week in (await store.weeks(db, account_id, connection_id)).values():
         if week.intervals:
             await _say(db, replace(week, intervals=(), sequence=week.sequence + 1), now=now)
 
 
-async def _say(db: Connection, week: store.Week, *, now: datetime) -> None:
+async def _say(db: Tx, week: store.Week, *, now: datetime) -> None:
     await store.save_week(db, week)
     state = BusyWeek(
         id=f"{week.connection_id}:{week.week}",

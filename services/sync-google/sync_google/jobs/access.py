@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.connections import NotConnected, access_token
-from shared.service import Runtime
+from hoop_platform.providers.errors import NotConnected
+from hoop_platform.providers.tokens import access_token
+from hoop_platform.runtime import Runtime
 from sync_google import handlers
 from sync_google.domain import AccessLost, TokenRejected
 from sync_google.google import Google, oauth

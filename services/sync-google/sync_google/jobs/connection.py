@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from shared.connections import disconnect, find
-from shared.service import Runtime
-from shared.work import Claimed, Done, Later, Outcome
+from hoop_platform.providers.provider_accounts import lock_provider_account
+from hoop_platform.providers.status import disconnect
+from hoop_platform.reconcile.desired_state import Claimed, Done, Later, Outcome
+from hoop_platform.runtime import Runtime
 from sync_google import handlers, store
 
 GRACE = timedelta(seconds=60)
@@ -14,7 +15,7 @@ FIRST_ID = "0" * 26
 
 async def follow(runtime: Runtime, mine: Claimed) -> Outcome:
     """Do what a changed connection asks for."""
-    if mine.wish.desired["ends"]:
+    if mine.desired_state.desired["ends"]:
         return await _end(runtime, mine)
     await _fill(runtime, mine)
     return Done()
@@ -22,7 +23,7 @@ async def follow(runtime: Runtime, mine: Claimed) -> Outcome:
 
 async def _fill(runtime: Runtime, mine: Claimed) -> None:
     """Wish for each appointment ahead, in small transactions; wishes that exist stay as they are."""
-    wish, after = mine.wish, (runtime.clock.now(), FIRST_ID)
+    wish, after = mine.desired_state, (runtime.clock.now(), FIRST_ID)
     while True:
         async with runtime.db.transaction() as db:
             target = await store.target(db, wish.account_id, wish.subject)
@@ -38,12 +39,12 @@ async def _fill(runtime: Runtime, mine: Claimed) -> None:
 
 async def _end(runtime: Runtime, mine: Claimed) -> Outcome:
     """Disconnect, once nothing is left to be deleted in Google."""
-    db, wish = runtime.db, mine.wish
+    db, wish = runtime.db, mine.desired_state
     now = await store.database_time(db)
     if now < wish.due_start + GRACE or await store.open_pushes(db, wish.subject):
         return Later("appointments are still being deleted", at=now + GRACE / 4)
     async with db.transaction() as tx:
-        connection = await find(tx, wish.account_id, wish.subject)
+        connection = await lock_provider_account(tx, wish.account_id, wish.subject)
         if connection is not None and connection.status != "disconnected":
             at = runtime.clock.now()
             ended = await disconnect(tx, connection, now=at, reason="calendar_deleted")

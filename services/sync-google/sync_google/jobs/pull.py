@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from secrets import SystemRandom
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.connections import NotConnected, ProviderDown
-from shared.db import UNAVAILABLE
-from shared.failpoints import fp
-from shared.service import Runtime
-from shared.telemetry import log, span
-from shared.waiting import pause
+from hoop_platform.db.database import UNAVAILABLE
+from hoop_platform.failpoints import fp
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.runtime import Runtime
+from hoop_platform.telemetry import log, span
+from hoop_platform.timing import pause
 from sync_google import handlers, store
 from sync_google.domain import (
     Item,
@@ -201,9 +201,11 @@ class Pull:
         """Google wants to hear less of this user: pushes wait as well."""
         wait = (limited.wait if isinstance(limited, TooMany) else None) or self._growing()
         async with self.runtime.db.transaction() as db:
-            principal = await store.principal(db, self.mine.account_id, self.mine.connection_id)
-            if principal is not None:
-                await store.close_gate(db, principal, wait=wait, reason=str(limited))
+            provider_user = await store.provider_user(
+                db, self.mine.account_id, self.mine.connection_id
+            )
+            if provider_user is not None:
+                await store.close_gate(db, provider_user, wait=wait, reason=str(limited))
             await store.postpone(db, self.mine, reason=str(limited), wait=wait)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.connections import NotConnected, ProviderDown
-from shared.db import Connection
-from shared.failpoints import fp
-from shared.service import Runtime
-from shared.work import Claimed, Done, Failed, Later, Outcome
+from hoop_platform.db.database import Tx
+from hoop_platform.failpoints import fp
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, Outcome
+from hoop_platform.runtime import Runtime
 from sync_google import handlers, store
 from sync_google.domain import (
     SETTLE,
@@ -39,7 +39,7 @@ PATIENT_ATTEMPTS = 7
 """With the growing waits between them, half a minute."""
 PARKED = timedelta(hours=1)
 Known = Trouble | NotConnected | ProviderDown
-Record = Callable[[Connection], Awaitable[None]]
+Record = Callable[[Tx], Awaitable[None]]
 
 
 class Superseded(Trouble):
@@ -52,7 +52,7 @@ class Unsettled(Trouble):
 
 async def push_event(runtime: Runtime, mine: Claimed) -> Outcome:
     """Try to make Google as the wish says."""
-    said = mine.wish.desired["draft"]
+    said = mine.desired_state.desired["draft"]
     return await Attempt(runtime, mine, Draft.from_json(said) if said else None).run()
 
 
@@ -64,11 +64,11 @@ class Attempt:
 
     @property
     def appointment_id(self) -> str:
-        return parts_of(self.mine.wish.subject)[0]
+        return parts_of(self.mine.desired_state.subject)[0]
 
     @property
     def connection_id(self) -> str:
-        return parts_of(self.mine.wish.subject)[1]
+        return parts_of(self.mine.desired_state.subject)[1]
 
     async def run(self) -> Outcome:
         """Take steps until there is none left, or one that only time can help."""
@@ -82,13 +82,13 @@ class Attempt:
 
     async def _go_on(self) -> Outcome | None:
         """Take the next step; the outcome when there is none."""
-        account_id, db = self.mine.wish.account_id, self.runtime.db
+        account_id, db = self.mine.desired_state.account_id, self.runtime.db
         place = await store.place_of(db, account_id, self.connection_id)
         if place.status == "disconnected" or place.remote_calendar is None:
             return Done()  # no call ever again: what is there stays
         if place.status != "active":
             raise NotConnected(self.connection_id)
-        made = await store.made_for(db, account_id, self.mine.wish.subject)
+        made = await store.made_for(db, account_id, self.mine.desired_state.subject)
         step = next_step(self.wanted, made, remote_calendar=place.remote_calendar)
         if isinstance(step, Rest):
             return Done()
@@ -124,7 +124,7 @@ class Attempt:
 
     async def _intend(self, again: Made | None, calendar: str) -> int:
         """Write down what is about to be made, as long as the wish is ours; answers its generation."""
-        wish = self.mine.wish
+        wish = self.mine.desired_state
         async with self.runtime.db.transaction() as db:
             await self._check_hold(db)
             generation = (
@@ -234,7 +234,7 @@ class Attempt:
 
     @property
     def _ask(self) -> Access:
-        return Access(self.runtime, self.mine.wish.account_id, self.connection_id)
+        return Access(self.runtime, self.mine.desired_state.account_id, self.connection_id)
 
     def _marks(self, generation: int) -> dict[str, str]:
         """How we know our events again."""
@@ -262,7 +262,7 @@ class Attempt:
         async with self.runtime.db.transaction() as db:
             await self._check_hold(db)
 
-    async def _check_hold(self, db: Connection) -> None:
+    async def _check_hold(self, db: Tx) -> None:
         """Who was frozen and wakes up must not write what is no longer wished."""
         if not await store.holds(db, self.mine):
             raise Superseded("the lease has run out")
@@ -274,10 +274,12 @@ class Attempt:
         wait, at = _wait(trouble), None
         if wait is not None:
             at = await store.database_time(self.runtime.db) + wait
-        return Later(_text(trouble), at=at, gate=isinstance(trouble, (TooMany, QuotaSpent)))
+        return Later(
+            _text(trouble), at=at, opens_circuit=isinstance(trouble, (TooMany, QuotaSpent))
+        )
 
     def _say_failed(self, reason: str) -> Record:
-        wish, now = self.mine.wish, self.runtime.clock.now()
+        wish, now = self.mine.desired_state, self.runtime.clock.now()
         return lambda db: handlers.say_failed(
             db, wish.account_id, wish.subject, reason=reason, now=now
         )

@@ -25,7 +25,7 @@ from sync_google.store.feeds import (
     keep_feed,
     named_user,
     postpone,
-    principal,
+    provider_user,
     renew,
     save_progress,
     set_user,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.db import Connection, Database
+from hoop_platform.db.database import Database, Tx
 from sync_google.domain import parts_of
 
 CONNECTING = 727_020
@@ -39,11 +39,11 @@ class Target:
     """A connection that has to know of an appointment."""
 
     connection_id: str
-    principal: str
+    provider_user: str
     calendar_id: str
 
 
-async def keep_calendar(db: Connection, calendar: Calendar) -> None:
+async def keep_calendar(db: Tx, calendar: Calendar) -> None:
     await db.execute(
         """
         INSERT INTO calendar (account_id, id, location_id, members) VALUES ($1, $2, $3, $4)
@@ -56,20 +56,20 @@ async def keep_calendar(db: Connection, calendar: Calendar) -> None:
     )
 
 
-async def drop_calendar(db: Connection, account_id: str, calendar_id: str) -> None:
+async def drop_calendar(db: Tx, account_id: str, calendar_id: str) -> None:
     await db.execute(
         "DELETE FROM calendar WHERE account_id = $1 AND id = $2", account_id, calendar_id
     )
 
 
-async def calendar(db: Connection | Database, account_id: str, calendar_id: str) -> Calendar | None:
+async def calendar(db: Tx | Database, account_id: str, calendar_id: str) -> Calendar | None:
     row = await db.fetchrow(
         "SELECT * FROM calendar WHERE account_id = $1 AND id = $2", account_id, calendar_id
     )
     return Calendar(**dict(row)) if row else None
 
 
-async def keep_appointment(db: Connection, known: Known) -> bool:
+async def keep_appointment(db: Tx, known: Known) -> bool:
     """Remember its newest state; False when a newer one is known."""
     kept = await db.fetchval(
         """
@@ -91,7 +91,7 @@ async def keep_appointment(db: Connection, known: Known) -> bool:
     return bool(kept)
 
 
-async def forget_appointment(db: Connection, appointment_id: str) -> None:
+async def forget_appointment(db: Tx, appointment_id: str) -> None:
     """All that is left of it goes. A tombstone names no account, only the key."""
     await db.execute("DELETE FROM appointment WHERE id = $1", appointment_id)
     for table in ("work", "external"):
@@ -101,7 +101,7 @@ async def forget_appointment(db: Connection, appointment_id: str) -> None:
         )
 
 
-async def hold_off_connecting(db: Connection) -> None:
+async def hold_off_connecting(db: Tx) -> None:
     """Until this transaction ends no connection becomes active, or does and is seen by it.
 
     Without it an appointment and a connection, each committed while the other was on its way,
@@ -110,14 +110,12 @@ async def hold_off_connecting(db: Connection) -> None:
     await db.execute("SELECT pg_advisory_xact_lock_shared($1)", CONNECTING)
 
 
-async def wait_for_events(db: Connection) -> None:
+async def wait_for_events(db: Tx) -> None:
     """The other side: what is being handled now is finished first."""
     await db.execute("SELECT pg_advisory_xact_lock($1)", CONNECTING)
 
 
-async def targets(
-    db: Connection, account_id: str, appointment_id: str, calendar_id: str
-) -> list[Target]:
+async def targets(db: Tx, account_id: str, appointment_id: str, calendar_id: str) -> list[Target]:
     """The live connections of its calendar, and of those it may have been written to before."""
     wished = await db.fetch(
         "SELECT subject FROM work WHERE kind = 'google-event' AND left(subject, 26) = $1",
@@ -125,7 +123,7 @@ async def targets(
     )
     rows = await db.fetch(
         """
-        SELECT id, external_id, owner_id FROM connection
+        SELECT id, external_id, owner_id FROM provider_account
          WHERE account_id = $1 AND provider = 'google' AND status <> 'disconnected'
            AND external_id IS NOT NULL AND (owner_id = $2 OR id = ANY ($3::uuid[]))
          ORDER BY id
@@ -138,7 +136,7 @@ async def targets(
 
 
 async def ahead(
-    db: Connection, account_id: str, calendar_id: str, *, after: tuple[datetime, str]
+    db: Tx, account_id: str, calendar_id: str, *, after: tuple[datetime, str]
 ) -> list[Known]:
     """Some appointments that end after a moment (and behind that id, at the moment), in order."""
     rows = await db.fetch(
@@ -155,11 +153,11 @@ async def ahead(
     return [Known(**dict(row)) for row in rows]
 
 
-async def target(db: Connection, account_id: str, connection_id: str) -> Target | None:
+async def target(db: Tx, account_id: str, connection_id: str) -> Target | None:
     """One connection, if it is active."""
     row = await db.fetchrow(
         """
-        SELECT id, external_id, owner_id FROM connection
+        SELECT id, external_id, owner_id FROM provider_account
          WHERE account_id = $1 AND id = $2 AND status = 'active'
         """,
         account_id,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from shared.db import Connection, Database, Row
-from shared.ids import new_id
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_platform.ids import new_id
 from sync_google.domain import Window
 
 LEASE = timedelta(seconds=60)
@@ -41,7 +41,7 @@ def _feed(row: Row) -> Feed:
 
 
 async def keep_feed(
-    db: Connection,
+    db: Tx,
     account_id: str,
     connection_id: str,
     *,
@@ -66,7 +66,7 @@ async def keep_feed(
     )
 
 
-async def feed(db: Connection, account_id: str, connection_id: str) -> Feed | None:
+async def feed(db: Tx, account_id: str, connection_id: str) -> Feed | None:
     """The feed, locked."""
     row = await db.fetchrow(
         "SELECT * FROM feed WHERE account_id = $1 AND connection_id = $2 FOR UPDATE",
@@ -76,7 +76,7 @@ async def feed(db: Connection, account_id: str, connection_id: str) -> Feed | No
     return _feed(row) if row else None
 
 
-async def feeds_of_calendar(db: Connection, account_id: str, calendar_id: str) -> list[Feed]:
+async def feeds_of_calendar(db: Tx, account_id: str, calendar_id: str) -> list[Feed]:
     """The feeds of one calendar of ours, locked."""
     rows = await db.fetch(
         """
@@ -89,9 +89,7 @@ async def feeds_of_calendar(db: Connection, account_id: str, calendar_id: str) -
     return [_feed(row) for row in rows]
 
 
-async def set_user(
-    db: Connection, account_id: str, connection_id: str, user_id: str | None
-) -> None:
+async def set_user(db: Tx, account_id: str, connection_id: str, user_id: str | None) -> None:
     await db.execute(
         "UPDATE feed SET user_id = $3 WHERE account_id = $1 AND connection_id = $2",
         account_id,
@@ -100,7 +98,7 @@ async def set_user(
     )
 
 
-async def drop_feed(db: Connection, account_id: str, connection_id: str) -> None:
+async def drop_feed(db: Tx, account_id: str, connection_id: str) -> None:
     """Look no more, and forget what was seen."""
     for table in ("foreign_event", "feed"):
         await db.execute(
@@ -121,12 +119,12 @@ async def claim(database: Database) -> Feed | None:
                         attempts = attempts + 1
          WHERE (account_id, connection_id) = (
             SELECT f.account_id, f.connection_id FROM feed AS f
-              JOIN connection AS c ON c.account_id = f.account_id AND c.id = f.connection_id
+              JOIN provider_account AS c ON c.account_id = f.account_id AND c.id = f.connection_id
              WHERE f.next_at <= clock_timestamp() AND c.status = 'active'
                AND (f.lease_until IS NULL OR f.lease_until < clock_timestamp())
-               AND NOT EXISTS (SELECT FROM gate AS g
-                                WHERE g.provider = 'google' AND g.principal = c.external_id
-                                  AND g.open_at > clock_timestamp()
+               AND NOT EXISTS (SELECT FROM circuit AS g
+                                WHERE g.provider = 'google' AND g.provider_user = c.external_id
+                                  AND g.open_until > clock_timestamp()
                                   AND g.reason NOT LIKE '%quotaExceeded%')
              ORDER BY f.next_at LIMIT 1 FOR UPDATE OF f SKIP LOCKED)
         RETURNING *
@@ -154,7 +152,7 @@ async def renew(database: Database, mine: Feed) -> bool:
 
 
 async def save_progress(
-    db: Connection,
+    db: Tx,
     mine: Feed,
     *,
     window: Window,
@@ -185,7 +183,7 @@ async def save_progress(
 
 
 async def postpone(
-    db: Connection | Database,
+    db: Tx | Database,
     mine: Feed,
     *,
     reason: str,
@@ -210,35 +208,35 @@ async def postpone(
     )
 
 
-async def close_gate(db: Connection, principal: str, *, wait: timedelta, reason: str) -> None:
+async def close_gate(db: Tx, provider_user: str, *, wait: timedelta, reason: str) -> None:
     """Google wants to hear nothing from this user for a while."""
     await db.execute(
         """
-        INSERT INTO gate AS g (provider, principal, open_at, reason)
+        INSERT INTO circuit AS g (provider, provider_user, open_until, reason)
         VALUES ('google', $1, clock_timestamp() + $2::interval, $3)
-        ON CONFLICT (provider, principal) DO UPDATE
-           SET open_at = greatest(g.open_at, excluded.open_at), reason = excluded.reason
+        ON CONFLICT (provider, provider_user) DO UPDATE
+           SET open_until = greatest(g.open_until, excluded.open_until), reason = excluded.reason
         """,
-        principal,
+        provider_user,
         wait,
         reason[:500],
     )
 
 
-async def named_user(db: Connection, account_id: str, connection_id: str) -> str | None:
+async def named_user(db: Tx, account_id: str, connection_id: str) -> str | None:
     """The user that the connection's settings name."""
     named: str | None = await db.fetchval(
-        "SELECT settings ->> 'userId' FROM connection WHERE account_id = $1 AND id = $2",
+        "SELECT settings ->> 'userId' FROM provider_account WHERE account_id = $1 AND id = $2",
         account_id,
         connection_id,
     )
     return named
 
 
-async def principal(db: Connection, account_id: str, connection_id: str) -> str | None:
+async def provider_user(db: Tx, account_id: str, connection_id: str) -> str | None:
     """The Google user whose patience is spent."""
     found: str | None = await db.fetchval(
-        "SELECT external_id FROM connection WHERE account_id = $1 AND id = $2",
+        "SELECT external_id FROM provider_account WHERE account_id = $1 AND id = $2",
         account_id,
         connection_id,
     )

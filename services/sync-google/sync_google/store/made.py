@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.db import Connection, Database, Row
-from shared.work import Claimed
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_platform.reconcile.desired_state import Claimed
 from sync_google.domain import Draft, Made, parts_of
 
 KIND = "google-event"
 
 
-async def made_for(db: Connection | Database, account_id: str, subject: str) -> list[Made]:
+async def made_for(db: Tx | Database, account_id: str, subject: str) -> list[Made]:
     """The events of an appointment in one connection, of all generations."""
     rows = await db.fetch(
         """
@@ -39,9 +39,7 @@ def _made(row: Row) -> Made:
     )
 
 
-async def next_generation(
-    db: Connection, account_id: str, subject: str, *, remote_calendar: str
-) -> int:
+async def next_generation(db: Tx, account_id: str, subject: str, *, remote_calendar: str) -> int:
     """The first generation whose id is not spent.
 
     What an earlier connection left in the same calendar is taken over: it has the id already.
@@ -63,7 +61,7 @@ async def next_generation(
 
 
 async def intend(
-    db: Connection,
+    db: Tx,
     mine: Claimed,
     *,
     generation: int,
@@ -79,8 +77,8 @@ async def intend(
         VALUES ($1, 'google-event', $2, $3, $4, $5, $6, 'intended')
         ON CONFLICT (kind, subject, generation) DO UPDATE SET intent_at = clock_timestamp()
         """,
-        mine.wish.account_id,
-        mine.wish.subject,
+        mine.desired_state.account_id,
+        mine.desired_state.subject,
         generation,
         connection_id,
         remote_calendar,
@@ -89,7 +87,7 @@ async def intend(
 
 
 async def record_live(
-    db: Connection, mine: Claimed, generation: int, *, etag: str, draft: Draft | None
+    db: Tx, mine: Claimed, generation: int, *, etag: str, draft: Draft | None
 ) -> None:
     """It exists and says this. What a connection made that was ended meanwhile stays history."""
     await db.execute(
@@ -99,15 +97,15 @@ async def record_live(
                state = CASE WHEN state = 'abandoned' THEN state ELSE 'live' END
          WHERE account_id = $1 AND kind = 'google-event' AND subject = $2 AND generation = $3
         """,
-        mine.wish.account_id,
-        mine.wish.subject,
+        mine.desired_state.account_id,
+        mine.desired_state.subject,
         generation,
         etag,
         {"draft": draft.as_json()} if draft else {},
     )
 
 
-async def record_gone(db: Connection, mine: Claimed, generation: int) -> None:
+async def record_gone(db: Tx, mine: Claimed, generation: int) -> None:
     """It does not exist (any more), and its id is spent."""
     await db.execute(
         """
@@ -115,26 +113,26 @@ async def record_gone(db: Connection, mine: Claimed, generation: int) -> None:
          WHERE account_id = $1 AND kind = 'google-event' AND subject = $2 AND generation = $3
            AND state <> 'abandoned'
         """,
-        mine.wish.account_id,
-        mine.wish.subject,
+        mine.desired_state.account_id,
+        mine.desired_state.subject,
         generation,
     )
 
 
-async def holds(db: Connection, mine: Claimed) -> bool:
+async def holds(db: Tx, mine: Claimed) -> bool:
     """Whether the wish is still ours; nobody can take it before this transaction ends."""
     token = await db.fetchval(
         """
         SELECT lease_token FROM work
          WHERE kind = $1 AND subject = $2 AND lease_until > clock_timestamp() FOR UPDATE
         """,
-        mine.wish.kind,
-        mine.wish.subject,
+        mine.desired_state.kind,
+        mine.desired_state.subject,
     )
     return bool(token == mine.lease_token)
 
 
-async def look_again(db: Connection, mine: Claimed, generation: int) -> None:
+async def look_again(db: Tx, mine: Claimed, generation: int) -> None:
     """We changed something after having lost the right to: somebody has to find out what is there."""
     await db.execute(
         """
@@ -143,8 +141,8 @@ async def look_again(db: Connection, mine: Claimed, generation: int) -> None:
                etag = NULL, data = '{}', intent_at = clock_timestamp()
          WHERE account_id = $1 AND kind = 'google-event' AND subject = $2 AND generation = $3
         """,
-        mine.wish.account_id,
-        mine.wish.subject,
+        mine.desired_state.account_id,
+        mine.desired_state.subject,
         generation,
     )
     await db.execute(
@@ -152,13 +150,13 @@ async def look_again(db: Connection, mine: Claimed, generation: int) -> None:
         UPDATE work SET status = 'due', next_attempt_at = clock_timestamp()
          WHERE kind = $1 AND subject = $2 AND account_id = $3 AND status = 'done'
         """,
-        mine.wish.kind,
-        mine.wish.subject,
-        mine.wish.account_id,
+        mine.desired_state.kind,
+        mine.desired_state.subject,
+        mine.desired_state.account_id,
     )
 
 
-async def abandon(db: Connection, account_id: str, connection_id: str) -> None:
+async def abandon(db: Tx, account_id: str, connection_id: str) -> None:
     """The connection was ended: what it made stays in Google and is never touched again."""
     await db.execute(
         """
@@ -171,7 +169,7 @@ async def abandon(db: Connection, account_id: str, connection_id: str) -> None:
     )
 
 
-async def note_failure(db: Connection, account_id: str, subject: str) -> int:
+async def note_failure(db: Tx, account_id: str, subject: str) -> int:
     """Count what is announced about this pair."""
     sequence: int = await db.fetchval(
         """
@@ -191,7 +189,7 @@ async def database_time(db: Database) -> datetime:
     return moment
 
 
-async def transaction_time(db: Connection) -> datetime:
+async def transaction_time(db: Tx) -> datetime:
     """When the present transaction began."""
     moment: datetime = await db.fetchval("SELECT now()")
     return moment
@@ -209,7 +207,7 @@ async def place_of(db: Database, account_id: str, connection_id: str) -> Place:
     """The connection's state; one that is unknown counts as ended."""
     row = await db.fetchrow(
         """
-        SELECT c.status, f.remote_calendar FROM connection AS c
+        SELECT c.status, f.remote_calendar FROM provider_account AS c
           LEFT JOIN feed AS f ON f.account_id = c.account_id AND f.connection_id = c.id
          WHERE c.account_id = $1 AND c.id = $2
         """,

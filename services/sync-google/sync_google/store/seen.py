@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.db import Connection
+from hoop_platform.db.database import Tx
 from sync_google.domain import Draft, Interval, Window
 from sync_google.store.feeds import Feed
 
 
-async def keep_events(db: Connection, mine: Feed, blocking: Mapping[str, Interval]) -> None:
+async def keep_events(db: Tx, mine: Feed, blocking: Mapping[str, Interval]) -> None:
     """These block time now."""
     await db.executemany(
         """
@@ -21,7 +21,7 @@ async def keep_events(db: Connection, mine: Feed, blocking: Mapping[str, Interva
     )
 
 
-async def drop_events(db: Connection, mine: Feed, ids: Collection[str]) -> None:
+async def drop_events(db: Tx, mine: Feed, ids: Collection[str]) -> None:
     """These block nothing (any more)."""
     await db.execute(
         """
@@ -34,7 +34,7 @@ async def drop_events(db: Connection, mine: Feed, ids: Collection[str]) -> None:
     )
 
 
-async def drop_other_events(db: Connection, mine: Feed, ids: Collection[str]) -> None:
+async def drop_other_events(db: Tx, mine: Feed, ids: Collection[str]) -> None:
     """A full list tells of no deletion: what it does not name is gone."""
     await db.execute(
         """
@@ -47,7 +47,7 @@ async def drop_other_events(db: Connection, mine: Feed, ids: Collection[str]) ->
     )
 
 
-async def blocking(db: Connection, mine: Feed, window: Window) -> list[Interval]:
+async def blocking(db: Tx, mine: Feed, window: Window) -> list[Interval]:
     """What blocks time in the window."""
     rows = await db.fetch(
         """
@@ -62,17 +62,17 @@ async def blocking(db: Connection, mine: Feed, window: Window) -> list[Interval]
     return [(row["starts_at"], row["ends_at"]) for row in rows]
 
 
-async def our_connections(db: Connection, account_id: str, ids: Collection[str]) -> frozenset[str]:
+async def our_connections(db: Tx, account_id: str, ids: Collection[str]) -> frozenset[str]:
     """Those of the ids that are connections of this account, live or ended."""
     rows = await db.fetch(
-        "SELECT id FROM connection WHERE account_id = $1 AND id = ANY ($2::uuid[])",
+        "SELECT id FROM provider_account WHERE account_id = $1 AND id = ANY ($2::uuid[])",
         account_id,
         list(ids),
     )
     return frozenset(row["id"] for row in rows)
 
 
-async def our_events(db: Connection, account_id: str, ids: Collection[str]) -> frozenset[str]:
+async def our_events(db: Tx, account_id: str, ids: Collection[str]) -> frozenset[str]:
     """Those of the ids that are events we have made for this account."""
     rows = await db.fetch(
         """
@@ -98,7 +98,7 @@ class Watched:
 
 
 async def watched(
-    db: Connection, feed: Feed, ids: Collection[str] | None, *, since: datetime
+    db: Tx, feed: Feed, ids: Collection[str] | None, *, since: datetime
 ) -> list[Watched]:
     """Our events in this calendar, or those of them with these ids.
 
@@ -133,7 +133,7 @@ async def watched(
     ]
 
 
-async def note_drift(db: Connection, account_id: str, found: Watched, drift: str | None) -> None:
+async def note_drift(db: Tx, account_id: str, found: Watched, drift: str | None) -> None:
     """It was changed or deleted by somebody else; None: it is as we wrote it again."""
     await db.execute(
         """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.db import Connection, Row
+from hoop_platform.db.database import Row, Tx
 from sync_google.domain import Interval
 
 
@@ -21,7 +21,7 @@ class Week:
     sequence: int
 
 
-async def weeks(db: Connection, account_id: str, connection_id: str) -> dict[str, Week]:
+async def weeks(db: Tx, account_id: str, connection_id: str) -> dict[str, Week]:
     """All weeks ever announced, by name."""
     rows = await db.fetch(
         "SELECT * FROM busy_week WHERE account_id = $1 AND connection_id = $2 ORDER BY week",
@@ -36,7 +36,7 @@ def _week(row: Row) -> Week:
     return Week(**{**dict(row), "intervals": pairs})
 
 
-async def save_week(db: Connection, said: Week) -> None:
+async def save_week(db: Tx, said: Week) -> None:
     """Remember what is announced in this transaction."""
     await db.execute(
         """

@@ -12,22 +12,22 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import RawTestServer
 from pydantic import SecretStr
 
-from shared.clock import Clock
-from shared.connections import (
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database
+from hoop_platform.ids import new_id
+from hoop_platform.providers.authorization import (
+    AuthorizationResult,
     Callback,
-    Connection,
-    Finished,
     Identify,
     Identity,
-    OAuthProvider,
-    ProviderDown,
-    access_token,
-    begin,
-    finish,
+    begin_authorization,
+    finish_authorization,
 )
-from shared.db import Database
-from shared.ids import new_id
-from shared.secrets import Cipher, new_key
+from hoop_platform.providers.errors import ProviderDown
+from hoop_platform.providers.oauth import OAuthProvider
+from hoop_platform.providers.provider_accounts import ProviderAccount
+from hoop_platform.providers.tokens import access_token
+from hoop_platform.secrets import Cipher, new_key
 from simulators import zoom
 from simulators.zoom import ZoomSimulator
 from simulators.zoom.knobs import SCOPES
@@ -58,7 +58,7 @@ class World:
 
     async def begin(self, owner_id: str, **options: Any) -> str:
         async with self.database.transaction() as db:
-            begun = await begin(
+            begun = await begin_authorization(
                 db,
                 self.cipher,
                 self.provider,
@@ -78,8 +78,8 @@ class World:
             query = parse_qs(urlsplit(answer.headers["Location"]).query)
         return Callback(*(query.get(name, [None])[0] for name in ("state", "code", "error", "iss")))
 
-    async def finish(self, callback: Callback) -> Finished:
-        return await finish(
+    async def finish(self, callback: Callback) -> AuthorizationResult:
+        return await finish_authorization(
             self.http,
             self.database,
             self.cipher,
@@ -89,12 +89,12 @@ class World:
             now=self.now,
         )
 
-    async def connect(self, owner_id: str, *, user: str = "ada@example.com") -> Connection:
+    async def connect(self, owner_id: str, *, user: str = "ada@example.com") -> ProviderAccount:
         """The whole way, as a user who says yes to everything."""
         callback = await self.consent(await self.begin(owner_id), user=user)
         return (await self.finish(callback)).connection
 
-    async def token(self, connection: Connection, **options: Any) -> str:
+    async def token(self, connection: ProviderAccount, **options: Any) -> str:
         return await access_token(
             self.database,
             self.http,
@@ -117,7 +117,7 @@ class World:
     async def shown(self, connection_id: str) -> tuple[str, str | None]:
         """Status and reason as they are stored."""
         row = await self.database.fetchrow(
-            "SELECT status, reason FROM connection WHERE id = $1", connection_id
+            "SELECT status, reason FROM provider_account WHERE id = $1", connection_id
         )
         assert row is not None
         return row["status"], row["reason"]

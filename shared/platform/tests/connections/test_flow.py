@@ -5,17 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from shared.connections import (
-    Callback,
-    ProviderDown,
-    disconnect,
-    find,
-    list_connections,
-    reseal,
-)
-from shared.errors import ConnectFailed
-from shared.ids import new_id
-from shared.secrets import Cipher, Unsealable, new_key
+from hoop_platform.errors import ConnectFailed
+from hoop_platform.ids import new_id
+from hoop_platform.providers.authorization import Callback
+from hoop_platform.providers.errors import ProviderDown
+from hoop_platform.providers.key_rotation import reseal
+from hoop_platform.providers.provider_accounts import list_provider_accounts, lock_provider_account
+from hoop_platform.providers.status import disconnect
+from hoop_platform.secrets import Cipher, Unsealable, new_key
 
 
 async def test_a_user_connects_his_account(world):
@@ -50,7 +47,10 @@ async def test_one_of_two_racing_uses_wins(world):
         world.finish(callback), world.finish(callback), return_exceptions=True
     )
 
-    assert sorted(type(result).__name__ for result in results) == ["ConnectFailed", "Finished"]
+    assert sorted(type(result).__name__ for result in results) == [
+        "AuthorizationResult",
+        "ConnectFailed",
+    ]
 
 
 async def test_the_answer_is_good_for_ten_minutes(world):
@@ -117,7 +117,7 @@ async def test_a_user_says_no(world):
     with pytest.raises(ConnectFailed):
         await world.finish(callback)
 
-    [connection] = await list_connections(world.database, world.account_id, live=False)
+    [connection] = await list_provider_accounts(world.database, world.account_id, live=False)
     assert (connection.status, connection.reason) == ("disconnected", "declined")
     assert await world.credentials() == 0
 
@@ -157,7 +157,7 @@ async def test_an_unticked_permission(world):
     with pytest.raises(ConnectFailed, match="permissions"):
         await world.finish(await world.consent(url))
 
-    [connection] = await list_connections(world.database, world.account_id)
+    [connection] = await list_provider_accounts(world.database, world.account_id)
     assert (connection.status, connection.reason) == ("pending", "scope_missing")
     assert await world.credentials() == 0
 
@@ -190,9 +190,11 @@ async def test_disconnected_while_the_browser_was_away(world):
     """Who disconnects meanwhile stays disconnected."""
     url = await world.begin(new_id())
     callback = await world.consent(url)
-    [pending] = await list_connections(world.database, world.account_id)
+    [pending] = await list_provider_accounts(world.database, world.account_id)
     async with world.database.transaction() as db:
-        await disconnect(db, await find(db, world.account_id, pending.id), now=world.now)
+        await disconnect(
+            db, await lock_provider_account(db, world.account_id, pending.id), now=world.now
+        )
 
     with pytest.raises(ConnectFailed):
         await world.finish(callback)
@@ -209,7 +211,7 @@ async def test_the_provider_cannot_be_asked(world, fault):
     with pytest.raises(ProviderDown):
         await world.finish(callback)
 
-    [connection] = await list_connections(world.database, world.account_id)
+    [connection] = await list_provider_accounts(world.database, world.account_id)
     assert connection.status == "pending"
     assert await world.credentials() == 0
 
@@ -231,7 +233,7 @@ async def test_two_clicks_make_one_connection(world):
 
     await asyncio.gather(*(world.begin(user) for _ in range(8)))
 
-    assert len(await list_connections(world.database, world.account_id)) == 1
+    assert len(await list_provider_accounts(world.database, world.account_id)) == 1
     assert await world.announced() == [(1, "pending")]
 
 
@@ -253,10 +255,14 @@ async def test_the_last_to_disconnect_drops_the_tokens(world):
     bob = await world.connect(new_id(), user="shared@example.com")
 
     async with world.database.transaction() as db:
-        await disconnect(db, await find(db, world.account_id, ada.id), now=world.now)
+        await disconnect(
+            db, await lock_provider_account(db, world.account_id, ada.id), now=world.now
+        )
     assert await world.token(bob)
     async with world.database.transaction() as db:
-        await disconnect(db, await find(db, world.account_id, bob.id), now=world.now)
+        await disconnect(
+            db, await lock_provider_account(db, world.account_id, bob.id), now=world.now
+        )
 
     assert await world.credentials() == 0
 
@@ -268,7 +274,9 @@ async def test_disconnecting_asks_nothing_of_the_provider(world):
 
     for _ in range(2):
         async with world.database.transaction() as db:
-            await disconnect(db, await find(db, world.account_id, connection.id), now=world.now)
+            await disconnect(
+                db, await lock_provider_account(db, world.account_id, connection.id), now=world.now
+            )
 
     assert len(world.sim.log.entries) == asked
     assert await world.announced() == [(1, "pending"), (2, "active"), (3, "disconnected")]
@@ -279,7 +287,9 @@ async def test_connecting_after_disconnecting_is_a_new_connection(world):
     user = new_id()
     old = await world.connect(user)
     async with world.database.transaction() as db:
-        await disconnect(db, await find(db, world.account_id, old.id), now=world.now)
+        await disconnect(
+            db, await lock_provider_account(db, world.account_id, old.id), now=world.now
+        )
 
     new = await world.connect(user, user="bob@example.com")
 
@@ -342,8 +352,8 @@ async def test_a_foreign_connection_is_an_unknown_one(world):
     other = new_id()
 
     async with world.database.transaction() as db:
-        assert await find(db, other, connection.id) is None
-    assert await list_connections(world.database, other) == []
+        assert await lock_provider_account(db, other, connection.id) is None
+    assert await list_provider_accounts(world.database, other) == []
 
 
 def test_what_is_secret_is_not_printed():
@@ -360,7 +370,7 @@ async def order(world, fault, *, path):
 
 async def dump(world):
     """Everything the database holds, as text."""
-    tables = ("connection", "credential", "oauth_state", "outbox")
+    tables = ("provider_account", "credential", "oauth_state", "outbox")
     rows = [row for table in tables for row in await world.database.fetch(f"SELECT * FROM {table}")]
     values = [value for row in rows for value in row.values()]
     return "\n".join(

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from shared.connections import OAuthProvider
-from shared.connections.provider import Grant, challenge, refresh
+from hoop_platform.providers.oauth import Grant, OAuthProvider, challenge, refresh
 
 VERIFIERS = st.text("abcXYZ019-._~", min_size=43, max_size=128)
 

@@ -10,22 +10,25 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer, unused_port
 from aiokafka import ConsumerRecord
 
-from hoop_events import ApiKey, ApiKeyChanged, attributes, body
-from local.testing import UNLIMITED, open_door
-from shared.auth import digest
-from shared.clock import Clock
-from shared.config import Settings
-from shared.connections import Integration, Reconfigure
-from shared.errors import invalid
-from shared.http import application
-from shared.ids import new_id
-from shared.kafka import Tables
-from shared.service import Runtime
+from hoop_events.accounts import ApiKey, ApiKeyChanged
+from hoop_events.codec import attributes, body
+from hoop_platform.auth import digest
+from hoop_platform.clock import Clock
+from hoop_platform.config import Settings
+from hoop_platform.errors import invalid
+from hoop_platform.http.app import application
+from hoop_platform.ids import new_id
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.providers.routes import Integration
+from hoop_platform.providers.schemas import UpdateConnection
+from hoop_platform.runtime import Runtime
+from local.testing.service import open_admission
+from local.testing.tenant import UNLIMITED
 
 HEADERS = {"Version": "2021-07-28"}
 
 
-class ZoomSettings(Reconfigure):
+class ZoomSettings(UpdateConnection):
     waiting_room: bool | None = None
 
 
@@ -55,7 +58,7 @@ class Edge:
 @pytest.fixture
 async def edge(world, http) -> AsyncIterator[Edge]:
     port = unused_port()
-    tables, keys = Tables("127.0.0.1:1"), {}
+    tables, keys = GlobalTables("127.0.0.1:1"), {}
     for name, account_id, scope in (
         ("ours", world.account_id, "calendars.write"),
         ("reader", world.account_id, "calendars.readonly"),
@@ -81,7 +84,7 @@ async def edge(world, http) -> AsyncIterator[Edge]:
     made = Edge(url, http, runtime, keys, new_id())
     app = application(
         [(r, runtime) for r in zoom_of(world, made).routes()],
-        door=open_door(tables, Clock()),
+        door=open_admission(tables, Clock()),
         ready=_ready,
     )
     async with TestServer(app, port=port):
@@ -159,7 +162,7 @@ async def test_a_callback_of_nobodys_asking(edge, world, query):
 
     assert (page.status, page.content_type) == (400, "text/html")
     assert "script" not in text
-    assert await world.database.fetchval("SELECT count(*) FROM connection") == 0
+    assert await world.database.fetchval("SELECT count(*) FROM provider_account") == 0
 
 
 async def test_a_callback_that_says_both_yes_and_no(edge, world):
@@ -242,7 +245,7 @@ async def test_an_owner_that_the_account_does_not_have(edge, world):
     ) as answer:
         assert answer.status == 422
 
-    assert await world.database.fetchval("SELECT count(*) FROM connection") == 0
+    assert await world.database.fetchval("SELECT count(*) FROM provider_account") == 0
 
 
 async def test_commands_need_the_scope(edge):

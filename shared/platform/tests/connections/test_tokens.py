@@ -6,19 +6,16 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from shared import failpoints
-from shared.connections import (
-    Identity,
-    NotConnected,
-    OAuthProvider,
-    ProviderDown,
-    disconnect,
-    find,
-    refresh_idle,
-)
-from shared.db import Database
-from shared.errors import ConnectFailed
-from shared.ids import new_id
+from hoop_platform import failpoints
+from hoop_platform.db.database import Database
+from hoop_platform.errors import ConnectFailed
+from hoop_platform.ids import new_id
+from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.providers.oauth import OAuthProvider
+from hoop_platform.providers.provider_accounts import lock_provider_account
+from hoop_platform.providers.status import disconnect
+from hoop_platform.providers.tokens import refresh_idle
 from simulators import google
 
 
@@ -88,7 +85,9 @@ async def test_a_grant_without_refresh_token_is_not_kept(world):
         here = at_google(world, sim)
         first = await here.connect(new_id())
         async with world.database.transaction() as db:
-            await disconnect(db, await find(db, world.account_id, first.id), now=world.now)
+            await disconnect(
+                db, await lock_provider_account(db, world.account_id, first.id), now=world.now
+            )
 
         with pytest.raises(ConnectFailed, match="lasting"):
             await here.connect(new_id())
@@ -281,7 +280,9 @@ async def test_disconnected_while_the_provider_thinks(world):
     await until(lambda: world.refreshes() == 1)
 
     async with world.database.transaction() as db:
-        await disconnect(db, await find(db, world.account_id, connection.id), now=world.now)
+        await disconnect(
+            db, await lock_provider_account(db, world.account_id, connection.id), now=world.now
+        )
 
     with pytest.raises(NotConnected):
         await asking
@@ -365,7 +366,9 @@ async def test_no_token_without_an_active_connection(world):
     """Unknown, foreign and pending ones alike."""
     connection = await world.connect(new_id())
     await world.begin(new_id())
-    pending = await world.database.fetchval("SELECT id FROM connection WHERE status = 'pending'")
+    pending = await world.database.fetchval(
+        "SELECT id FROM provider_account WHERE status = 'pending'"
+    )
 
     for stranger in (
         world.token(replace(connection, id=new_id())),

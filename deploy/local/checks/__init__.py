@@ -1,0 +1,1 @@
+"""`./hoop check`: the tools, and the rules of our own."""

@@ -1,0 +1,99 @@
+"""`./hoop clean`: forget what a system wrote, unless it still runs."""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from json import dumps, loads
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from local.cli.options import CACHE, LOCAL, MARK, ROOT, STACK_FILE, Exit
+from local.servers import unprivileged
+
+VENV = ROOT / ".venv"
+
+
+def run_clean(*, local: Path, everything: bool, force: bool, as_json: bool) -> int:
+    """Remove the folder of a system, with `everything` what is shared too; say what was freed."""
+    if reason := why_not(local, force=force):
+        print(f"hoop: {reason}", file=sys.stderr)
+        return Exit.FAILED
+    folders = [local, CACHE, VENV] if everything else [local]
+    freed = {folder: remove(folder) for folder in folders if folder.is_dir()}
+    unprivileged.sweep()  # a part of it lies elsewhere, where root had started it
+    # The environment may be gone by now, so nothing may be imported from here on.
+    if as_json:
+        print(dumps({"freed": {str(folder): size for folder, size in freed.items()}}))
+        return Exit.OK
+    for folder, size in freed.items():
+        print(f"removed {folder}: {decimal(size)} freed")
+    if not freed:
+        print(f"nothing to remove: {local} is not there")
+    return Exit.OK
+
+
+def why_not(local: Path, *, force: bool) -> str | None:
+    """Say why a folder must stay: a system runs in it, or it is none of ours."""
+    if local.is_dir() and local != LOCAL and not (local / MARK).is_file():
+        return f"{local} was not made by `./hoop up`; if it is to go, remove it yourself"
+    if force:
+        return None
+    if pids := sorted(pid for pid in stack_pids(local) if is_alive(pid)):
+        listed = ", ".join(map(str, pids))
+        return f"a system runs in {local} (processes {listed}): stop it with Ctrl-C, or --force"
+    owners = [*local.glob("owner"), *local.glob("*/owner")]
+    if owned := [file for file in owners if is_locked(file)]:
+        return f"a system runs in {local} ({owned[0]} is held): stop it with Ctrl-C, or --force"
+    return None
+
+
+def stack_pids(local: Path) -> set[int]:
+    """Return the processes that the running system wrote into its stack.json."""
+    try:
+        stack = loads((local / STACK_FILE).read_bytes())
+    except (OSError, ValueError):
+        return set()
+    return set(_pids(stack))
+
+
+def _pids(value: object) -> Iterator[int]:
+    """Yield each number whose key is `pid` or ends with `_pid`, at any depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, int) and (key == "pid" or key.endswith("_pid")):
+                yield inner
+            yield from _pids(inner)
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process of that number runs, whoever's it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def is_locked(file: Path) -> bool:
+    """Say whether a living process holds the lock of this file, as the owner of a folder does."""
+    with file.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def remove(folder: Path) -> int:
+    """Remove a folder; return the bytes freed, not counting what stays linked elsewhere."""
+    found = [path.lstat() for path in folder.rglob("*")]
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+    return sum(one.st_blocks * 512 for one in found if one.st_nlink == 1)

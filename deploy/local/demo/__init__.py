@@ -1,0 +1,1 @@
+"""The demo account and the demonstration that `./hoop up` shows."""

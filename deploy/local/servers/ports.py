@@ -1,0 +1,53 @@
+"""Loopback ports: which are free, and whether somebody listens."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import time
+
+from local.servers.process import CannotStart
+
+# Below the range from which systems take the ports of outgoing connections (32768 on Linux, 49152
+# elsewhere), so that a port found free here is not taken by a passing connection a moment later.
+LOWEST, HIGHEST = 20_000, 32_000
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on this loopback port now."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no obstacle
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_listening(port: int) -> bool:
+    """Say whether somebody accepts connections on this loopback port now."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Pick that many different free ports, at random, so that neighbours seldom meet."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
+        if is_free(port):
+            found.add(port)
+    return list(found)
+
+
+async def until_free(port: int, *, patience: float = 5) -> None:
+    """Wait a little for a port whose last server is leaving; raise `CannotStart` if it stays taken."""
+    deadline = time.monotonic() + patience
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            raise CannotStart(f"Port {port} of {LOOPBACK} is taken by another program.")
+        await asyncio.sleep(0.1)

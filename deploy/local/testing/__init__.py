@@ -1,0 +1,1 @@
+"""The library of the tests: a running service, tenants, a client, polling."""

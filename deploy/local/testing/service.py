@@ -1,0 +1,116 @@
+"""What the tests of every service share: a service that really runs, tenants to ask as, and a client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+from aiohttp import ClientSession, ClientTimeout
+
+from hoop_platform.clock import Clock
+from hoop_platform.db.database import Database
+from hoop_platform.http.admission import Admission
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.kafka.log_reader import open_log_reader
+from hoop_platform.kafka.topics import ensure_topics
+from hoop_platform.limits.limiter import Limiter
+from hoop_platform.runtime import Runtime
+from hoop_platform.secrets import new_key
+from hoop_platform.service import serving
+from hoop_platform.service.service import Service
+from local.testing.tenant import UNLIMITED
+
+START_LIMIT = 40.0  # seconds
+STOP_LIMIT = 30.0
+
+
+@asynccontextmanager
+async def running(
+    what: Service,
+    *,
+    database: Database | str,
+    kafka_bootstrap: str,
+    from_the_beginning: bool = False,
+    **settings: object,
+) -> AsyncIterator[tuple[str, Runtime]]:
+    """Run a service in this loop, on a free port: yields its base URL and its runtime once it is ready.
+
+    `database` is migrated already (a `Database`, or its DSN). `settings` are further settings by
+    their field names. If the service fails meanwhile, its failure comes out at the end.
+    A fresh database hears what is told from now on, for other tests have told much on the same
+    topics; unless it wants to hear that, too.
+    """
+    await ensure_topics(kafka_bootstrap)
+    dsn = database if isinstance(database, str) else database.dsn
+    if not from_the_beginning:
+        await _begin_here(what, dsn, kafka_bootstrap)
+    given: dict[str, Any] = {
+        "database_url": dsn,
+        "kafka_bootstrap": kafka_bootstrap,
+        "http_port": 0,
+        "data_key": new_key(),
+        **settings,
+    }
+    runtimes: list[Runtime] = []
+
+    def observed_jobs(runtime: Runtime) -> Any:
+        runtimes.append(runtime)
+        return what.jobs(runtime)
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    port: asyncio.Future[int] = loop.create_future()
+    observed = replace(what, jobs=observed_jobs)
+    running_service = serving.serve(
+        [(observed, what.settings(**given))], stop, listening=port.set_result
+    )
+    # No TaskGroup: it would wrap the test's own failure, and fixtures leave in another task.
+    task = loop.create_task(running_service)
+    try:
+        async with asyncio.timeout(START_LIMIT):
+            base_url = await _ready(task, port)
+        yield base_url, runtimes[0]
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, STOP_LIMIT)
+
+
+async def _begin_here(what: Service, dsn: str, kafka_bootstrap: str) -> None:
+    """Places where the topics end now, for a database that has none yet."""
+    topics = sorted({event.topic for event in what.subscriptions})
+    if not topics:
+        return
+    async with open_log_reader(kafka_bootstrap, topics) as reader:
+        ends = await reader.ends()
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        await connection.executemany(
+            "INSERT INTO consumer_offset (topic, partition, next_offset) VALUES ($1, $2, $3)"
+            " ON CONFLICT DO NOTHING",
+            [(*place, end) for place, end in ends.items()],
+        )
+    finally:
+        await connection.close(timeout=5)
+
+
+async def _ready(task: asyncio.Task[None], port: asyncio.Future[int]) -> str:
+    """Wait until the service says it is ready; a failed start comes out as itself."""
+    waiting: set[asyncio.Future[Any]] = {task, port}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    base_url = f"http://127.0.0.1:{port.result()}"
+    async with ClientSession(timeout=ClientTimeout(total=5)) as http:
+        while not task.done():
+            async with http.get(f"{base_url}/health/ready") as response:
+                if response.status == 200:
+                    return base_url
+            await asyncio.sleep(0.02)
+    await task
+    raise AssertionError(f"{base_url} ended before it was ready")
+
+
+def open_admission(tables: GlobalTables, clock: Clock) -> Admission:
+    """A door that counts nobody; keys with limits are refused at it."""
+    return Admission(tables=tables, limiter=Limiter(None), clock=clock, of_address=UNLIMITED)

@@ -1,0 +1,1 @@
+"""PostgreSQL: pool and transactions, migrations, savepoints."""

@@ -1,0 +1,200 @@
+"""PostgreSQL: a pool in which nothing waits for ever, and transactions that notify their subscribers."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+from hoop_platform import ids
+
+Tx = asyncpg.Connection | PoolConnectionProxy
+Row = asyncpg.Record
+
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""Postgres is not there, or not now: nobody's request was wrong, and trying again makes sense."""
+
+
+class LeaseLost(Exception):
+    """Another process holds the lease by now: what this one did is found and adopted there."""
+
+
+class DatabaseGone(ConnectionError):
+    """The connection was cut while it was used, or the pool is being closed: one of `UNAVAILABLE`."""
+
+
+CONTENTION: tuple[type[Exception], ...] = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+
+_NO_ANSWER: tuple[type[Exception], ...] = (asyncpg.exceptions.InterfaceError, *UNAVAILABLE)
+
+_CUT = re.compile(r"connection is closed|pool is clos|connection has been released")
+
+_SERVER_SETTINGS = {
+    "statement_timeout": "8000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "15000",
+    "timezone": "UTC",
+}
+
+
+class _Session(asyncpg.Connection):
+    """Sets no session state, hence needs no reset: one round trip less for each use."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def _teach(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "uuid", schema="pg_catalog", encoder=ids.unspell, decoder=ids.spell, format="binary"
+    )
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        format="binary",
+    )
+
+
+class Database:
+    """One service's database. `uuid` columns are 26-character ids, `jsonb` are Python values."""
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
+        self.pool = pool
+        self.dsn = dsn
+        self._subscribers: list[asyncio.Event] = []
+
+    @classmethod
+    async def open(cls, dsn: str, *, name: str, pool_size: int = 10) -> Self:
+        """Prepare the pool; the first use connects, so a service starts while Postgres is down."""
+        pool = asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=pool_size,
+            timeout=5,
+            command_timeout=10,
+            max_inactive_connection_lifetime=60,
+            connection_class=_Session,
+            init=_teach,
+            server_settings={**_SERVER_SETTINGS, "application_name": name},
+        )
+        return cls(await pool, dsn)
+
+    async def close(self) -> None:
+        """Close the pool; connections that hang are cut after five seconds."""
+        try:
+            await asyncio.wait_for(self.pool.close(), 5)
+        except TimeoutError:
+            self.pool.terminate()
+
+    def subscribe(self, event: asyncio.Event) -> asyncio.Event:
+        """Set `event` after every commit here: who follows up need not poll fast."""
+        self._subscribers.append(event)
+        return event
+
+    @asynccontextmanager
+    async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
+        """All or nothing; whoever waits for news is woken after the commit, unless there is none."""
+        async with self._connection() as connection, connection.transaction():
+            try:
+                yield connection
+            except TimeoutError:
+                connection.terminate()  # else the rollback would be waited for as long again
+                raise
+        if notify:
+            self.notify()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["Tx | Database"]:
+        """For several statements in a row, each by itself: cheaper than asking for each."""
+        async with self._connection() as connection:
+            yield connection
+
+    def notify(self) -> None:
+        """Wake the relay and the jobs of this process."""
+        for event in self._subscribers:
+            event.set()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Tx]:
+        """One of the pool. A connection that was cut shows in many ways; all of them are `UNAVAILABLE`."""
+        try:
+            async with self.pool.acquire(timeout=5) as connection:
+                try:
+                    yield connection
+                except (asyncpg.exceptions.InternalClientError, TimeoutError):
+                    connection.terminate()  # no answer, or half of one: of no use to anybody
+                    raise
+        except asyncpg.exceptions.InternalClientError as error:
+            raise DatabaseGone(str(error)) from error
+        except asyncpg.exceptions.InterfaceError as error:
+            if type(error) is asyncpg.exceptions.InterfaceError and _CUT.search(str(error)):
+                raise DatabaseGone(str(error)) from error
+            raise
+
+    @asynccontextmanager
+    async def listens(
+        self, channel: str, *, heard: Callable[[str], None], lost: Callable[[], None]
+    ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """LISTEN on a connection of its own: `heard` is given each payload once its commit is visible.
+
+        `lost` is called at once when the connection is cut. Yields a question that must be asked now
+        and then: whether it is still there; one that is silently dead is found out by it within a
+        second. It needs a session: the DSN must not lead through a pooler that lends connections
+        for one transaction.
+        """
+        connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=1)
+
+        def cut(_: object) -> None:
+            lost()
+
+        async def alive() -> bool:
+            try:
+                await connection.execute("SELECT")
+            except _NO_ANSWER:
+                return False
+            return True
+
+        connection.add_termination_listener(cut)
+        try:
+            await connection.add_listener(channel, lambda _c, _p, _n, payload: heard(str(payload)))
+            yield alive
+        finally:
+            connection.remove_termination_listener(cut)
+            connection.terminate()
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
+        async with self._connection() as connection:
+            rows: Sequence[Row] = await connection.fetch(sql, *args)
+            return rows
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        async with self._connection() as connection:
+            found: Row | None = await connection.fetchrow(sql, *args)
+            return found
+
+    async def fetchval(self, sql: str, *args: object) -> Any:  # one column of any type
+        async with self._connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> str:
+        async with self._connection() as connection:
+            status: str = await connection.execute(sql, *args)
+            return status

@@ -1,0 +1,200 @@
+-- The platform's tables, in the database of every service.
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+
+-- What has been decided here and not yet been acknowledged by Kafka. One column per attribute
+-- that varies, so that Debezium's outbox event router can take over without a migration.
+CREATE TABLE outbox (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id    uuid        NOT NULL UNIQUE,
+    topic       text        NOT NULL,
+    type        text        NOT NULL,
+    source      text        NOT NULL,
+    subject     text        NOT NULL,
+    sequence    bigint      NOT NULL,
+    account_id  uuid        NOT NULL,
+    dataschema  text        NOT NULL,
+    time        timestamptz NOT NULL,
+    traceparent text,
+    body        bytea       NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    parked_at   timestamptz,
+    park_reason text,
+    UNIQUE (topic, subject, sequence)
+);
+CREATE INDEX outbox_unparked ON outbox (id) WHERE parked_at IS NULL;
+CREATE INDEX outbox_parked ON outbox (topic, subject) WHERE parked_at IS NOT NULL;
+
+-- One relay at a time. A row, not a session lock: it works behind a transaction pooler.
+CREATE TABLE relay_lease (
+    only_one boolean     PRIMARY KEY DEFAULT true CHECK (only_one),
+    owner    uuid        NOT NULL,
+    epoch    bigint      NOT NULL DEFAULT 1,
+    until    timestamptz NOT NULL
+);
+
+-- The inbox: the next offset of each partition. The row is locked by the consumer that handles a
+-- batch, so that one that lost the partition and does not know it yet cannot apply anything.
+CREATE TABLE consumer_offset (
+    topic       text,
+    partition   int,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+
+-- The newest sequence applied per aggregate: anything else is a duplicate or too late.
+CREATE TABLE applied_event (
+    topic    text,
+    subject  text,
+    sequence bigint NOT NULL,
+    PRIMARY KEY (topic, subject)
+);
+
+-- Dead letters: records that could not be handled, as they arrived, to be looked at and replayed.
+CREATE TABLE dead_letter (
+    topic     text,
+    partition int,
+    record    bigint,
+    key       bytea,
+    value     bytea,
+    headers   jsonb       NOT NULL,
+    error     text        NOT NULL,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (topic, partition, record)
+);
+
+-- Desired states: how an external object should be, until it is.
+CREATE TABLE work (
+    account_id       uuid        NOT NULL,
+    kind             text        NOT NULL,
+    subject          text        NOT NULL,
+    provider         text        NOT NULL,
+    provider_user    text        NOT NULL,
+    due_start        timestamptz NOT NULL,
+    desired          jsonb       NOT NULL,
+    desired_sequence bigint      NOT NULL,
+    done_sequence    bigint      NOT NULL DEFAULT 0,
+    status           text        NOT NULL DEFAULT 'due' CHECK (status IN ('due', 'done', 'failed')),
+    next_attempt_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts         int         NOT NULL DEFAULT 0,
+    lease_token      uuid,
+    lease_until      timestamptz,
+    last_error       text,
+    traceparent      text,
+    PRIMARY KEY (kind, subject)
+);
+CREATE INDEX work_due ON work (kind, next_attempt_at) WHERE status = 'due';
+CREATE INDEX work_leased ON work (provider, provider_user) WHERE lease_until IS NOT NULL;
+
+-- External objects: what exists, or may exist, at a provider for a subject.
+CREATE TABLE external (
+    account_id      uuid        NOT NULL,
+    kind            text        NOT NULL,
+    subject         text        NOT NULL,
+    generation      int         NOT NULL,
+    connection_id   uuid        NOT NULL,
+    remote_calendar text,
+    external_id     text,
+    state           text        NOT NULL CHECK (state IN ('intended', 'live', 'to_delete', 'gone', 'abandoned')),
+    etag            text,
+    data            jsonb       NOT NULL DEFAULT '{}',
+    intent_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (kind, subject, generation)
+);
+CREATE INDEX external_connection ON external (connection_id) WHERE state IN ('intended', 'live', 'to_delete');
+
+-- Circuits that are open: until then nothing is tried for this user of the provider.
+CREATE TABLE circuit (
+    provider      text,
+    provider_user text,
+    open_until    timestamptz NOT NULL,
+    reason        text,
+    PRIMARY KEY (provider, provider_user)
+);
+
+-- Credentials: the sealed tokens (or password) of one user of a provider. One row per user,
+-- however many provider accounts refer to it: a provider that issues new tokens may void the older
+-- ones, so two copies would be one too many.
+CREATE TABLE credential (
+    account_id      uuid        NOT NULL,
+    id              uuid        NOT NULL,
+    provider        text        NOT NULL,
+    provider_user   text        NOT NULL,
+    sealed          bytea       NOT NULL,
+    scopes          text[]      NOT NULL,
+    -- Business time; a little before the access token ends.
+    fresh_until     timestamptz NOT NULL,
+    -- Counts the tokens held here. Only who has seen the present generation may replace it.
+    generation      bigint      NOT NULL DEFAULT 1,
+    -- Database time: one process at a time asks for new tokens, and nobody right after a failure.
+    lease           uuid,
+    leased_until    timestamptz,
+    resting_until   timestamptz,
+    created_at      timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    PRIMARY KEY (account_id, id),
+    UNIQUE (account_id, provider, provider_user)
+);
+
+-- Provider accounts (*connections* in the API): a user of a provider, connected to a user (Zoom,
+-- Teams) or to a calendar (Google, iCloud) of ours. An active one has a credential, no other has.
+CREATE TABLE provider_account (
+    account_id    uuid        NOT NULL,
+    id            uuid        NOT NULL,
+    provider      text        NOT NULL,
+    owner_kind    text        NOT NULL CHECK (owner_kind IN ('user', 'calendar')),
+    owner_id      uuid        NOT NULL,
+    status        text        NOT NULL CHECK (status IN ('pending', 'active', 'disconnected')),
+    reason        text,
+    -- The account at the provider: as its owner knows it, and as the provider's API does.
+    label         text,
+    external_id   text,
+    credential_id uuid,
+    settings      jsonb       NOT NULL DEFAULT '{}',
+    sequence      bigint      NOT NULL DEFAULT 1,
+    connected_at  timestamptz,
+    last_sync_at  timestamptz,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL,
+    PRIMARY KEY (account_id, id),
+    FOREIGN KEY (account_id, credential_id) REFERENCES credential (account_id, id),
+    CHECK ((status = 'active') = (credential_id IS NOT NULL))
+);
+CREATE UNIQUE INDEX provider_account_one_per_owner
+    ON provider_account (account_id, provider, owner_kind, owner_id) WHERE status <> 'disconnected';
+CREATE INDEX provider_account_credential ON provider_account (account_id, credential_id)
+    WHERE credential_id IS NOT NULL;
+-- A provider's webhook names its own account, not ours.
+CREATE INDEX provider_account_external_id ON provider_account (provider, external_id)
+    WHERE status <> 'disconnected';
+
+-- Authorizations that were begun and have not come back. Known by the hash of `state` alone, used
+-- once, for ten minutes.
+CREATE TABLE oauth_state (
+    state_hash      bytea       PRIMARY KEY,
+    account_id      uuid        NOT NULL,
+    connection_id   uuid        NOT NULL,
+    provider        text        NOT NULL,
+    sealed_verifier bytea       NOT NULL,
+    redirect_uri    text        NOT NULL,
+    return_to       text,
+    expires_at      timestamptz NOT NULL,
+    FOREIGN KEY (account_id, connection_id) REFERENCES provider_account (account_id, id)
+);
+CREATE INDEX oauth_state_expiry ON oauth_state (expires_at);
+CREATE INDEX oauth_state_connection ON oauth_state (account_id, connection_id);
+
+-- Responses to requests that carried an `Idempotency-Key`, written in the transaction of the request:
+-- a repetition gets the same response and changes nothing.
+CREATE TABLE idempotent_response (
+    account_id uuid        NOT NULL,
+    key        text        NOT NULL,
+    -- SHA-256 of the request: the same key is refused for any other.
+    digest     bytea       NOT NULL,
+    status     int         NOT NULL,
+    headers    jsonb       NOT NULL,
+    body       bytea       NOT NULL,
+    -- Business time.
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, key)
+);
+CREATE INDEX idempotent_response_expiry ON idempotent_response (expires_at);

@@ -1,0 +1,161 @@
+"""The HTTP application of one process: the routes of its services, health, and metrics."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from aiohttp import HttpVersion10, web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from hoop_platform import auth, telemetry
+from hoop_platform.auth import Caller
+from hoop_platform.errors import Malformed, Unauthorized, VersionRequired, VersionUnknown
+from hoop_platform.http import parse
+from hoop_platform.http.admission import RATE_LIMIT_STATUS, Admission
+from hoop_platform.http.idempotency import idempotency_key, respond_once
+from hoop_platform.http.responses import COMMON_HEADERS, error_response, to_response
+from hoop_platform.http.route import VERSIONS, Call, Route
+from hoop_platform.telemetry import span
+
+NOBODY = Caller("", "", frozenset(), frozenset())
+
+Check = Callable[[], Awaitable[Mapping[str, bool]]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(
+    routes: Iterable[tuple[Route, Any]], *, door: Admission, ready: Check
+) -> web.Application:
+    """Serve each route in the name of its runtime, with and without a trailing slash."""
+    app = web.Application(middlewares=[_outermost(door)], client_max_size=parse.LARGEST_BODY)
+    for route, runtime in routes:
+        endpoint = _endpoint(route, runtime, door)
+        bare = route.path.rstrip("/")
+        for path in (bare, bare + "/"):
+            app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
+    _add_operations(app, ready)
+    app.on_response_prepare.append(_sign)
+    return app
+
+
+async def _expect(request: web.Request) -> None:
+    """Ask for the body when the client waits to be asked; other expectations nobody has."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer proper is still to come
+
+
+def _endpoint(route: Route, runtime: Any, door: Admission) -> _Handler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        telemetry.enter(runtime.name)
+        title = f"{route.method} {route.path}"
+        attributes = {"http.request.method": route.method, "http.route": route.path}
+        parent = request.headers.get("traceparent")
+        with (
+            telemetry.requests_timer(runtime.name, route.path) as status,
+            span(title, kind="server", parent=parent, attributes=attributes) as opened,
+        ):
+            response = await _answer(request, route, runtime, door)
+            status.append(response.status)
+            opened.set_attribute("http.response.status_code", response.status)
+            return response
+
+    return serve
+
+
+async def _answer(
+    request: web.Request, route: Route, runtime: Any, door: Admission
+) -> web.Response:
+    try:
+        call = await _call(request, route, runtime, door)
+        key = idempotency_key(request, route)
+        said = await (
+            route.handler(call) if key is None else respond_once(call, route, request, key)
+        )
+        return to_response(said, route.status)
+    except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+        return error_response(error)
+
+
+async def _call(
+    request: web.Request, route: Route, runtime: Any, door: Admission
+) -> Call[Any, Any]:
+    caller = NOBODY
+    if route.scope is None:
+        await door.admit_anybody(request)
+    else:
+        caller = await door.admit(request)
+        _check_version(request)
+        auth.authorize(caller, route.scopes, runtime.tables, writes=route.writes)
+    return Call(
+        runtime=runtime,
+        caller=caller,
+        path=parse.path(request.match_info),
+        query=parse.query(request.query, route.query) if route.query else None,
+        body=await parse.body(request, route.body) if route.body else None,
+        headers=request.headers,
+        now=runtime.clock.now(),
+    )
+
+
+def _check_version(request: web.Request) -> None:
+    version = request.headers.get("Version")
+    if version is None:
+        raise VersionRequired
+    if version not in VERSIONS:
+        raise VersionUnknown
+
+
+def _add_operations(app: web.Application, ready: Check) -> None:
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def readiness(_: web.Request) -> web.Response:
+        checks = await ready()
+        good = all(checks.values())
+        return web.json_response(
+            {"status": "ready" if good else "not ready", "checks": dict(checks)},
+            status=200 if good else 503,
+        )
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.router.add_get("/health/live", live)
+    app.router.add_get("/health/ready", readiness)
+    app.router.add_get("/metrics", metrics)
+
+
+def _outermost(door: Admission) -> Any:  # a middleware, whose type aiohttp does not name
+    @web.middleware
+    async def outermost(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Unknown paths and methods, too, are counted, and answered in our own shape."""
+        try:
+            return await (handler if request.version >= HttpVersion10 else _too_old)(request)
+        except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+            with span(f"{request.method} unmatched", kind="server"):
+                return error_response(await _counted(request, door) or error)
+
+    return outermost
+
+
+async def _counted(request: web.Request, door: Admission) -> Exception | None:
+    """Count a request that no route serves; the reason, if it is one too many."""
+    try:
+        await door.admit(request)
+    except Unauthorized:
+        return None  # whether somebody has a key is nothing that an unknown path tells
+    except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+        return error
+    return None
+
+
+async def _too_old(_: web.Request) -> web.StreamResponse:
+    raise Malformed
+
+
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in COMMON_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if RATE_LIMIT_STATUS in request:
+        response.headers.update(request[RATE_LIMIT_STATUS].headers())
+    response.headers["Server"] = COMMON_HEADERS["Server"]

@@ -1,0 +1,55 @@
+"""The document as a whole: what all operations have in common, and the operations one by one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hoop_platform.http.openapi import operations, refusals
+from hoop_platform.http.openapi.headers import HEADERS, PARAMETERS
+from hoop_platform.http.openapi.schemas import schemas_of
+from hoop_platform.http.route import Route
+
+INTRODUCTION = """\
+Calendars, who is on them, and the appointments that people make there.
+
+**Paths** stand with and without a slash at the end. **Times** in bodies are ISO 8601 with an offset;
+in queries epoch milliseconds are accepted as well. Answers give the offset that was asked for.
+**Unknown fields** of a body are refused with 422 and their path; unknown keys of a query are ignored.
+A **PUT** changes the fields that are sent, and no other. **Ids** are 26 characters of `0-9a-v`; an id of
+another account answers as one that never was.
+
+**Every answer** carries a trace id (`X-Trace-Id`, and `traceId` in every object) and says how many requests
+are left. **Refusals** have one shape: `code` is stable, `message` is for people, `details` name the fields.
+
+A change may carry an **`Idempotency-Key`**: sent again within 24 hours it is not done again, and is answered as
+before. What was refused has not used its key. **`If-Match`** ties a change to the version that it was decided
+on. **`X-Read-Token`** of an answer, sent along when asking for free slots, waits until that change is visible.
+"""
+
+
+def document(services: Mapping[str, Sequence[Route]], *, version: str) -> dict[str, Any]:
+    """The document of these services' routes."""
+    routes = [(name, route) for name, table in services.items() for route in table]
+    schemas, definitions = schemas_of([route for _, route in routes])
+    paths: dict[str, Any] = {}
+    for name, route in sorted(routes, key=lambda found: (found[1].path, found[1].method)):
+        described = operations.operation(route, schemas, service=name)
+        paths.setdefault(route.path, {})[route.method.lower()] = described
+    tags = sorted({op["tags"][0] for path in paths.values() for op in path.values()})
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Hoop", "version": version, "description": INTRODUCTION},
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "servers": [{"url": "/"}],
+        "security": [],
+        "tags": [{"name": tag} for tag in tags],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."}
+            },
+            "headers": HEADERS,
+            "parameters": PARAMETERS,
+            "responses": refusals.responses(route for _, route in routes),
+            "schemas": dict(sorted({**refusals.SCHEMAS, **definitions}.items())),
+        },
+    }

@@ -1,0 +1,235 @@
+"""Reading requests: what cannot be read is 400, what breaks a rule is 422 with the field's path."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import orjson
+from aiohttp import web
+from multidict import MultiMapping
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from hoop_platform.errors import Detail, Invalid, Malformed, TooLarge, TooSlow, UnsupportedMedia
+from hoop_platform.http.route import Shape
+
+LARGEST_BODY = 1_048_576
+MOST_VALUES = 20_000
+"""So many keep the event loop for some 20 ms; ours have some hundred."""
+DEEPEST = 100  # levels of JSON; ours have six
+BODY_SECONDS = 10.0
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
+_ESCAPED_NUL = b"\\u0000"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+
+def _instant(value: object) -> datetime:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value) or value.endswith("-00:00"):
+        raise ValueError("must be ISO 8601 with an offset, such as 2027-03-01T09:00:00-05:00")
+    if not "1970" <= value[:4] <= "2199":
+        raise ValueError("must lie between the years 1970 and 2199")
+    moment = datetime.fromisoformat(value).astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as exact as our events
+
+
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_NOT_ONE_LINE = re.compile(f"[{_CONTROLS}]")
+
+
+def _one_line(value: str) -> str:
+    if _NOT_ONE_LINE.search(value):
+        raise ValueError("must be one line without control characters")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+"""A point in time in a body: never naive, never an epoch number."""
+_SHOWN = {"pattern": f"^[^{_CONTROLS}]*$"}
+OneLine = Annotated[
+    str,
+    StringConstraints(max_length=200),
+    AfterValidator(_one_line),
+    Field(json_schema_extra=_SHOWN),
+]
+"""Short text that may end up in a header or a title."""
+Text = Annotated[str, StringConstraints(max_length=5000)]
+"""Free text."""
+
+
+class Body(BaseModel):
+    """A request body: strict types, no unknown fields, camelCase."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Query(BaseModel):
+    """A query string: unknown keys are ignored, lists as `a=1&a=2` or `a[]=1&a[]=2`."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+async def body(request: web.Request, shape: Shape) -> Any:
+    """The request's JSON, read as a model or a list of models."""
+    raw = await _read(request)
+    if not raw:
+        raise Malformed("The body is empty; it must be a JSON document.")
+    _check_media(request)
+    if raw.count(b",") > MOST_VALUES:
+        raise TooLarge(f"The body holds more than {MOST_VALUES} values.")
+    try:
+        document = orjson.loads(raw)  # stricter about JSON than the model's own reader
+        if raw.count(b"[") + raw.count(b"{") > DEEPEST:
+            _check_depth(document)
+        read = _reader(shape).validate_json(raw)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: position {error.pos}.") from None
+    except ValidationError as error:
+        raise Invalid(details=details(error)) from None
+    if _ESCAPED_NUL in raw:
+        _check_text(document)
+    return read
+
+
+@cache
+def _reader(shape: Shape) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+async def _read(request: web.Request) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge from None
+    except TimeoutError:
+        raise TooSlow(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Malformed("The body did not arrive as it was announced.") from None
+
+
+def _check_media(request: web.Request) -> None:
+    said = request.headers.get("Content-Type", "")
+    charset = _CHARSET.search(said)
+    if said.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia
+    if charset and charset.group(1).lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMedia
+
+
+def _check_depth(document: object) -> None:
+    level: list[Any] = [document] if isinstance(document, list | dict) else []
+    for _ in range(DEEPEST):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, list | dict)
+        ]
+    if level:
+        raise Malformed(f"The body is nested more than {DEEPEST} levels deep.")
+
+
+def _check_text(value: object, path: str = "") -> None:
+    """NUL cannot be stored by Postgres: it is refused here, with its path.
+
+    Lone surrogates, which cannot either, are no JSON to begin with.
+    """
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise Invalid(details=[Detail(path, "unstorable_text", "holds NUL")])
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_text(item, f"{path}.{index}".lstrip("."))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, path)
+            _check_text(item, f"{path}.{key}".lstrip("."))
+
+
+def path(found: Mapping[str, str]) -> dict[str, str]:
+    """The variable parts of the path."""
+    if any(_UNSTORABLE.search(part) for part in found.values()):
+        raise Malformed("The path holds what is no text.")
+    return dict(found)
+
+
+def query(asked: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
+    """The query string, as `model`. A scalar said twice is refused."""
+    found: dict[str, Any] = {}
+    for alias, other, many in _keys(model):
+        if alias not in asked and other not in asked:
+            continue
+        values = [*asked.getall(alias, []), *asked.getall(other, [])]
+        if any(map(_UNSTORABLE.search, values)):
+            raise Invalid(details=[Detail(alias, "unstorable_text", "holds NUL")])
+        if not many and len(values) > 1:
+            raise Invalid(details=[Detail(alias, "repeated", "may be given once")])
+        found[alias] = values if many else values[0]
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise Invalid(details=details(error)) from None
+
+
+@cache
+def _keys(model: type[BaseModel]) -> Sequence[tuple[str, str, bool]]:
+    """Of each field: its key, the key with brackets, and whether it is a list."""
+    return [
+        (info.alias or name, f"{info.alias or name}[]", _is_list(info.annotation))
+        for name, info in model.model_fields.items()
+    ]
+
+
+def _is_list(annotation: object) -> bool:
+    kind = get_origin(annotation) or annotation
+    if kind in (list, tuple):
+        return True
+    return kind in (Annotated, Union, UnionType) and any(map(_is_list, get_args(annotation)))
+
+
+def details(error: ValidationError) -> Sequence[Detail]:
+    """What pydantic found, without what was sent."""
+    return [_detail(e) for e in error.errors(include_url=False, include_input=False)[:20]]
+
+
+def _detail(e: Mapping[str, Any]) -> Detail:
+    path = ".".join(str(part) for part in e["loc"])[:200]
+    expected = e.get("ctx", {}).get("expected")
+    allowed = re.findall(r"'([^']*)'", expected) if isinstance(expected, str) else None
+    if e["type"] == "extra_forbidden":
+        return Detail(path, "unknown_field", f"property {path} should not exist")
+    return Detail(path, e["type"], e["msg"], allowed or None)

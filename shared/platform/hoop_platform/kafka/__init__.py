@@ -1,0 +1,1 @@
+"""Kafka: the only package that speaks to it, besides the outbox's relay."""

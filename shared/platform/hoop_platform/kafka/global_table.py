@@ -1,0 +1,200 @@
+"""Tables: small compacted topics that every replica keeps in memory, whole, without a group."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from hoop_events.accounts import (
+    Account,
+    AccountChanged,
+    ApiKey,
+    ApiKeyChanged,
+    ApiKeyDeleted,
+    Location,
+    LocationChanged,
+    LocationDeleted,
+)
+from hoop_events.base import Event, Gone, State
+from hoop_events.codec import Undecodable, UnknownType, decode, envelope
+from hoop_platform.kafka import clients
+from hoop_platform.kafka.batch import Record
+from hoop_platform.kafka.stall_detector import StallDetector
+from hoop_platform.telemetry import cause, log
+from hoop_platform.timing import Interval, pause
+
+S = TypeVar("S", bound=State)
+
+START_SECONDS = 30.0
+WATCH_SECONDS = 1.0
+
+
+class GlobalTable(Generic[S]):
+    """One topic as a mapping from id to `(account id, state)`."""
+
+    def __init__(self, *types: type[Event]) -> None:
+        self.types = types
+        self.topic = types[0].topic
+        self._known: Mapping[str, type[Event]] = {event.type: event for event in types}
+        self._rows: dict[str, tuple[str, S]] = {}
+        self._newest: dict[str, int] = {}
+        self._seen: set[str] = set()
+
+    def get(self, subject: str) -> tuple[str, S] | None:
+        """The account that owns it, and its state; None when it is unknown or deleted."""
+        return self._rows.get(subject)
+
+    def of(self, account_id: str, subject: str) -> S | None:
+        """Its state, if it belongs to this account."""
+        found = self._rows.get(subject)
+        return found[1] if found and found[0] == account_id else None
+
+    def all_of(self, account_id: str) -> Sequence[S]:
+        """Everything of one account."""
+        return [state for owner, state in self._rows.values() if owner == account_id]
+
+    def apply(self, record: Record) -> None:
+        """Take one record in, unless a newer one of its aggregate is known."""
+        if record.value is None:
+            self._rows.pop((record.key or b"").decode("utf-8", "replace"), None)
+            return
+        try:
+            event = decode(envelope(record.headers), record.value, self._known)
+        except (Undecodable, UnknownType) as error:
+            log.error(
+                "record ignored", topic=record.topic, offset=record.offset, error=cause(error)
+            )
+            return
+        self._seen.add(event.subject)
+        if event.sequence > self._newest.get(event.subject, 0):
+            self._newest[event.subject] = event.sequence
+            self._store(event)
+
+    def _store(self, event: Event) -> None:
+        if isinstance(event.state, Gone):
+            self._rows.pop(event.subject, None)
+        else:
+            self._rows[event.subject] = (event.account_id, event.state)  # type: ignore[assignment] # the types of this table carry S
+
+    def read_again(self) -> None:
+        """Begin to read the topic from its beginning once more."""
+        self._seen = set()
+
+    def forget_unseen(self) -> None:
+        """Drop what is no longer on the topic: it was deleted while nobody listened here."""
+        for subject in self._rows.keys() - self._seen:
+            del self._rows[subject]
+
+
+class GlobalTables:
+    """What every service with HTTP knows by heart: accounts, locations, API keys."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.accounts: GlobalTable[Account] = GlobalTable(AccountChanged)
+        self.locations: GlobalTable[Location] = GlobalTable(LocationChanged, LocationDeleted)
+        self.keys: GlobalTable[ApiKey] = GlobalTable(ApiKeyChanged, ApiKeyDeleted)
+        self._by_topic: Mapping[
+            str, GlobalTable[Account] | GlobalTable[Location] | GlobalTable[ApiKey]
+        ] = {t.topic: t for t in (self.accounts, self.locations, self.keys)}
+        self._bootstrap = bootstrap
+        self._consumer: AIOKafkaConsumer | None = None
+        self._moved = asyncio.Condition()
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._ends: Mapping[TopicPartition, int] = {}
+        self.ready = asyncio.Event()
+        """Set once everything there was at the start is known; a broker that goes leaves it set."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return tuple(self._by_topic)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the topics from their beginning until told to stop."""
+        while not stop.is_set():
+            try:
+                await self._follow(stop)
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("tables interrupted", error=cause(error))
+                await pause(stop, 0.5)
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        consumer = clients.consumer(self._bootstrap, group=None)
+        consumer.subscribe(self.topics)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await consumer.start()
+            for table in self._by_topic.values():
+                table.read_again()
+            self._consumer = consumer
+            await self._read(consumer, stop)
+        finally:
+            self._consumer = None
+            await clients.dispose(consumer)
+
+    async def _read(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        beginning = await self._now_ending(consumer)
+        look, watch, caught_up = Interval(WATCH_SECONDS), StallDetector(), False
+        while not stop.is_set():
+            await self._take(await consumer.getmany(timeout_ms=100))
+            if not caught_up and await _reached(consumer, beginning):
+                caught_up = True
+                for table in self._by_topic.values():
+                    table.forget_unseen()
+                self.ready.set()
+            if look.due():
+                for partition, end in (await self._now_ending(consumer)).items():
+                    watch.look(partition, at=await _at(consumer, partition), end=end)
+
+    async def _now_ending(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        async with asyncio.timeout(5):
+            ends: Mapping[TopicPartition, int] = await consumer.end_offsets(
+                list(consumer.assignment())
+            )
+        return ends
+
+    async def _take(self, found: Mapping[TopicPartition, list[Record]]) -> None:
+        for partition, records in found.items():
+            for record in records:
+                self._by_topic[partition.topic].apply(record)
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def catch_up(self, timeout: float = 0.5) -> bool:
+        """Wait until everything announced before this call is known; False when that takes longer.
+
+        So a client may use at once what it has just created elsewhere.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                if (consumer := self._consumer) is None:
+                    return False
+                ends = await self._ends_from_now_on(consumer)
+                async with self._moved:
+                    while not await _reached(consumer, ends):
+                        await self._moved.wait()
+        except (TimeoutError, KafkaError):
+            return False
+        return True
+
+    async def _ends_from_now_on(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        """Where the topics end, not earlier than this call: many who ask together ask Kafka once."""
+        loop = asyncio.get_running_loop()
+        arrived_at = loop.time()
+        async with self._asking:
+            if self._asked_at < arrived_at:
+                asked_at = loop.time()
+                self._ends = await self._now_ending(consumer)
+                self._asked_at = asked_at
+            return self._ends
+
+
+async def _reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    return all([await _at(consumer, p) >= end for p, end in ends.items()])
+
+
+async def _at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    async with asyncio.timeout(5):
+        return int(await consumer.position(partition))

@@ -1,0 +1,1 @@
+"""Accounts at providers, connected by their owners: the OAuth flow, sealed tokens, their refresh."""

@@ -1,0 +1,28 @@
+"""The page a browser sees after it came back from a provider: one sentence, and nothing that leaks."""
+
+from html import escape
+from urllib.parse import urlencode
+
+from hoop_platform.http.route import Reply
+from hoop_platform.providers.provider_accounts import ProviderAccount
+
+_HEADERS = {
+    "Referrer-Policy": "no-referrer",  # the address holds a code
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
+
+
+def callback_page(sentence: str, *, status: int = 200) -> Reply:
+    """The sentence, escaped: parts of it are names that providers told us."""
+    title = "Connected" if status == 200 else "Not connected"
+    text = f"<!DOCTYPE html><title>{title}</title><h1>{title}</h1><p>{escape(sentence)}</p>"
+    return Reply(text, status=status, headers=_HEADERS, content_type="text/html")
+
+
+def redirect_page(url: str, connection: ProviderAccount) -> Reply:
+    """On to where the owner wanted to go, told how the connection is."""
+    query = urlencode({"connectionId": connection.id, "status": connection.status})
+    target = f"{url}{'&' if '?' in url else '?'}{query}"
+    return Reply("", status=303, headers={**_HEADERS, "Location": target}, content_type="text/html")

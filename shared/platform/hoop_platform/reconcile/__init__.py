@@ -1,0 +1,1 @@
+"""Desired states of external objects, and the workers that make providers agree with them."""

@@ -1,0 +1,1 @@
+"""A service is a value; a process runs one, or several composed."""

@@ -1,0 +1,158 @@
+"""Running services: HTTP, consumers, jobs and relays of one process, begun together, ended in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from aiohttp import web
+
+from hoop_events.accounts import Limits
+from hoop_platform import telemetry
+from hoop_platform.clock import Clock
+from hoop_platform.config import Settings
+from hoop_platform.db.database import UNAVAILABLE, Database
+from hoop_platform.http.admission import Admission
+from hoop_platform.http.app import application
+from hoop_platform.http.idempotency import delete_expired
+from hoop_platform.http.server import listen
+from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.limits.limiter import Limiter
+from hoop_platform.outbox.relay import Relay
+from hoop_platform.runtime import Runtime
+from hoop_platform.service import loop_monitor
+from hoop_platform.service.service import BackgroundTask, Service, open_runtime
+from hoop_platform.telemetry import cause, log
+from hoop_platform.timing import every
+
+FORGET_SECONDS = 60.0
+HTTP_SECONDS = 10.0
+"""So long the requests at hand may take when the process is told to stop."""
+
+
+async def serve(
+    services: Sequence[tuple[Service, Settings]],
+    stop: asyncio.Event,
+    *,
+    listening: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Run services in this process until `stop` is set. Any part that fails ends the whole.
+
+    The HTTP server listens where the first service's settings say; `listening` is told the port.
+    """
+    first = services[0][1]
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, telemetry.flush)
+        tables = GlobalTables(first.kafka_bootstrap)
+        runtimes = [
+            (service, await stack.enter_async_context(open_runtime(service, settings, tables)))
+            for service, settings in services
+        ]
+        door = await stack.enter_async_context(_door(first, tables))
+        runner = await _listen(runtimes, door, first, stop)
+        stack.push_async_callback(runner.cleanup)
+        listening(runner.addresses[0][1])
+        await _go_on(runtimes, door, runner, stop)
+
+
+@asynccontextmanager
+async def _door(settings: Settings, tables: GlobalTables) -> AsyncIterator[Admission]:
+    """The one door of this process; it counts in a database of its own, if it has one."""
+    async with AsyncExitStack() as stack:
+        database = None
+        if settings.limits_database_url is not None:
+            dsn = settings.limits_database_url.get_secret_value()
+            database = await Database.open(dsn, name="limits", pool_size=settings.pool_size)
+            stack.push_async_callback(database.close)
+        yield Admission(
+            tables=tables,
+            limiter=Limiter(database),
+            clock=Clock(settings.clock_offset_file),
+            of_address=Limits(
+                per_second=settings.address_per_second or None,
+                per_minute=settings.address_per_minute or None,
+                per_day=settings.address_per_day or None,
+            ),
+            proxies=settings.trusted_proxies,
+        )
+
+
+async def _go_on(
+    runtimes: Sequence[tuple[Service, Runtime]],
+    door: Admission,
+    runner: web.AppRunner,
+    stop: asyncio.Event,
+) -> None:
+    """Until told to stop; then first those end who may announce something, and the relays last."""
+    silent = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for service, runtime in runtimes:
+            relay = Relay(runtime.db, bootstrap=runtime.settings.kafka_bootstrap)
+            tasks.create_task(_run(service.name, relay.run, silent))
+        parts: list[tuple[str, BackgroundTask]] = [(runtimes[0][0].name, loop_monitor.monitor_loop)]
+        parts += [(service.name, part) for service, rt in runtimes for part in _parts(service, rt)]
+        if _has_routes(runtimes):
+            parts += [("tables", door.tables.run), ("limits", door.limiter.run)]
+            parts += [(s.name, partial(_forget_answers, rt)) for s, rt in runtimes if s.routes]
+        announcing = [tasks.create_task(_run(name, part, stop)) for name, part in parts]
+        await stop.wait()
+        async with asyncio.timeout(HTTP_SECONDS):
+            await runner.cleanup()
+        await asyncio.wait(announcing)
+        silent.set()
+
+
+async def _run(name: str, part: BackgroundTask, stop: asyncio.Event) -> None:
+    telemetry.enter(name)
+    try:
+        await part(stop)
+    except Exception as error:
+        log.error("part failed", part=getattr(part, "__qualname__", repr(part)), error=cause(error))
+        raise
+
+
+async def _forget_answers(runtime: Runtime, stop: asyncio.Event) -> None:
+    async def forget_old() -> None:
+        await delete_expired(runtime.db, now=runtime.clock.now())
+
+    await every(FORGET_SECONDS, forget_old, stop, what="forgetting old answers")
+
+
+def _parts(service: Service, runtime: Runtime) -> Sequence[BackgroundTask]:
+    jobs = service.jobs(runtime)
+    return [runtime.group.run, *jobs] if runtime.group else jobs
+
+
+def _has_routes(runtimes: Sequence[tuple[Service, Runtime]]) -> bool:
+    return any(service.routes for service, _ in runtimes)
+
+
+async def _listen(
+    runtimes: Sequence[tuple[Service, Runtime]],
+    door: Admission,
+    settings: Settings,
+    stop: asyncio.Event,
+) -> web.AppRunner:
+    async def ready() -> dict[str, bool]:
+        checks = {"not stopping": not stop.is_set()}
+        if _has_routes(runtimes):
+            checks["tables"] = door.tables.ready.is_set()
+        answers = await asyncio.gather(*(_answers(runtime.db) for _, runtime in runtimes))
+        for (service, runtime), answer in zip(runtimes, answers, strict=True):
+            checks[f"{service.name} database"] = answer
+            if runtime.group:
+                checks[f"{service.name} group"] = runtime.group.joined.is_set()
+        return checks
+
+    routes = [(route, runtime) for service, runtime in runtimes for route in service.routes]
+    return await listen(
+        application(routes, door=door, ready=ready), settings.http_host, settings.http_port
+    )
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            return bool(await database.fetchval("SELECT true"))
+    except UNAVAILABLE:
+        return False
