@@ -108,9 +108,9 @@ def kafka_bootstrap(start_backend: Start) -> str:
 @pytest.fixture(scope="session")
 def templates(postgres_dsn: str) -> Iterator[dict[tuple[str, ...], str]]:
     """Names of the migrated databases that fresh ones are copied from, by packages."""
-    made: dict[tuple[str, ...], str] = {}
-    yield made
-    for name in made.values():
+    created: dict[tuple[str, ...], str] = {}
+    yield created
+    for name in created.values():
         _run(_execute(postgres_dsn, f"DROP DATABASE {name}"))
 
 

@@ -206,7 +206,7 @@ class Desk:
         self, user: str, *, zoom: bool = True, google: bool = False, **settings: Any
     ) -> str:
         """A calendar of this user that is always open, five-minute slots."""
-        place = [{"kind": "zoom_conference"}] if zoom else []
+        locations = [{"kind": "zoom_conference"}] if zoom else []
         body = {
             "locationId": self.facts["location_id"],
             "name": "Test",
@@ -214,7 +214,7 @@ class Desk:
             "openHours": ALWAYS_OPEN,
             "slotDuration": 5,
             "slotInterval": 5,
-            "teamMembers": [{"userId": user, "locationConfigurations": place}],
+            "teamMembers": [{"userId": user, "locationConfigurations": locations}],
             **settings,
         }
         answer = await self.ask("POST", "/calendars/", body)
@@ -253,7 +253,7 @@ class Desk:
         query = {"startDate": start, "endDate": end, "timezone": "UTC"}
         answer = await self.ask("GET", f"/calendars/{calendar}/free-slots", query=query)
         assert answer.status == 200, answer.body
-        return {slot for day in answer.told.values() for slot in day["slots"]}
+        return {slot for day in answer.content.values() for slot in day["slots"]}
 
 
 @pytest.fixture

@@ -49,16 +49,16 @@ def run(
 def _kept(name: str, locks: list[Path], make: Callable[[Path], None]) -> Path:
     """The folder made of these locks; made aside and moved, so that nobody sees half of it."""
     content = b"\0".join(lock.read_bytes() for lock in locks) + sys.version.encode()
-    place = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}"
-    if not place.exists():
+    folder = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}"
+    if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=CACHE))
         make(draft)
         try:
-            draft.rename(place)
+            draft.rename(folder)
         except OSError:  # somebody else was faster
             shutil.rmtree(draft)
-    return place
+    return folder
 
 
 def python(name: str) -> Path:

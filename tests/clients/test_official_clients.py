@@ -83,11 +83,11 @@ def _asked(system: Any) -> dict[str, str]:
             return [await _user(ask, system.facts["location_id"]) for _ in range(2)]
 
     with ThreadPoolExecutor(1) as thread:  # what lives for the session belongs to no test's loop
-        made = thread.submit(asyncio.run, users()).result()
+        created = thread.submit(asyncio.run, users()).result()
     facts = {
         "location": system.facts["location_id"],
         "contact": system.facts["contact_ids"][0],
-        "users": made,
+        "users": created,
         "day": DAY,
     }
     return {
@@ -155,10 +155,10 @@ async def test_one_group(desk: Any) -> None:
     """The operation that neither client has: a group by its id."""
     location = desk.facts["location_id"]
     body = {"locationId": location, "name": "One", "description": "", "slug": f"one-{new_id()}"}
-    made = await desk.ask("POST", "/calendars/groups", body)
-    assert made.status == 201, made.body
-    group = made.body["group"]
+    created = await desk.ask("POST", "/calendars/groups", body)
+    assert created.status == 201, created.body
+    group = created.body["group"]
     answer = await desk.ask("GET", f"/calendars/groups/{group['id']}")
-    assert (answer.status, answer.told) == (200, {"group": group})
+    assert (answer.status, answer.content) == (200, {"group": group})
     unknown = await desk.ask("GET", f"/calendars/groups/{new_id()}")
     assert unknown.status == 404

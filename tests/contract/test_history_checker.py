@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from history import FOR_EVER, Deed, History, Seen
+from support.history import FOR_EVER, Deed, History, Seen
 
 NINE = datetime(2027, 3, 1, 9, tzinfo=UTC)
 TEN = NINE + timedelta(hours=1)

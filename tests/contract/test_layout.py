@@ -86,7 +86,7 @@ def test_every_member_names_itself() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_made_of_roles(name: str) -> None:
+def test_a_service_consists_of_roles(name: str) -> None:
     """Package, pyproject, README and tests, and in the package nothing but the roles."""
     folder = ROOT / "services" / name
     inside = {path.relative_to(folder).parts[0] for path in _ours() if folder in path.parents}

@@ -138,8 +138,8 @@ def test_what_is_referred_to_is_there_and_what_is_there_is_referred_to() -> None
 def test_an_operation_says_all_about_itself(name: str) -> None:
     """Path parameters, who may call it, its body with an example, what it answers and what it refuses."""
     route, said = ROUTES[name], OPERATIONS[name]
-    places = [p for p in said["parameters"] if p.get("in") == "path"]
-    assert [p["name"] for p in places] == re.findall(r"\{(\w+)\}", route.path)
+    in_path = [p for p in said["parameters"] if p.get("in") == "path"]
+    assert [p["name"] for p in in_path] == re.findall(r"\{(\w+)\}", route.path)
     assert [one["bearer"] for one in said["security"]] == [[scope] for scope in route.scopes]
     assert said["summary"] == route.summary != ""
     refused = {status for status in said["responses"] if status >= "300"}

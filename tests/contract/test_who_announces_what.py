@@ -110,12 +110,12 @@ def _good(answer: Response) -> Response:
 async def _come_and_go(desk: Any) -> None:
     """One of each thing that can be deleted is made and deleted."""
     location = _good(await desk.ask("POST", "/locations/", {"name": "Annex", "timeZone": "UTC"}))
-    made = {"locations": location.body["location"]["id"]}
+    created = {"locations": location.body["location"]["id"]}
     contact = {"name": "Gone Soon", "locationId": desk.facts["location_id"]}
-    made["contacts"] = _good(await desk.ask("POST", "/contacts/", contact)).body["contact"]["id"]
-    made["users"] = await desk.user(zoom=False)
-    made["calendars"] = await desk.calendar(await desk.user(zoom=False), zoom=False)
-    for plural, one in made.items():
+    created["contacts"] = _good(await desk.ask("POST", "/contacts/", contact)).body["contact"]["id"]
+    created["users"] = await desk.user(zoom=False)
+    created["calendars"] = await desk.calendar(await desk.user(zoom=False), zoom=False)
+    for plural, one in created.items():
         _good(await desk.ask("DELETE", f"/{plural}/{one}"))
 
 
@@ -126,17 +126,17 @@ async def _kept_for_calendars(desk: Any, user: str, calendar: str, start: dateti
     named = {**here, "name": "Soon gone", "description": ""}
     room = {"quantity": 1, "outOfService": 0, "capacity": 2, "calendarIds": []}
     schedule = {**here, "name": "Soon gone", "userId": user, "timezone": "UTC"}
-    made = {
+    created = {
         "groups": (named | {"slug": user}, "group"),
         "schedules": (schedule, "schedule"),
         "resources/rooms": (named | room, None),
         "events/block-slots": ({**here, "calendarId": calendar, **times}, None),
         f"{calendar}/holds": (times, "hold"),
     }
-    for place, (body, envelope) in made.items():
-        answer = _good(await desk.ask("POST", f"/calendars/{place}", body)).body
+    for noun, (body, envelope) in created.items():
+        answer = _good(await desk.ask("POST", f"/calendars/{noun}", body)).body
         one = (answer[envelope] if envelope else answer)["id"]
-        deleted = place.replace("/block-slots", "")
+        deleted = noun.replace("/block-slots", "")
         _good(await desk.ask("DELETE", f"/calendars/{deleted}/{one}"))
 
 

@@ -45,11 +45,11 @@ async def test_zooms_own_client_is_content(sim, tmp_path):
     async with aiohttp.ClientSession() as http:
         token = (await zoom_tokens(http, sim, "ada@example.com"))["access_token"]
     report = json.loads(await run("node", "check.mjs", f"{sim.url}/v2", token, cwd=folder))
-    made, read = report["made"], report["read"]
+    created, read = report["made"], report["read"]
     assert report["statuses"] == [201, 204, 200, 200, 204]
-    assert (made["topic"], read["topic"], read["id"]) == ("Cut", "Shave", made["id"])
-    assert read["join_url"] == made["join_url"]
-    assert [m["id"] for m in report["listed"]["meetings"]] == [made["id"]]
+    assert (created["topic"], read["topic"], read["id"]) == ("Cut", "Shave", created["id"])
+    assert read["join_url"] == created["join_url"]
+    assert [m["id"] for m in report["listed"]["meetings"]] == [created["id"]]
     assert report["gone"]["name"] == report["invalid"]["name"] == "ApiResponseError"
     assert "[404/3001]" in report["gone"]["message"]
     assert "[400/300]" in report["invalid"]["message"]

@@ -40,7 +40,7 @@ NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 TELLERS = 8
 
 
-class Told(Event):
+class Said(Event):
     """Something was told."""
 
     type: ClassVar = "Told"
@@ -76,14 +76,14 @@ class Broker:
             await self.running.stop()
 
 
-def _on(name: str) -> type[Told]:
-    class OnTopic(Told):
+def _on(name: str) -> type[Said]:
+    class OnTopic(Said):
         topic: ClassVar = name
 
     return OnTopic
 
 
-async def make_topic(bootstrap: str, name: str | None = None) -> type[Told]:
+async def make_topic(bootstrap: str, name: str | None = None) -> type[Said]:
     """An event on a topic of its own, of three partitions."""
     found = _on(name or f"test-{new_id()}")
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -108,7 +108,7 @@ class Story:
     """What was told, by many tellers at once, and what was heard of it."""
 
     database: Database
-    told: type[Told]
+    log: type[Said]
     subjects: tuple[str, ...]
     newest: dict[str, int]
 
@@ -116,7 +116,7 @@ class Story:
         """One event after the other; one whose commit was not confirmed is told again."""
         sequence = 1
         while not stop.is_set():
-            event = self.told(account_id=subject, state=State(id=subject, sequence=sequence))
+            event = self.log(account_id=subject, state=State(id=subject, sequence=sequence))
             try:
                 async with self.database.transaction() as db:
                     await announce(db, event, now=NOON)
@@ -129,7 +129,7 @@ class Story:
                 sequence += 1
                 await asyncio.sleep(0.02)
 
-    async def hear(self, db: Tx, event: Told, _: datetime) -> None:
+    async def hear(self, db: Tx, event: Said, _: datetime) -> None:
         await db.execute("INSERT INTO heard VALUES ($1, $2)", event.subject, event.sequence)
 
     async def complete(self) -> bool:
@@ -159,14 +159,14 @@ class Story:
         assert await self.database.fetchval("SELECT count(parked_at) FROM outbox") == 0
 
 
-async def story(database: Database, told: type[Told]) -> Story:
+async def story(database: Database, log: type[Said]) -> Story:
     await database.execute("CREATE TABLE heard (subject text, sequence bigint, n bigserial)")
     subjects = tuple(new_id() for _ in range(TELLERS))
-    return Story(database, told, subjects, dict.fromkeys(subjects, 0))
+    return Story(database, log, subjects, dict.fromkeys(subjects, 0))
 
 
 def group(story: Story, bootstrap: str, name: str | None = None) -> ConsumerGroup:
-    subscriptions = Subscriptions({story.told: story.hear})
+    subscriptions = Subscriptions({story.log: story.hear})
     return ConsumerGroup(
         name or f"test-{new_id()}",
         story.database,
@@ -195,50 +195,50 @@ async def telling(story: Story) -> AsyncIterator[None]:
 async def test_a_broker_that_is_killed_and_comes_back(new_database: Any, broker: Broker) -> None:
     """While events are announced and handled: each arrives once and in its order."""
     await broker.start()
-    told = await story(await new_database(), await make_topic(broker.bootstrap))
-    relay = Relay(told.database, bootstrap=broker.bootstrap)
-    async with going(relay.run, group(told, broker.bootstrap).run):
-        async with telling(told):
+    log = await story(await new_database(), await make_topic(broker.bootstrap))
+    relay = Relay(log.database, bootstrap=broker.bootstrap)
+    async with going(relay.run, group(log, broker.bootstrap).run):
+        async with telling(log):
             await asyncio.sleep(1.5)
             broker.send(signal.SIGKILL)
             await asyncio.sleep(1)
             await broker.start()
             await asyncio.sleep(1)
-        await eventually(told.complete, within=20)
-        await told.check()
+        await eventually(log.complete, within=20)
+        await log.check()
 
 
 async def test_a_broker_that_freezes_and_thaws(new_database: Any, broker: Broker) -> None:
     """Twelve seconds of silence with all connections open: announcing goes on, nothing is lost."""
     await broker.start()
-    told = await story(await new_database(), await make_topic(broker.bootstrap))
-    relay = Relay(told.database, bootstrap=broker.bootstrap)
-    async with going(relay.run, group(told, broker.bootstrap).run):
-        async with telling(told):
+    log = await story(await new_database(), await make_topic(broker.bootstrap))
+    relay = Relay(log.database, bootstrap=broker.bootstrap)
+    async with going(relay.run, group(log, broker.bootstrap).run):
+        async with telling(log):
             await asyncio.sleep(1.5)
             broker.send(signal.SIGSTOP)
-            before = dict(told.newest)
+            before = dict(log.newest)
             await asyncio.sleep(12)
-            assert all(told.newest[s] > before[s] for s in told.subjects)
+            assert all(log.newest[s] > before[s] for s in log.subjects)
             broker.send(signal.SIGCONT)
             await asyncio.sleep(0.5)
-        await eventually(told.complete, within=20)
-        await told.check()
+        await eventually(log.complete, within=20)
+        await log.check()
 
 
 async def test_a_broker_that_is_not_there_yet(new_database: Any, broker: Broker) -> None:
     """What was announced before it came is handled once it is there; nobody is started again."""
-    told = await story(await new_database(), _on(f"test-{new_id()}"))
-    relay = Relay(told.database, bootstrap=broker.bootstrap)
-    one = group(told, broker.bootstrap)
+    log = await story(await new_database(), _on(f"test-{new_id()}"))
+    relay = Relay(log.database, bootstrap=broker.bootstrap)
+    one = group(log, broker.bootstrap)
     async with going(relay.run, one.run):
-        async with telling(told):
+        async with telling(log):
             await asyncio.sleep(1)
         assert not one.joined.is_set()
         await broker.start()
-        await make_topic(broker.bootstrap, told.told.topic)
-        await eventually(told.complete, within=45)
-        await told.check()
+        await make_topic(broker.bootstrap, log.log.topic)
+        await eventually(log.complete, within=45)
+        await log.check()
 
 
 def _kill_the_tree(pid: int) -> None:
@@ -251,17 +251,17 @@ def _kill_the_tree(pid: int) -> None:
 @asynccontextmanager
 async def at_work(database: Database, kafka_bootstrap: str) -> AsyncIterator[None]:
     """Relay, group and worker of one process, with plenty to do; in the end it is all done."""
-    told = await story(database, await make_topic(kafka_bootstrap))
+    log = await story(database, await make_topic(kafka_bootstrap))
     relay = Relay(database, bootstrap=kafka_bootstrap)
     worker = Worker("deed", database, None, _perform, concurrency=4)
-    async with going(relay.run, group(told, kafka_bootstrap).run, worker.run):
-        async with telling(told), going(lambda stop: _wish(database, stop)):
+    async with going(relay.run, group(log, kafka_bootstrap).run, worker.run):
+        async with telling(log), going(lambda stop: _desire(database, stop)):
             await asyncio.sleep(1)
             yield
             await asyncio.sleep(1)
-        await eventually(told.complete, within=20)
+        await eventually(log.complete, within=20)
         await eventually(lambda: _worked_off(database), within=20)
-        await told.check()
+        await log.check()
 
 
 @asynccontextmanager
@@ -356,8 +356,8 @@ async def _perform(_: None, mine: Claimed) -> Outcome:
     return Done()
 
 
-async def _wish(database: Database, stop: asyncio.Event) -> None:
-    """Wishes of ten principals, one after the other."""
+async def _desire(database: Database, stop: asyncio.Event) -> None:
+    """Desired states of ten provider users, one after the other."""
     number = 0
     while not stop.is_set():
         number += 1
@@ -383,25 +383,25 @@ async def test_a_member_that_sleeps_past_its_session_applies_nothing_when_it_wak
     new_database: Any, kafka_bootstrap: str
 ) -> None:
     """Its loop stands still for twenty seconds; another member takes its partitions; then it wakes."""
-    told = await story(await new_database(), await make_topic(kafka_bootstrap))
-    relay = Relay(told.database, bootstrap=kafka_bootstrap)
+    log = await story(await new_database(), await make_topic(kafka_bootstrap))
+    relay = Relay(log.database, bootstrap=kafka_bootstrap)
     name = f"test-{new_id()}"
-    with Sleeper(told, kafka_bootstrap, name) as sleeper:
-        async with going(relay.run), telling(told):
-            await eventually(told.begun, within=20)
+    with Sleeper(log, kafka_bootstrap, name) as sleeper:
+        async with going(relay.run), telling(log):
+            await eventually(log.begun, within=20)
             sleeper.sleep(20)
-            before = dict(told.newest)
-            async with going(group(told, kafka_bootstrap, name).run):
-                await eventually(lambda: _heard_beyond(told, before), within=19)
+            before = dict(log.newest)
+            async with going(group(log, kafka_bootstrap, name).run):
+                await eventually(lambda: _heard_beyond(log, before), within=19)
                 assert sleeper.asleep
                 await eventually(sleeper.awake, within=20)
                 await asyncio.sleep(1)
-        await eventually(told.complete, within=20)
-    await told.check()
+        await eventually(log.complete, within=20)
+    await log.check()
 
 
-async def _heard_beyond(told: Story, before: dict[str, int]) -> bool:
-    rows = await told.database.fetch(
+async def _heard_beyond(log: Story, before: dict[str, int]) -> bool:
+    rows = await log.database.fetch(
         "SELECT subject, max(sequence) AS newest FROM heard GROUP BY subject"
     )
     return all(row["newest"] > before[row["subject"]] for row in rows)
@@ -410,17 +410,17 @@ async def _heard_beyond(told: Story, before: dict[str, int]) -> bool:
 class Sleeper:
     """A member of the group in a thread, whose loop can be made to stand still."""
 
-    def __init__(self, told: Story, bootstrap: str, name: str) -> None:
+    def __init__(self, log: Story, bootstrap: str, name: str) -> None:
         self.asleep = False
-        self._told, self._bootstrap, self._name = told, bootstrap, name
+        self._log, self._bootstrap, self._name = log, bootstrap, name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        database = await Database.open(self._told.database.dsn, name="sleeper")
-        theirs = Story(database, self._told.told, self._told.subjects, {})
+        database = await Database.open(self._log.database.dsn, name="sleeper")
+        theirs = Story(database, self._log.log, self._log.subjects, {})
         await group(theirs, self._bootstrap, self._name).run(self._stop)
         await database.close()
 

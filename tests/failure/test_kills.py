@@ -137,7 +137,7 @@ async def _complete(desk: Any, calendars: list[str]) -> bool:
     if not rows or any(row["meeting"] != "ready" for row in rows):
         return False
     ids = [row["subject"] for row in rows]
-    made = await desk.system.sql(
+    created = await desk.system.sql(
         "sync-google",
         """
         SELECT count(*) AS n FROM work
@@ -153,7 +153,7 @@ async def _complete(desk: Any, calendars: list[str]) -> bool:
         """,
         ids,
     )
-    return bool(made[0]["n"] == len(ids) and sent[0]["n"] == 2 * len(ids))
+    return bool(created[0]["n"] == len(ids) and sent[0]["n"] == 2 * len(ids))
 
 
 async def _google(desk: Any, ids: set[str]) -> list[str]:

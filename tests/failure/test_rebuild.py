@@ -42,7 +42,7 @@ class Bookings:
     ask: Client
     left: Iterator[tuple[Kept, str]]
     versions: Counter[str] = field(default_factory=Counter)
-    made: int = 0
+    created: int = 0
     fresh: int = 0
     broken: list[str] = field(default_factory=list)
 
@@ -52,8 +52,8 @@ class Bookings:
         async with told.producer(self.bootstrap) as producer, asyncio.TaskGroup() as tasks:
             while not until.is_set():
                 tasks.create_task(self._one(producer, *next(self.left)))
-                self.made += 1
-                await asyncio.sleep(max(begun + self.made / RATE - time.monotonic(), 0))
+                self.created += 1
+                await asyncio.sleep(max(begun + self.created / RATE - time.monotonic(), 0))
 
     async def _one(self, producer: Any, one: Kept, slot: str) -> None:
         start = int(datetime.fromisoformat(slot).timestamp() * 1000)
@@ -69,7 +69,7 @@ class Bookings:
             self.broken.append(f"{answer.status}: {answer.body}")
         elif answer.headers.get("X-Stale") != "true":
             self.fresh += 1
-            if any(slot in found["slots"] for found in answer.told.values()):
+            if any(slot in found["slots"] for found in answer.content.values()):
                 self.broken.append(
                     f"{slot} of {one.id} is offered by an answer that knows its booking"
                 )
@@ -99,11 +99,11 @@ async def test_a_rebuild_while_bookings_go_on(
             await told.handled(dsn, {name: counts[name] for name in TOPICS})
             bookings = Bookings(world, under.bootstrap, ask, _slots(world))
             longest, took = await _rebuild_meanwhile(under, dsn, bookings)
-            counts["appointments"] += bookings.made
+            counts["appointments"] += bookings.created
             await told.handled(dsn, {name: counts[name] for name in TOPICS})
             rebuilt = await under.run(dsn, "availability", "dump", "--canonical")
         followed = await _followed(under, world, counts)
-    record_property("booked meanwhile", bookings.made)
+    record_property("booked meanwhile", bookings.created)
     record_property("answered with a token and not stale", bookings.fresh)
     record_property("seconds of the rebuild", round(took, 1))
     record_property("longest pause in seconds", round(longest, 3))

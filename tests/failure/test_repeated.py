@@ -23,7 +23,7 @@ async def _ready(system: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("point", "replayed"), [("booked", None), ("answer_written", None), ("answer_kept", "true")]
+    ("point", "replayed"), [("booked", None), ("response_stored", None), ("response_committed", "true")]
 )
 async def test_asked_again_after_a_kill_it_is_one_booking(
     desk: Any, day: datetime, eventually: Any, point: str, replayed: str | None
@@ -50,7 +50,7 @@ async def test_asked_again_after_a_kill_it_is_one_booking(
     first = await eventually(asked_again, within=60)
     assert first.headers.get(REPLAYED) == replayed
     second = await desk.ask("POST", path, body, **said)
-    assert second.told == first.told
+    assert second.content == first.content
     rows = await desk.system.sql(
         "booking", "SELECT id FROM appointment WHERE state ->> 'calendarId' = $1", calendar
     )

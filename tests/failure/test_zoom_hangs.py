@@ -87,15 +87,15 @@ async def _lags(bootstrap: str, stop: asyncio.Event) -> list[int]:
 
 
 async def _lag(admin: Any, consumer: Any) -> int:
-    places: dict[str, dict[TopicPartition, Any]] = {
+    offsets: dict[str, dict[TopicPartition, Any]] = {
         group: await admin.list_consumer_group_offsets(group) for group in GROUPS
     }
-    partitions = {partition for of_group in places.values() for partition in of_group}
+    partitions = {partition for of_group in offsets.values() for partition in of_group}
     ends = await consumer.end_offsets(list(partitions))
     lags = [
-        ends[partition] - place.offset
-        for of_group in places.values()
-        for partition, place in of_group.items()
+        ends[partition] - committed.offset
+        for of_group in offsets.values()
+        for partition, committed in of_group.items()
     ]
     return max(lags, default=0)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fields import Steps, holding, leaves
-from offending import ROUTES, Offender, path_of
-from tenants import BODIES
+from support.fields import Steps, holding, leaves
+from support.offending import ROUTES, Offender, path_of
+from support.tenants.bodies import BODIES
 
 pytestmark = pytest.mark.system
 
@@ -206,8 +206,8 @@ async def test_fields_with_rules_of_their_own(offender: Offender) -> None:
         whole = {} if "{" in path else BODIES[f"{method} {path}"](own)
         for value in values:
             body = json.dumps({**whole, name: value}).encode()
-            place = "/".join("0" * 26 if part[:1] == "{" else part for part in path.split("/"))
-            answer = await offender.send(method, place, body)
+            position = "/".join("0" * 26 if part[:1] == "{" else part for part in path.split("/"))
+            answer = await offender.send(method, position, body)
             await offender.refused((path, name, str(value)[:60]), answer, 422, path=name)
 
 
@@ -222,11 +222,11 @@ async def test_notification_settings_that_cannot_be(offender: Offender) -> None:
 
 async def test_a_kind_of_resource_that_is_none(offender: Offender) -> None:
     """422 that says which there are."""
-    place = {"locationId": offender.facts["location_id"]}
+    position = {"locationId": offender.facts["location_id"]}
     path = "/calendars/resources/cars"
-    listed = await offender.send("GET", path, query={**place, "limit": "1", "skip": "0"})
-    made = json.dumps({**place, "name": "Car"}).encode()
-    for answer in (listed, await offender.send("POST", path, made)):
+    listed = await offender.send("GET", path, query={**position, "limit": "1", "skip": "0"})
+    created = json.dumps({**position, "name": "Car"}).encode()
+    for answer in (listed, await offender.send("POST", path, created)):
         await offender.refused("cars", answer, 422, path="resourceType")
         assert set(answer.body["details"][0]["allowed"]) == {"rooms", "equipments"}
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import pytest
 from pydantic import TypeAdapter
 
-from fields import holding, is_array, wrong_values
 from hoop_platform.ids import new_id
-from offending import ROUTES, Offender, path_of
+from support.fields import holding, is_array, wrong_values
+from support.offending import ROUTES, Offender, path_of
 
 pytestmark = pytest.mark.system
 

@@ -57,7 +57,7 @@ def test_up_once_without_java_and_without_root(bare: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    effects = [fact for fact in told if "effect" in fact]
+    facts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    effects = [fact for fact in facts if "effect" in fact]
     assert len(effects) >= 12
     assert all(fact["came"] for fact in effects)

@@ -8,7 +8,9 @@ import pytest
 from hoop_platform.http.idempotency import HEADER, REPLAYED
 from hoop_platform.http.route import Route
 from hoop_platform.ids import new_id
-from tenants import BODIES, ROUTES, Worlds, asked, operation, told
+from support.tenants.bodies import BODIES
+from support.tenants.id_positions import ROUTES, operation
+from support.tenants.worlds import Worlds, comparable, send
 
 pytestmark = pytest.mark.system
 
@@ -36,19 +38,23 @@ async def test_a_change_that_is_sent_again_is_answered_again(worlds: Worlds) -> 
     wrong = {}
     for route in sorted(KEYED, key=order):
         if operation(route) == "DELETE /locations/{locationId}":  # its own is everybody's
-            made = await worlds.ask("POST", "/locations/", BODIES["POST /locations/"](worlds.own))
-            worlds.own["location"] = made.body["location"]["id"]
+            created = await worlds.ask(
+                "POST", "/locations/", BODIES["POST /locations/"](worlds.own)
+            )
+            worlds.own["location"] = created.body["location"]["id"]
         said = {HEADER: new_id()}
         body = copy.deepcopy(BODIES[operation(route)](worlds.own)) if route.body else None
         first, again = [await sent(worlds, route, body, said) for _ in range(2)]
         if first.status >= 300:
             wrong[operation(route)] = first.body
-        elif told(first)[:2] != told(again)[:2] or again.headers.get(REPLAYED) != "true":
-            wrong[operation(route)] = (told(first), told(again))
+        elif (
+            comparable(first)[:2] != comparable(again)[:2] or again.headers.get(REPLAYED) != "true"
+        ):
+            wrong[operation(route)] = (comparable(first), comparable(again))
         elif "{" in route.path:
-            other = await asked(worlds.ask, route, {**worlds.own, **OTHERS}, **said)
+            other = await send(worlds.ask, route, {**worlds.own, **OTHERS}, **said)
             if (other.status, other.body["code"]) != (409, "idempotency_mismatch"):
-                wrong[operation(route)] = told(other)
+                wrong[operation(route)] = comparable(other)
     assert wrong == {}
 
 
@@ -56,10 +62,10 @@ async def sent(worlds: Worlds, route: Route, body: Any, headers: dict[str, str])
     """Exactly this body: those of `BODIES` may differ each time they are asked for."""
     known = BODIES.get(operation(route))
     if known is None:
-        return await asked(worlds.ask, route, worlds.own, **headers)
+        return await send(worlds.ask, route, worlds.own, **headers)
     BODIES[operation(route)] = lambda _: body
     try:
-        return await asked(worlds.ask, route, worlds.own, **headers)
+        return await send(worlds.ask, route, worlds.own, **headers)
     finally:
         BODIES[operation(route)] = known
 
@@ -68,9 +74,9 @@ async def test_a_key_that_is_none_is_refused_everywhere(worlds: Worlds) -> None:
     wrong = {}
     for route in KEYED:
         for key in NO_KEYS:
-            answer = await asked(worlds.ask, route, worlds.own, **{HEADER: key})
+            answer = await send(worlds.ask, route, worlds.own, **{HEADER: key})
             if (answer.status, answer.body["code"]) != (400, "malformed"):
-                wrong[operation(route), key[:3]] = told(answer)
+                wrong[operation(route), key[:3]] = comparable(answer)
     assert wrong == {}
 
 
@@ -83,9 +89,9 @@ async def test_a_change_of_another_version_is_refused_everywhere(
     """412 with any version but the present one, 400 with what is none; nothing is changed."""
     wrong = {}
     for route in VERSIONED:
-        answer = await asked(worlds.ask, route, worlds.own, **{"If-Match": tag})
+        answer = await send(worlds.ask, route, worlds.own, **{"If-Match": tag})
         if answer.status != expected:
-            wrong[operation(route)] = told(answer)
+            wrong[operation(route)] = comparable(answer)
     assert wrong == {}
 
 
@@ -96,13 +102,13 @@ async def test_the_present_version_lets_a_change_through(worlds: Worlds) -> None
     for route in VERSIONED:
         if route.method != "PUT" or route.path not in by_path:
             continue
-        seen = await asked(worlds.ask, by_path[route.path], worlds.own)
+        seen = await send(worlds.ask, by_path[route.path], worlds.own)
         tag = seen.headers.get("ETag")
-        answer = await asked(worlds.ask, route, worlds.own, **{"If-Match": tag or "none"})
-        again = await asked(worlds.ask, by_path[route.path], worlds.own)
+        answer = await send(worlds.ask, route, worlds.own, **{"If-Match": tag or "none"})
+        again = await send(worlds.ask, by_path[route.path], worlds.own)
         tried += 1
         if answer.status >= 300 or answer.headers.get("ETag") != again.headers.get("ETag"):
-            wrong[operation(route)] = (tag, told(answer), again.headers.get("ETag"))
+            wrong[operation(route)] = (tag, comparable(answer), again.headers.get("ETag"))
     assert wrong == {}
     assert tried >= 8
 

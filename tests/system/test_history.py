@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientError
 
-from history import FOR_EVER, Deed, History, Kind, Outcome, Seen
 from local.testing.client import Client, Response
+from support.history import FOR_EVER, Deed, History, Kind, Outcome, Seen
 
 pytestmark = pytest.mark.system
 
@@ -208,8 +208,8 @@ async def hot_calendars(desk: Any) -> list[str]:
     theirs = [await desk.calendar(user, **service) for user in (bob, eve)]
     body = {"locationId": desk.facts["location_id"], "name": "Room", "description": ""}
     body |= {"quantity": 1, "outOfService": 0, "capacity": 2, "calendarIds": theirs}
-    made = await desk.ask("POST", "/calendars/resources/rooms", body)
-    assert made.status == 201, made.body
+    created = await desk.ask("POST", "/calendars/resources/rooms", body)
+    assert created.status == 201, created.body
     return [*hers, *theirs]
 
 

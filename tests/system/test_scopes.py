@@ -59,7 +59,7 @@ def cells() -> dict[tuple[str, str], bool]:
     }
 
 
-async def asked(ask: Client, route: Route) -> Any:
+async def send(ask: Client, route: Route) -> Any:
     """Ask about things that nobody has, with a body that lacks everything: nothing can come of it."""
     path = "/".join(new_id() if part.startswith("{") else part for part in route.path.split("/"))
     return await ask(route.method, path, {} if route.body else None)
@@ -72,8 +72,8 @@ async def holders(system: Any, eventually: Any) -> AsyncIterator[dict[str, Clien
         ask = await stack.enter_async_context(system.client())
         found = {}
         for scope in KNOWN_SCOPES:
-            made = await ask("POST", "/api-keys", {"name": scope, "scopes": [scope]})
-            client = Client(system.facts["base_url"], made.body["apiKey"]["key"])
+            created = await ask("POST", "/api-keys", {"name": scope, "scopes": [scope]})
+            client = Client(system.facts["base_url"], created.body["apiKey"]["key"])
             found[scope] = await stack.enter_async_context(client)
 
         async def known() -> bool:
@@ -89,13 +89,13 @@ async def holders(system: Any, eventually: Any) -> AsyncIterator[dict[str, Clien
         yield found
 
 
-async def all_asked(todo: list[tuple[Any, Client]]) -> dict[Any, Any]:
+async def send_all(todo: list[tuple[Any, Client]]) -> dict[Any, Any]:
     """The answers by what was asked, a few at a time."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: Any, client: Client) -> tuple[Any, Any]:
         async with slots:
-            return name, await asked(client, ROUTES[name[0]])
+            return name, await send(client, ROUTES[name[0]])
 
     return dict(await asyncio.gather(*(one(name, client) for name, client in todo)))
 
@@ -111,7 +111,7 @@ def test_every_operation_asks_for_what_is_written_here() -> None:
 async def test_every_scope_on_every_operation(holders: dict[str, Client]) -> None:
     """403 that names the scope, or whatever the request deserves; as the table above says, cell by cell."""
     expected = cells()
-    answers = await all_asked([(cell, holders[cell[1]]) for cell in expected])
+    answers = await send_all([(cell, holders[cell[1]]) for cell in expected])
     wrong = {}
     for cell, answer in answers.items():
         code = answer.body.get("code") if isinstance(answer.body, dict) else None
@@ -132,6 +132,8 @@ async def test_every_scope_on_every_operation(holders: dict[str, Client]) -> Non
 async def test_without_a_key_nothing_is_open(system: Any, key: str | None) -> None:
     """401 and how to say who one is, on every operation that is not public."""
     async with Client(system.facts["base_url"], key) as nobody:
-        answers = await all_asked([((name, ""), nobody) for name in SECURED])
-    told = {name: (a.status, a.headers.get("WWW-Authenticate")) for (name, _), a in answers.items()}
-    assert {name: said for name, said in told.items() if said != (401, "Bearer")} == {}
+        answers = await send_all([((name, ""), nobody) for name in SECURED])
+    responses = {
+        name: (a.status, a.headers.get("WWW-Authenticate")) for (name, _), a in answers.items()
+    }
+    assert {name: said for name, said in responses.items() if said != (401, "Bearer")} == {}

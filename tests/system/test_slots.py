@@ -178,7 +178,7 @@ async def test_one_member_is_asked_for(desk: Any, eventually: Any) -> None:
     await eventually(lambda: _lacks(offered(users[0]), case.at("10:00")))
     assert case.at("10:00") in await offered(users[1])
     refused = await desk.book(calendar, case.at("10:00"), assignedUserId=users[0])
-    assert (refused.status, refused.told | REFUSED) == (400, refused.told)
+    assert (refused.status, refused.content | REFUSED) == (400, refused.content)
     booked = await desk.book(calendar, case.at("10:00"), assignedUserId=users[1])
     assert booked.status == 200, booked.body
 
@@ -226,8 +226,10 @@ async def test_nobody_is_offered_what_he_has_just_taken(desk: Any, day: datetime
 async def _calendar(desk: Any, case: Case) -> str:
     users = [await desk.user(zoom=False) for _ in range(case.members)]
     team = [{"userId": user, "isPrimary": n == 0} for n, user in enumerate(users)]
-    made: str = await desk.calendar(users[0], zoom=False, **{"teamMembers": team, **case.settings})
-    return made
+    created: str = await desk.calendar(
+        users[0], zoom=False, **{"teamMembers": team, **case.settings}
+    )
+    return created
 
 
 async def _book_some(desk: Any, calendar: str, case: Case) -> str | None:
@@ -268,7 +270,7 @@ def _token(answer: Any) -> str | None:
 
 
 def _starts(answer: Any) -> set[datetime]:
-    texts = [slot for found in answer.told.values() for slot in found["slots"]]
+    texts = [slot for found in answer.content.values() for slot in found["slots"]]
     return {datetime.fromisoformat(text).astimezone(UTC) for text in texts}
 
 
@@ -293,7 +295,7 @@ async def _try_all(desk: Any, calendar: str, case: Case, offered: set[datetime])
     for start in [*_some(dice, others, NOT_OFFERED), *off_grid, *taken, *past]:
         answer = await desk.book(calendar, start)
         assert answer.status == 400, (start, answer.body)
-        assert answer.told | REFUSED == answer.told, (start, answer.body)
+        assert answer.content | REFUSED == answer.content, (start, answer.body)
 
 
 def _some(dice: random.Random, starts: list[datetime], count: int) -> list[datetime]:

@@ -7,7 +7,9 @@ too, and one that `tenants` cannot ask about fails a test.
 import pytest
 
 from hoop_platform.ids import is_id, new_id
-from tenants import BODIES, PLACES, QUERIES, ROUTES, Place, Worlds, asked, operation, told
+from support.tenants.bodies import BODIES, QUERIES
+from support.tenants.id_positions import ID_POSITIONS, ROUTES, IdPosition, operation
+from support.tenants.worlds import Worlds, comparable, send
 
 pytestmark = pytest.mark.system
 
@@ -26,27 +28,27 @@ def test_every_route_is_known_here() -> None:
     bodies = {operation(route) for route in ROUTES if route.body}
     assert bodies == set(BODIES)
     assert {operation(route) for route in ROUTES} >= set(QUERIES)
-    assert all(place.kind for place in PLACES)
+    assert all(position.kind for position in ID_POSITIONS)
 
 
 async def test_a_foreign_id_is_as_unknown_as_any(worlds: Worlds) -> None:
     """Same status, body and headers as for an id that nobody has; the foreign things stay as they are."""
     before, statuses, wrong = await worlds.rows(), {}, []
-    for place in PLACES:
-        foreign = worlds.foreign[place.kind]
+    for position in ID_POSITIONS:
+        foreign = worlds.foreign[position.kind]
         one, other = [
-            await asked(worlds.ask, place.route, worlds.own, place, value)
+            await send(worlds.ask, position.route, worlds.own, position, value)
             for value in (foreign, unlike(foreign))
         ]
-        statuses[str(place)] = one.status
-        if told(one) != told(other) or foreign in str(one.told):
-            wrong.append((str(place), told(one), told(other)))
+        statuses[str(position)] = one.status
+        if comparable(one) != comparable(other) or foreign in str(one.content):
+            wrong.append((str(position), comparable(one), comparable(other)))
     assert wrong == []
     assert await worlds.rows() == before
     surprises = {
-        str(place): (statuses[str(place)], _expected(place))
-        for place in PLACES
-        if statuses[str(place)] != _expected(place)
+        str(position): (statuses[str(position)], _expected(position))
+        for position in ID_POSITIONS
+        if statuses[str(position)] != _expected(position)
     }
     assert surprises == {}
 
@@ -60,29 +62,29 @@ EXCEPTIONS = {
 }
 
 
-def _expected(place: Place) -> int:
+def _expected(position: IdPosition) -> int:
     """A location 403; a user that is named 422, one that only narrows 200; anything else 404."""
-    if str(place) in EXCEPTIONS:
-        return EXCEPTIONS[str(place)]
-    if place.part != "path" and place.kind == "location":
+    if str(position) in EXCEPTIONS:
+        return EXCEPTIONS[str(position)]
+    if position.part != "path" and position.kind == "location":
         return 403
-    if place.part != "path" and place.kind == "user":
-        return 422 if place.part == "body" else 200
+    if position.part != "path" and position.kind == "user":
+        return 422 if position.part == "body" else 200
     return 404
 
 
 async def test_what_cannot_be_an_id_is_no_better(worlds: Worlds) -> None:
     """In a path it is 404 like any unknown id; elsewhere it is that or a 422 that names the field."""
     wrong = []
-    for place in PLACES:
-        unknown = await asked(worlds.ask, place.route, worlds.own, place, new_id())
-        nonsense = await asked(worlds.ask, place.route, worlds.own, place, NONSENSE)
+    for position in ID_POSITIONS:
+        unknown = await send(worlds.ask, position.route, worlds.own, position, new_id())
+        nonsense = await send(worlds.ask, position.route, worlds.own, position, NONSENSE)
         named = [detail["path"] for detail in (nonsense.body or {}).get("details", ())]
-        refused_by_form = nonsense.status == 422 and named == [place.name]
-        if place.part != "path" and refused_by_form:
+        refused_by_form = nonsense.status == 422 and named == [position.name]
+        if position.part != "path" and refused_by_form:
             continue
-        if told(nonsense) != told(unknown):
-            wrong.append((str(place), told(nonsense), told(unknown)))
+        if comparable(nonsense) != comparable(unknown):
+            wrong.append((str(position), comparable(nonsense), comparable(unknown)))
     assert wrong == []
 
 
@@ -91,7 +93,7 @@ async def test_what_is_asked_is_right_but_for_the_id(worlds: Worlds) -> None:
     refused = {}
     for route in ROUTES:
         if route.method != "DELETE":
-            answer = await asked(worlds.ask, route, worlds.own)
+            answer = await send(worlds.ask, route, worlds.own)
             if answer.status >= 300:
                 refused[operation(route)] = answer.body
     assert refused == {}
@@ -99,18 +101,18 @@ async def test_what_is_asked_is_right_but_for_the_id(worlds: Worlds) -> None:
 
 async def test_a_stranger_hosts_nothing_in_whatever_status(worlds: Worlds) -> None:
     """An appointment that takes no time, too, is hosted by a member of the calendar only."""
-    body = BODIES["POST /calendars/events/appointments"](worlds.own)
-    body["startTime"] = "2028-03-08T15:00:00Z"
+    valid = BODIES["POST /calendars/events/appointments"](worlds.own)
+    valid["startTime"] = "2028-03-08T15:00:00Z"
     mine = f"/calendars/events/appointments/{worlds.own['appointment']}"
     for status in ("confirmed", "cancelled", "invalid"):
         said = {"appointmentStatus": status}
-        for method, path, wish in (
-            ("POST", "/calendars/events/appointments", body | said),
+        for method, path, body in (
+            ("POST", "/calendars/events/appointments", valid | said),
             ("PUT", mine, said),
         ):
             hosts = (worlds.foreign["user"], new_id(), NONSENSE)
             answers = [
-                await worlds.ask(method, path, {**wish, "assignedUserId": host}) for host in hosts
+                await worlds.ask(method, path, {**body, "assignedUserId": host}) for host in hosts
             ]
             assert [answer.status for answer in answers] == [422, 422, 422], (method, status)
-            assert told(answers[0]) == told(answers[1]) == told(answers[2])
+            assert comparable(answers[0]) == comparable(answers[1]) == comparable(answers[2])

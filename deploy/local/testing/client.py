@@ -17,7 +17,7 @@ class Response:
     headers: Mapping[str, str]
 
     @property
-    def told(self) -> Any:
+    def content(self) -> Any:
         """The body without its trace id, which differs in every answer."""
         if not isinstance(self.body, dict):
             return self.body

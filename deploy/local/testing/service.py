@@ -82,7 +82,7 @@ async def _begin_here(what: Service, dsn: str, kafka_bootstrap: str) -> None:
     if not topics:
         return
     async with open_log_reader(kafka_bootstrap, topics) as reader:
-        ends = await reader.ends()
+        ends = await reader.end_offsets()
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         await connection.executemany(

@@ -127,7 +127,7 @@ async def settled(database, kafka_bootstrap):
     """Wait until the model has handled everything that is on its topics."""
     topics = sorted({event.topic for event in SUBSCRIPTIONS})
     async with open_log_reader(kafka_bootstrap, topics) as reader:
-        ends = await reader.ends()
+        ends = await reader.end_offsets()
 
     async def there():
         places = await inbox.list_offsets(database, topics)

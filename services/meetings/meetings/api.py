@@ -62,7 +62,7 @@ async def check_user(call: Call, user_id: str) -> None:
 
 async def why(call: Call) -> WhyReply:
     """Say what is known of the link of an appointment."""
-    if call.query.start_url and not call.caller.may(MAY_START):
+    if call.query.start_url and not call.caller.has_scope(MAY_START):
         raise ScopeMissing(f"The API key needs the scope {MAY_START}.")
     seat = await _seat(call)
     place = seat.place

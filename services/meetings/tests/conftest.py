@@ -294,7 +294,7 @@ async def new_world(new_database: Any, tmp_path: Path) -> AsyncIterator[MakeWorl
             return await _furnish(stack, sim, db, offset_file, settings)
 
         yield make
-        failpoints._armed.clear()
+        failpoints.disarm()
 
 
 @pytest.fixture
@@ -366,8 +366,8 @@ async def _listen(stack: AsyncExitStack, runtime: Runtime, port: int) -> None:
     async def ready() -> dict[str, bool]:
         return {}
 
-    door = open_admission(runtime.tables, runtime.clock)
-    app = application([(route, runtime) for route in api.routes], door=door, ready=ready)
+    admission = open_admission(runtime.tables, runtime.clock)
+    app = application([(route, runtime) for route in api.routes], admission=admission, ready=ready)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

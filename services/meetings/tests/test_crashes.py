@@ -42,7 +42,7 @@ async def test_60_a_crash_at_any_point_leaves_exactly_one(world, at):
     failpoints.arm(f"{at}=raise:1")
     with suppress(RuntimeError):  # where no attempt's own handling would catch it
         await world.work()
-    assert not failpoints._armed
+    assert not failpoints.armed()
 
     await exactly_one(world, booked)
     assert len(await world.calls("POST")) == 1
@@ -57,7 +57,7 @@ async def test_60_a_crash_while_dropping_leaves_none(world, at):
     failpoints.arm(f"{at}=raise:1")
     with suppress(RuntimeError):  # where no attempt's own handling would catch it
         await world.work()
-    assert not failpoints._armed
+    assert not failpoints.armed()
 
     await come_to_rest(world)
     assert await world.meetings() == []

@@ -1,1 +1,1 @@
-"""The machinery every service stands on: HTTP in, Postgres, an outbox, Kafka, and wishes."""
+"""The machinery of every service: HTTP, PostgreSQL, outbox and relay, Kafka, reconciler, providers."""

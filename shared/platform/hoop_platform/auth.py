@@ -1,4 +1,4 @@
-"""Who is calling: API keys, verified from the table of keys that every service holds."""
+"""Authentication by API key, from the global table of keys, and authorization by scope and location."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ NARROWER: Mapping[str, str] = {
     for part in ("groups", "resources")
     for right in ("readonly", "write")
 }
-"""Scopes of the vendor's API, each a part of one of ours; they open what names them, nothing else."""
+"""Scopes of the vendor's API, each a part of a wider one; they allow only operations that name them."""
 KNOWN_SCOPES = (*SCOPES, *NARROWER)
 
 LONGEST_TOKEN = 200
@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, b64token
 
 @dataclass(frozen=True)
 class Caller:
-    """An API key that may call, and for whom."""
+    """An authenticated API key: its account, scopes, locations and rate limits."""
 
     account_id: str
     key_id: str
@@ -41,19 +41,19 @@ class Caller:
     location_ids: frozenset[str]
     limits: Limits = DEFAULT_LIMITS
 
-    def may(self, scope: str) -> bool:
-        """A write scope includes reading, a wide scope its parts."""
+    def has_scope(self, scope: str) -> bool:
+        """Whether the key has the scope; a write scope includes reading, a wide scope its parts."""
         enough = {scope, NARROWER.get(scope, scope)}
         enough |= {name.replace(".readonly", ".write") for name in enough}
         return not enough.isdisjoint(self.scopes)
 
     def reaches(self, location_id: str) -> bool:
-        """A key that names locations is confined to them; others see the whole account."""
+        """Whether the key may use the location; a key without locations may use the whole account."""
         return not self.location_ids or location_id in self.location_ids
 
 
 def digest(token: str) -> str:
-    """What is stored of a key: 256 random bits need no slow hash."""
+    """The stored form of a key, SHA-256 in hex; 256 random bits need no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -64,7 +64,7 @@ def key_id(token: str) -> str | None:
 
 
 def bearer_token(header: str | None) -> str:
-    """The token of an `Authorization` header; exactly one, exactly as it was issued."""
+    """The token of an `Authorization` header; raises `Unauthorized` for any other form."""
     scheme, _, token = (header or "").partition(" ")
     if (
         scheme.lower() != "bearer"
@@ -77,7 +77,7 @@ def bearer_token(header: str | None) -> str:
 
 
 async def authenticate(header: str | None, tables: GlobalTables, *, now: datetime) -> Caller:
-    """The caller, or `Unauthorized`. A key made a moment ago elsewhere is waited for."""
+    """The caller; raises `Unauthorized`. An unknown key is looked up again after a catch-up."""
     token = bearer_token(header)
     public = key_id(token)
     if public is None:
@@ -99,8 +99,8 @@ def _valid(key: ApiKey, token: str, now: datetime) -> bool:
 
 
 def authorize(caller: Caller, scopes: Sequence[str], tables: GlobalTables, *, writes: bool) -> None:
-    """Refuse what the key's scopes or the account's state do not allow; any one scope is enough."""
-    if not any(map(caller.may, scopes)):
+    """Raise `ScopeMissing` or `AccountReadOnly`; any one of the scopes is enough."""
+    if not any(map(caller.has_scope, scopes)):
         raise ScopeMissing(f"The API key needs the scope {' or '.join(scopes)}.")
     account = tables.accounts.get(caller.account_id)
     if writes and account and account[1].status == "read_only":
@@ -108,7 +108,7 @@ def authorize(caller: Caller, scopes: Sequence[str], tables: GlobalTables, *, wr
 
 
 async def location_zone(caller: Caller, location_id: str, tables: GlobalTables) -> str:
-    """The time zone of a location of the caller's account; 403 for any other id, foreign or not."""
+    """The IANA zone of a location of the caller's account; raises `LocationForbidden` for any other id."""
     location = tables.locations.of(caller.account_id, location_id)
     if location is None and await tables.catch_up():
         location = tables.locations.of(caller.account_id, location_id)

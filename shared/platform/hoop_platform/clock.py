@@ -5,14 +5,14 @@ from pathlib import Path
 
 
 class Clock:
-    """Tells what time it is for the rules of booking; leases and attempts use the database's."""
+    """The clock of business rules; leases and attempts use the database's clock."""
 
     def __init__(self, offset_file: Path | None = None) -> None:
         self._offset_file = offset_file
 
     def now(self) -> datetime:
-        """Now, in UTC. The file, if there is one, holds the offset in seconds."""
-        return datetime.now(UTC) + self._offset()  # noqa: TID251 -- the one place that asks
+        """The current instant in UTC; the offset file, if there is one, holds seconds."""
+        return datetime.now(UTC) + self._offset()  # noqa: TID251 -- the only reader of the system clock
 
     def _offset(self) -> timedelta:
         if self._offset_file is None or not self._offset_file.exists():

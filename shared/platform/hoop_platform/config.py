@@ -31,7 +31,7 @@ def _separated(value: object) -> object:
 
 
 class Settings(BaseSettings):
-    """What every service needs to know. Services subclass it with their own few."""
+    """Settings that every service has; services subclass it with their own."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     kafka_replicas: int = Field(1, ge=1, le=7, description="of topics that `prepare` creates")
     http_host: str = Field("127.0.0.1", description="where HTTP listens")
     http_port: int = Field(0, ge=0, le=65535, description="0 picks a free port")
-    public_url: str = Field("http://127.0.0.1:8080", description="how browsers reach the edge")
+    public_url: str = Field(
+        "http://127.0.0.1:8080", description="the gateway's address as browsers see it"
+    )
     limits_database_url: SecretStr | None = Field(
         None,
         description="DSN of the database that counts requests; without it, keys with limits are refused",
@@ -52,7 +54,7 @@ class Settings(BaseSettings):
     address_per_minute: int = Field(100, ge=0, description="the same in a minute")
     address_per_day: int = Field(10_000, ge=0, description="the same in a day (UTC)")
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_separated), NoDecode] = (
-        Field((), description="networks whose X-Forwarded-For is believed, comma-separated")
+        Field((), description="networks whose X-Forwarded-For is trusted, comma-separated")
     )
     data_key: SecretStr = Field(SecretStr(""), description="key(s) that seal secrets at rest")
     clock_offset_file: Path | None = Field(None, description="seconds to add to business time")
@@ -73,7 +75,7 @@ class Settings(BaseSettings):
     @classmethod
     def of(cls, service: str, **overrides: Any) -> Self:
         """Read the settings of `service`, or stop with one line per problem."""
-        found, problems = _given(cls, service)
+        found, problems = _from_environment(cls, service)
         try:
             read = cls(**{**found, **overrides})
         except ValidationError as error:
@@ -84,8 +86,8 @@ class Settings(BaseSettings):
         return read
 
 
-def _given(cls: type[Settings], service: str) -> tuple[dict[str, str], list[str]]:
-    """`<SERVICE>_<NAME>` wins over `<NAME>`; either may name a file as `…_FILE`. Also what is wrong."""
+def _from_environment(cls: type[Settings], service: str) -> tuple[dict[str, str], list[str]]:
+    """`<SERVICE>_<NAME>` wins over `<NAME>`; either may name a file as `…_FILE`. Returns values and problems."""
     prefix = service.replace("-", "_").upper() + "_"
     found: dict[str, str] = {}
     problems: list[str] = []
@@ -102,8 +104,8 @@ def _given(cls: type[Settings], service: str) -> tuple[dict[str, str], list[str]
 
 
 def _read(variable: str) -> str | None:
-    """Its value; an empty one counts as none."""
-    environment = os.environ  # noqa: TID251 -- the one place that reads it
+    """The value of a variable; an empty one counts as absent."""
+    environment = os.environ  # noqa: TID251 -- the only reader of the environment
     if value := environment.get(variable):
         return value
     if path := environment.get(f"{variable}_FILE"):
@@ -115,7 +117,7 @@ def _read(variable: str) -> str | None:
 
 
 def with_database(dsn: str, name: str) -> str:
-    """The same server, another database."""
+    """The DSN of another database on the same server."""
     head, mark, query = dsn.partition("?")
     scheme, _, rest = head.partition("://")
     host, _, _ = rest.partition("/")

@@ -1,4 +1,4 @@
-"""The read token: which versions an answer must not be older than, as opaque text for a header."""
+"""The consistency token (`X-Read-Token`): versions that a later response must not be older than."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ _FORMAT = 1
 _ID_BYTES = 16
 _VERSION_BITS = 63
 _MOST = 60
-"""Ids in one token: so many fit, whatever their versions."""
+"""Most ids in one token: they fit into the header, whatever their versions."""
 
 
 def encode(versions: Mapping[str, int]) -> str:
     """Versions by id as URL-safe text of at most 2,048 characters.
 
-    The versions of one answer become true and visible together, so where there are too many, some
-    of them speak for all.
+    All versions of one response become visible together, so where there are too many, some of them
+    stand for all.
     """
     raw = bytearray([_FORMAT])
     for key in sorted(versions)[:_MOST]:
@@ -29,14 +29,14 @@ def encode(versions: Mapping[str, int]) -> str:
 
 
 def decode(text: str) -> dict[str, int]:
-    """The versions of a token; `Malformed` for anything that `encode` has not made."""
+    """The versions of a token; raises `Malformed` for anything that `encode` did not return."""
     try:
         found = dict(_pairs(urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))))
         ours = encode(found) == text
     except (ValueError, IndexError):
         ours, found = False, {}
     if not ours:
-        raise Malformed(f"The header `{HEADER}` is not one that an answer has carried.")
+        raise Malformed(f"The header `{HEADER}` is not one that a response has carried.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Every reason to say no: its code, its HTTP status, its text, and how to mend it."""
+"""Refusals: each has a code, an HTTP status, a message and a remedy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Detail:
-    """What is wrong with one field: `path` as in JSON (`teamMembers.0.userId`), a slug, a sentence."""
+    """What is wrong with one field: its path as in JSON (`teamMembers.0.userId`), a slug, a sentence."""
 
     path: str
     code: str
@@ -15,12 +15,12 @@ class Detail:
     allowed: Sequence[object] | None = None
 
     def as_json(self) -> dict[str, object]:
-        said: dict[str, object] = {"path": self.path, "code": self.code, "message": self.message}
-        return said if self.allowed is None else {**said, "allowed": list(self.allowed)}
+        found: dict[str, object] = {"path": self.path, "code": self.code, "message": self.message}
+        return found if self.allowed is None else {**found, "allowed": list(self.allowed)}
 
 
 class Refused(Exception):
-    """A clear no. Subclasses are the reasons; nothing was changed, nothing was announced."""
+    """A refused request; subclasses are the reasons. Nothing was changed and nothing announced."""
 
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 400
@@ -145,7 +145,7 @@ class UnsupportedMedia(Refused):
 
 
 class Invalid(Refused):
-    """Readable, but against a rule; `details` name field, rule and what is allowed."""
+    """Readable, but breaks a rule; `details` name field, rule and allowed values."""
 
     code, status = "invalid", 422
     text = "The request breaks a rule."
@@ -189,11 +189,11 @@ class Unavailable(Refused):
 
 
 def check_fresh(version: int, expected: int | None) -> None:
-    """Refuse a change to what has changed since its client read it (RFC 9110, `If-Match`)."""
+    """Raise `PreconditionFailed` unless the version is the expected one (RFC 9110, `If-Match`)."""
     if expected is not None and expected != version:
         raise PreconditionFailed
 
 
 def invalid(path: str, code: str, message: str, allowed: Sequence[object] | None = None) -> Invalid:
-    """One field is wrong."""
+    """An `Invalid` about one field."""
     return Invalid(details=[Detail(path, code, message, allowed)])

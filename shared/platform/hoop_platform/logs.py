@@ -14,16 +14,16 @@ from opentelemetry import trace
 from pydantic import ValidationError
 
 service: ContextVar[str] = ContextVar("service", default="hoop")
-"""In whose name everything is said, in this task and its children."""
+"""The service whose name log lines and spans of this task and its children carry."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 """The logger: `log.info("booked", appointment=…)`. Facts with fields, once, at the edge."""
 
 
 def cause(error: BaseException) -> str:
-    """What an error is, for the log and for operators: never the data that it was about.
+    """An error as one line for logs and operators, without the data that caused it.
 
-    pydantic quotes what it was given, and Postgres the row that broke a rule.
+    pydantic quotes its input, and Postgres the row that violated a constraint.
     """
     if isinstance(error, ValidationError):
         where = [".".join(map(str, e["loc"])) or e["type"] for e in _errors(error)]
@@ -39,15 +39,18 @@ def _errors(error: ValidationError) -> list[Any]:
     return [*error.errors(include_url=False, include_input=False, include_context=False)[:5]]
 
 
-def story(error: BaseException) -> str:
-    """Where an error came from, and from which other errors: the lines of code, and each cause."""
-    return "\nfrom that came:\n".join(reversed([_chapter(e) for e in _chain(error)]))
+def traceback_of(error: BaseException) -> str:
+    """The traceback of an error and of each of its causes, without data."""
+    return "\nwhich caused:\n".join(reversed([_one_traceback(e) for e in _chain(error)]))
 
 
-def _chapter(error: BaseException) -> str:
+def _one_traceback(error: BaseException) -> str:
     lines = "".join(traceback.format_tb(error.__traceback__))
     if isinstance(error, BaseExceptionGroup):
-        return "\nand beside it:\n".join(map(story, error.exceptions)) + f"\nat once in:\n{lines}"
+        return (
+            "\nand in the same group:\n".join(map(traceback_of, error.exceptions))
+            + f"\nraised together in:\n{lines}"
+        )
     return lines + cause(error)
 
 
@@ -65,25 +68,27 @@ def _with_context(_: Any, __: str, event: structlog.typing.EventDict) -> structl
     return event
 
 
-def _with_story(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _with_traceback(
+    _: Any, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     error = event.pop("exc_info", None)
     if isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        event["exception"] = story(error)
+        event["exception"] = traceback_of(error)
     return event
 
 
-def logs(level: str = "INFO") -> None:
-    """Log as a process does; also what libraries say through `logging`, from warnings on.
+def configure_logs(level: str = "INFO") -> None:
+    """Configure the log of a process, including warnings that libraries write through `logging`.
 
-    Of aiokafka's lines, which come by the dozen when a broker goes, only the gravest: what an
-    outage means, our own code says.
+    aiokafka writes dozens of lines when a broker goes away: only critical ones pass, for our own
+    code logs what an outage means.
     """
     first = [_with_context, structlog.processors.add_log_level]
     first.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
     structlog.configure(
-        processors=[*first, _with_story, structlog.processors.JSONRenderer(orjson.dumps)],
+        processors=[*first, _with_traceback, structlog.processors.JSONRenderer(orjson.dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
@@ -95,10 +100,12 @@ def logs(level: str = "INFO") -> None:
 
 
 class _Json(logging.Formatter):
-    """A line of some library, as one of ours."""
+    """A log record of a library in the format of our own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
-        said |= {"level": record.levelname.lower(), "exc_info": record.exc_info}
-        said |= {"timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ")}
-        return orjson.dumps(_with_story(None, "", dict(_with_context(None, "", said)))).decode()
+        fields: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
+        fields |= {"level": record.levelname.lower(), "exc_info": record.exc_info}
+        fields |= {"timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ")}
+        return orjson.dumps(
+            _with_traceback(None, "", dict(_with_context(None, "", fields)))
+        ).decode()

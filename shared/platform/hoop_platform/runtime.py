@@ -38,7 +38,7 @@ class Runtime(Generic[SettingsT_co]):
         return _cipher(self.settings.data_key.get_secret_value())
 
     async def catch_up(self) -> bool:
-        """Wait, at most half a second, for what others had announced before this call."""
+        """Wait, at most half a second, until everything published before this call is applied."""
         group = self.group
         own = group.catch_up() if group else _true()
         return all(await asyncio.gather(self.tables.catch_up(), own))
@@ -46,7 +46,7 @@ class Runtime(Generic[SettingsT_co]):
     async def known(self, find: Callable[[], Awaitable[Found | None]]) -> Found | None:
         """What `find` returns; if that is None, what it returns after `catch_up`.
 
-        For what another service may have announced a moment ago.
+        For state that another service may have published a moment ago.
         """
         found = await find()
         if found is None and await self.catch_up():

@@ -1,7 +1,6 @@
-"""Seals what must not be read at rest: provider tokens, app passwords, code verifiers.
+"""Encryption at rest of provider tokens, app passwords and code verifiers.
 
-AES-256-GCM by way of Tink, so that the format, the key ids and the rotation are not ours to get
-wrong. What is sealed is bound to a *context* (account, provider, row): a sealed value copied into
+AES-256-GCM by way of Tink, which defines format, key ids and rotation. A sealed value is bound to a *context* (account, provider, row): a sealed value copied into
 another row, or another tenant's row, does not open there.
 """
 
@@ -14,7 +13,7 @@ from pydantic import SecretStr
 from tink import aead, proto_keyset_format, secret_key_access
 
 LOCAL_KEY = "CK3p0bYBEmQKWAowdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUuY3J5cHRvLnRpbmsuQWVzR2NtS2V5EiIaILyFqFhtrfy9cw53E3GVZAi6Y9gKOcIFvyGV6kKZYgzyGAEQARit6dG2ASAB"
-"""Known to everybody who reads this file: for one machine and for tests. Refused elsewhere."""
+"""Public, since it stands in this file: for local stacks and tests only, refused elsewhere."""
 
 aead.register()
 
@@ -60,7 +59,7 @@ class Cipher:
         return self._aead.encrypt(plain, aad)
 
     def open(self, sealed: bytes, *, aad: bytes) -> bytes:
-        """Decrypt what `seal` made with the same `aad`. Raises `Unsealable`."""
+        """Decrypt what `seal` returned for the same `aad`. Raises `Unsealable`."""
         try:
             return self._aead.decrypt(sealed, aad)
         except tink.TinkError as error:
@@ -72,12 +71,12 @@ class Cipher:
 
 
 def context(*parts: str) -> bytes:
-    """The `aad` that binds a sealed value to its place, such as (account id, provider, row id)."""
+    """The `aad` that binds a sealed value to its row, such as (account id, provider, row id)."""
     return json.dumps(parts, separators=(",", ":")).encode()
 
 
 def new_key() -> str:
-    """A fresh key as text, for a setting or a secret store."""
+    """A new key as text, for a setting or a secret store."""
     keyset = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
     serialized = proto_keyset_format.serialize(keyset, secret_key_access.TOKEN)
     return base64.urlsafe_b64encode(serialized).decode()

@@ -1,4 +1,4 @@
-"""What the system tells about itself: one trace per story, metrics to scrape, one log line per fact."""
+"""Tracing, metrics and logs: one trace from request to effect, metrics to scrape, JSON log lines."""
 
 import re
 import time
@@ -30,16 +30,16 @@ from opentelemetry.trace import (
 )
 from prometheus_client import Counter, Gauge, Histogram
 
-from hoop_platform.logs import cause, log, logs  # noqa: F401 -- users find all that is told in one place
+from hoop_platform.logs import cause, configure_logs, log  # noqa: F401 -- one module for all of telemetry
 from hoop_platform.logs import service as service_of_task
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 _providers: dict[str, TracerProvider] = {}
-_tracers: dict[str, Tracer] = {}  # to ask the provider for it again and again is slow
+_tracers: dict[str, Tracer] = {}  # cached: asking the provider is slow
 _nowhere = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("hoop")
-_unseen: set[str] = set()
-"""Services whose spans go nowhere."""
+_unexported: set[str] = set()
+"""Services whose spans are not exported."""
 _ids = RandomIdGenerator()
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
 
@@ -59,12 +59,12 @@ lag = Gauge("hoop_consumer_lag", "Records not yet handled", ["service", "topic",
 reconcile_attempts = Counter(
     "hoop_reconcile_attempts_total", "Attempts by outcome", ["service", "kind", "outcome"]
 )
-loop_held = Counter("hoop_loop_held_total", "Times that one thing kept all others waiting")
+loop_held = Counter("hoop_loop_held_total", "Times that the event loop was held")
 
 
 @contextmanager
 def requests_timer(service: str, route: str) -> Iterator[list[int]]:
-    """Measure a request; the caller puts the status it answered into the list."""
+    """Measure a request; the caller appends the response status to the list."""
     begun = time.perf_counter()
     status = [500]
     try:
@@ -74,20 +74,20 @@ def requests_timer(service: str, route: str) -> Iterator[list[int]]:
 
 
 def enter(service: str) -> None:
-    """From here on, in this task and its children, everything is said in the name of `service`."""
+    """Name the service whose logs, spans and metrics this task and its children write."""
     service_of_task.set(service)
 
 
 def name() -> str:
-    """The service that this task belongs to."""
+    """The service of this task."""
     return service_of_task.get()
 
 
 def export(service: str, endpoint: str | None, *, version: str = "0.1.0") -> None:
-    """Make the tracer of a service; with an endpoint, its spans go there by OTLP over HTTP.
+    """Create the tracer of a service; with an endpoint, spans are exported by OTLP over HTTP.
 
-    Without one they have their ids, for answers and logs, and nothing else, which is four times
-    as fast.
+    Without an endpoint spans have only their ids, for responses and logs, which is four times as
+    fast.
     """
     resource = Resource({"service.name": service, "service.version": version})
     sampler = DEFAULT_ON if endpoint else ALWAYS_OFF
@@ -101,15 +101,15 @@ def export(service: str, endpoint: str | None, *, version: str = "0.1.0") -> Non
         )
     _providers[service] = provider
     _tracers[service] = provider.get_tracer("hoop")
-    (_unseen.discard if endpoint else _unseen.add)(service)
+    (_unexported.discard if endpoint else _unexported.add)(service)
 
 
 def flush() -> None:
-    """Send what is still held back, two seconds at most; afterwards nothing is exported any more."""
+    """Export buffered spans, within two seconds; afterwards nothing is exported any more."""
     providers = list(_providers.values())
     _providers.clear()
     _tracers.clear()
-    _unseen.clear()
+    _unexported.clear()
     if providers:
         with ThreadPoolExecutor(len(providers)) as threads:
             list(threads.map(_end, providers))
@@ -121,7 +121,7 @@ def _end(provider: TracerProvider) -> None:
 
 
 def _tracer() -> Tracer:
-    """The tracer of this task's service; one that exports nothing, where no service is entered."""
+    """The tracer of this task's service; one that exports nothing if there is no service."""
     return _tracers.get(service_of_task.get(), _nowhere)
 
 
@@ -133,14 +133,14 @@ def span(
     links: Sequence[str] = (),
     attributes: Mapping[str, Any] | None = None,
 ) -> AbstractContextManager[Span]:
-    """A step of a story. `parent` and `links` are `traceparent` strings; else the current span."""
-    if service_of_task.get() in _unseen:
-        return _Unseen(parent)
+    """A span. `parent` and `links` are `traceparent` strings; the default parent is the current span."""
+    if service_of_task.get() in _unexported:
+        return _UnexportedSpan(parent)
     return _recorded(title, kind, parent, links, attributes)
 
 
-class _Unseen:
-    """A step that nobody is shown: it has its ids, as the SDK would give them, for a third of the time."""
+class _UnexportedSpan:
+    """A span that is not exported: it has ids as the SDK gives them, at a third of the cost."""
 
     __slots__ = ("_parent", "_token")
 
@@ -180,7 +180,7 @@ def _recorded(
         try:
             yield opened
         except Exception as error:
-            opened.set_status(StatusCode.ERROR, type(error).__name__)  # its text may hold data
+            opened.set_status(StatusCode.ERROR, type(error).__name__)  # its message may hold data
             raise
 
 
@@ -191,7 +191,7 @@ def _context(parent: str | None) -> Context | None:
 
 
 def _read(traceparent: str) -> SpanContext | None:
-    """The W3C header's text, read; None when it is none."""
+    """The context in a W3C `traceparent`; None for any other text."""
     found = _TRACEPARENT.fullmatch(traceparent)
     if found is None:
         return None
@@ -201,18 +201,18 @@ def _read(traceparent: str) -> SpanContext | None:
 
 
 def traceparent() -> str | None:
-    """The current span, as the W3C header says it."""
+    """The current span as a W3C `traceparent`."""
     c = trace.get_current_span().get_span_context()
     return f"00-{c.trace_id:032x}-{c.span_id:016x}-{c.trace_flags:02x}" if c.is_valid else None
 
 
 def trace_id() -> str:
-    """The current trace's id, 32 hex digits; zeros when nothing is traced."""
+    """The current trace's id, 32 hex digits; zeros without a trace."""
     return format(trace.get_current_span().get_span_context().trace_id, "032x")
 
 
 def client_spans() -> TraceConfig:
-    """For an aiohttp client session: a CLIENT span for each call, its context sent along."""
+    """For an aiohttp client session: a CLIENT span for each call, with its context in the headers."""
     config = TraceConfig()
     config.on_request_start.append(_call_begins)
     config.on_request_end.append(_call_ends)

@@ -1,4 +1,4 @@
-"""Waiting that ends early: when told to stop, or when there is news."""
+"""Waiting with a stop event, intervals, and periodic jobs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,12 +9,12 @@ from hoop_platform.telemetry import cause, log
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not longer than until told to stop."""
+    """Wait for these seconds, or until `stop` is set."""
     await until_set(stop, seconds)
 
 
 async def until_set(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event, these seconds at most; say whether it is set."""
+    """Wait for the event, these seconds at most; returns whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -25,13 +25,13 @@ async def until_set(event: asyncio.Event, seconds: float) -> bool:
 
 @dataclass
 class Interval:
-    """Something to be done now and then, by a loop that comes by more often."""
+    """Tells a loop that runs more often when something is due again."""
 
     seconds: float
     _done_at: float = float("-inf")
 
     def due(self) -> bool:
-        """Say whether it is time again; then it counts as done."""
+        """Whether the interval has passed; if so, it starts again."""
         now = asyncio.get_running_loop().time()
         if now - self._done_at < self.seconds:
             return False
@@ -40,12 +40,12 @@ class Interval:
 
 
 async def every(
-    seconds: float, deed: Callable[[], Awaitable[object]], stop: asyncio.Event, *, what: str
+    seconds: float, job: Callable[[], Awaitable[object]], stop: asyncio.Event, *, what: str
 ) -> None:
-    """Do something at intervals until told to stop; a database that is away is waited for."""
+    """Run a job every `seconds` until `stop`; one that finds the database away is postponed."""
     while not stop.is_set():
         try:
-            await deed()
+            await job()
         except UNAVAILABLE as error:
             log.warning("postponed", what=what, error=cause(error))
         await pause(stop, seconds)

@@ -40,7 +40,7 @@ class Thing(Body):
     count: Annotated[int, Field(ge=0, le=100)] = 0
     weight: float | None = None
     sold: bool = False
-    made_at: Instant | None = None
+    created_at: Instant | None = None
     notes: dict[str, list[Text]] = {}
     parts: Annotated[list[Part], Field(max_length=10)] = []
 
@@ -168,14 +168,14 @@ async def opened(
 ) -> AsyncIterator[Shop]:
     """The shop, listening on a free port."""
     shop = Shop(db=db)
-    door = Admission(
+    admission = Admission(
         tables=shop.tables,
         limiter=limiter or Limiter(None),
         clock=shop.clock,
         of_address=of_address,
         proxies=tuple(proxies),
     )
-    app = application([(route, shop) for route in routes], door=door, ready=_ready)
+    app = application([(route, shop) for route in routes], admission=admission, ready=_ready)
     runner: web.AppRunner = await listen(app, "127.0.0.1", 0)
     shop.port = runner.addresses[0][1]
     watching = asyncio.get_running_loop().create_task(_watch(shop))

@@ -37,24 +37,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "LONGEST_PAUSE", 0.0)
 
 
-async def quarantined(database: Database) -> list[Row]:
-    return list(await database.fetch("SELECT * FROM dead_letter ORDER BY record"))
+async def stored_dead_letters(database: Database) -> list[Row]:
+    return list(await database.fetch("SELECT * FROM dead_letter ORDER BY record_offset"))
 
 
-async def place(database: Database) -> int:
+async def next_offset(database: Database) -> int:
     return int(
         await database.fetchval("SELECT next_offset FROM consumer_offset WHERE topic = 'notes'")
     )
 
 
-async def test_a_batch_is_handled_in_order_and_its_place_is_kept(
+async def test_a_batch_is_handled_in_order_and_its_offset_is_stored(
     database: Database, batches: BatchHandler
 ) -> None:
     one, other = new_id(), new_id()
     events = [note(NOTED, s, n) for n in (1, 2, 3) for s in (one, other)]
     await batches.handle([record(e, offset) for offset, e in enumerate(events, 10)])
     assert await heard(database, one) == await heard(database, other) == [1, 2, 3]
-    assert await place(database) == 16
+    assert await next_offset(database) == 16
 
 
 async def test_a_batch_that_comes_again_changes_nothing(
@@ -68,7 +68,7 @@ async def test_a_batch_that_comes_again_changes_nothing(
     assert listener.tries == 3
 
 
-async def test_old_news_at_a_new_place_is_dropped(
+async def test_an_old_event_at_a_new_offset_is_dropped(
     database: Database, batches: BatchHandler, listener: Listener
 ) -> None:
     """A relay that was late sends again what was sent before: other offsets, the same sequence."""
@@ -76,7 +76,7 @@ async def test_old_news_at_a_new_place_is_dropped(
     for offset, sequence in enumerate((2, 1, 2, 3)):
         await batches.handle([record(note(NOTED, subject, sequence), offset)])
     assert await heard(database, subject) == [2, 3]
-    assert await place(database) == 4
+    assert await next_offset(database) == 4
 
 
 async def test_one_bad_record_among_many_is_set_aside_alone(
@@ -89,11 +89,11 @@ async def test_one_bad_record_among_many_is_set_aside_alone(
     await batches.handle([record(e, offset) for offset, e in enumerate(events)])
     for n, subject in enumerate(subjects):
         assert await heard(database, subject) == ([] if n == 17 else [1])
-    [kept] = await quarantined(database)
-    assert (kept["record"], kept["key"]) == (17, subjects[17].encode())
+    [kept] = await stored_dead_letters(database)
+    assert (kept["record_offset"], kept["key"]) == (17, subjects[17].encode())
     assert kept["value"] == record(events[17], 0).value
     assert "cannot handle this" in kept["error"]
-    assert await place(database) == 40
+    assert await next_offset(database) == 40
 
 
 async def test_what_follows_a_bad_record_heals_its_aggregate(
@@ -123,7 +123,7 @@ async def test_a_handler_that_failed_for_a_moment_is_asked_again(
     batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     await batches.handle([record(note(NOTED, subject, 1), 0)])
     assert await heard(database, subject) == [1]
-    assert await quarantined(database) == []
+    assert await stored_dead_letters(database) == []
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_what_is_no_event_of_ours_is_kept_as_it_came(
     bad = record(note(NOTED, subject, 2), 2, **wrong)
     await batches.handle([good[0], bad, good[1]])
     assert await heard(database, subject) == [1, 3]
-    [kept] = await quarantined(database)
+    [kept] = await stored_dead_letters(database)
     assert (kept["key"], kept["value"]) == (bad.key, bad.value)
     assert listener.tries == 2
 
@@ -181,7 +181,7 @@ async def test_any_record_can_be_set_aside_and_looked_at(
     await database.execute("TRUNCATE consumer_offset, dead_letter")
     bad = record(note(NOTED, new_id(), 1), 1, headers=tuple(foreign), key=key)
     await batches.handle([bad])
-    [kept] = await quarantined(database)
+    [kept] = await stored_dead_letters(database)
     came = [(name.replace("\0", "\ufffd"), value) for name, value in foreign]
     assert dead_letters.original_headers(kept["headers"]) == came
     assert (kept["key"], kept["value"]) == (key, bad.value)
@@ -200,7 +200,7 @@ async def test_what_was_set_aside_is_handled_once_more(
     assert replayed.done == 2
     assert replayed.failures == ["notes/0/2: RuntimeError('cannot handle this')"]
     assert [await heard(database, s) for s in (late, old, lost)] == [[1], [2], []]
-    assert [kept["record"] for kept in await quarantined(database)] == [2]
+    assert [kept["record_offset"] for kept in await stored_dead_letters(database)] == [2]
     await batches.handle([record(note(NOTED, late, 1), 9)])
     assert await heard(database, late) == [1]
 
@@ -215,7 +215,7 @@ async def test_types_that_nobody_here_handles_are_passed_over(
     later = record(note(NOTED, subject, 2), 1)
     await batches.handle([record(event, 0, headers=tuple(future)), later])
     assert await heard(database, subject) == [2]
-    assert await quarantined(database) == []
+    assert await stored_dead_letters(database) == []
 
 
 async def test_a_tombstone_forgets(database: Database, listener: Listener) -> None:
@@ -232,7 +232,7 @@ async def test_a_tombstone_forgets(database: Database, listener: Listener) -> No
     await batches.handle([record(event, 2, value=None), record(event, 3, value=None, key=None)])
     assert await heard(database, subject) == []
     assert await database.fetchval("SELECT count(*) FROM heard") == 1
-    assert await place(database) == 4
+    assert await next_offset(database) == 4
 
 
 async def test_two_that_wait_for_each_other_are_both_handled(
@@ -252,7 +252,7 @@ async def test_two_that_wait_for_each_other_are_both_handled(
     batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2)])
     assert await heard(database, subject) == [1, 2]
-    assert await quarantined(database) == []
+    assert await stored_dead_letters(database) == []
 
 
 async def test_a_lost_connection_is_waited_for(
@@ -273,7 +273,7 @@ async def test_a_lost_connection_is_waited_for(
     batches = BatchHandler(database, Subscriptions({NOTED: hear}), Clock())
     await batches.handle([record(note(NOTED, subject, n), n) for n in (1, 2)])
     assert await heard(database, subject) == [1, 2]
-    assert await quarantined(database) == []
+    assert await stored_dead_letters(database) == []
 
 
 async def test_who_blames_postgres_without_cause_is_set_aside_in_the_end(
@@ -291,7 +291,7 @@ async def test_who_blames_postgres_without_cause_is_set_aside_in_the_end(
     events = [note(NOTED, subject, 1, "bad"), note(NOTED, subject, 2)]
     await batches.handle([record(e, offset) for offset, e in enumerate(events)])
     assert await heard(database, subject) == [2]
-    assert "no template" in (await quarantined(database))[0]["error"]
+    assert "no template" in (await stored_dead_letters(database))[0]["error"]
 
 
 async def test_when_one_key_after_the_other_fails_the_partition_stops(
@@ -309,15 +309,15 @@ async def test_when_one_key_after_the_other_fails_the_partition_stops(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(batches.handle(records))
         async with asyncio.timeout(20):
-            while len(await quarantined(database)) < batch.STOP_AFTER:
+            while len(await stored_dead_letters(database)) < batch.STOP_AFTER:
                 await asyncio.sleep(0.01)
         tries = listener.tries
         async with asyncio.timeout(20):
             while listener.tries < tries + 20:
                 await asyncio.sleep(0.01)
-        assert len(await quarantined(database)) == batch.STOP_AFTER
+        assert len(await stored_dead_letters(database)) == batch.STOP_AFTER
         listener.failing = set()
-    assert len(await quarantined(database)) == batch.STOP_AFTER
+    assert len(await stored_dead_letters(database)) == batch.STOP_AFTER
     assert await database.fetchval("SELECT count(*) FROM heard") == 15
 
 
@@ -345,4 +345,4 @@ async def test_what_is_counted_was_committed(
     def count(fate: str) -> float:
         return telemetry.consumed.labels(telemetry.name(), topic, fate)._value.get()
 
-    assert (count("handled"), count("quarantined")) == (7, 1)
+    assert (count("handled"), count("dead letter")) == (7, 1)

@@ -52,27 +52,27 @@ def test_a_setting_may_lie_in_a_file(environment: pytest.MonkeyPatch, tmp_path: 
     assert TeaSettings.of("tea").data_key.get_secret_value() == "open"
 
 
-def test_all_problems_are_told_at_once_and_no_secret(environment: pytest.MonkeyPatch) -> None:
+def test_all_problems_are_listed_at_once_and_no_secret(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATABASE_URL", "mysql://user:canary@host/db")
     environment.setenv("CUPS", "0")
     environment.setenv("HTTP_PORT", "a door")
     environment.delenv("KAFKA_BOOTSTRAP")
-    with pytest.raises(SettingsMissing) as told:
+    with pytest.raises(SettingsMissing) as problems:
         TeaSettings.of("tea")
-    text = str(told.value)
+    text = str(problems.value)
     for name in ("DATABASE_URL", "CUPS", "HTTP_PORT", "KAFKA_BOOTSTRAP"):
         assert f"  {name}: " in text
     assert "canary" not in text
-    assert told.value.code == 3
+    assert problems.value.code == 3
 
 
 def test_a_file_that_is_not_there_is_one_of_the_problems(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATA_KEY_FILE", "/nowhere/key")
     environment.setenv("CUPS", "0")
-    with pytest.raises(SettingsMissing) as told:
+    with pytest.raises(SettingsMissing) as problems:
         TeaSettings.of("tea")
-    assert "DATA_KEY_FILE: /nowhere/key cannot be read" in str(told.value)
-    assert "CUPS: " in str(told.value)
+    assert "DATA_KEY_FILE: /nowhere/key cannot be read" in str(problems.value)
+    assert "CUPS: " in str(problems.value)
 
 
 def test_an_empty_setting_is_as_good_as_none(environment: pytest.MonkeyPatch) -> None:

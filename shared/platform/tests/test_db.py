@@ -59,9 +59,9 @@ def test_there_is_one_spelling_of_an_id(text: str) -> None:
 
 
 def test_new_ids_are_in_the_order_of_their_making() -> None:
-    made = [ids.new_id() for _ in range(1000)]
-    assert len(set(made)) == 1000
-    assert [one[:10] for one in made] == sorted(one[:10] for one in made)
+    created = [ids.new_id() for _ in range(1000)]
+    assert len(set(created)) == 1000
+    assert [one[:10] for one in created] == sorted(one[:10] for one in created)
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "0" * 25, "0" * 27, "0" * 25 + "1", 7, None])
@@ -266,7 +266,7 @@ async def test_who_listens_hears_what_was_committed_and_when_it_is_cut(database:
     """Payloads come after their commit, none of what was rolled back; a cut is told at once."""
     heard: list[str] = []
     lost = asyncio.Event()
-    async with database.listens("news", heard=heard.append, lost=lost.set) as alive:
+    async with database.listen("news", on_payload=heard.append, on_lost=lost.set) as alive:
         async with database.transaction() as connection:
             await connection.execute("SELECT pg_notify('news', 'one')")
             assert await alive()
@@ -292,7 +292,7 @@ async def test_who_listens_hears_what_was_committed_and_when_it_is_cut(database:
 async def test_to_end_listening_is_no_loss(database: Database) -> None:
     """`lost` is for what nobody wanted."""
     lost = asyncio.Event()
-    async with database.listens("news", heard=lambda _: None, lost=lost.set) as alive:
+    async with database.listen("news", on_payload=lambda _: None, on_lost=lost.set) as alive:
         assert await alive()
     await asyncio.sleep(0)
     assert not lost.is_set()

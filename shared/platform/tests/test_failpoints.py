@@ -28,10 +28,10 @@ async def test_at_the_asked_passing_and_once() -> None:
     failpoints.arm("here=raise:3,there=raise")
     await fp("here")
     await fp("here")
-    with pytest.raises(RuntimeError, match="fail point here"):
+    with pytest.raises(RuntimeError, match="failpoint here"):
         await fp("here")
     await fp("here")
-    with pytest.raises(RuntimeError, match="fail point there"):
+    with pytest.raises(RuntimeError, match="failpoint there"):
         await fp("there")
 
 
@@ -62,7 +62,7 @@ async def test_a_file_orders_it_too(tmp_path: Path) -> None:
     try:
         await fp("here")
         (tmp_path / "here").write_text("raise\n")
-        with pytest.raises(RuntimeError, match="fail point here"):
+        with pytest.raises(RuntimeError, match="failpoint here"):
             await fp("here")
         await fp("here")
     finally:

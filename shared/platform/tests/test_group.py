@@ -98,7 +98,7 @@ async def test_two_owners_of_one_partition_apply_each_event_once(
     database: Database, kafka_bootstrap: str, noted: Type
 ) -> None:
     """Two groups on one database are two owners of everything: a member that was replaced and does
-    not know it could not do worse. The place, locked in Postgres, lets only one of them apply."""
+    not know it could not do worse. The offset, locked in Postgres, lets only one of them apply."""
     subjects = [new_id() for _ in range(10)]
     owners = [group(database, kafka_bootstrap, noted) for _ in range(2)]
     async with going(*owners):
@@ -152,16 +152,16 @@ _CUT = """
 async def test_what_a_topic_lost_is_not_skipped_in_silence(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Records beyond our place were deleted: the group stops and says so, until a person decides."""
+    """Records beyond our offset were deleted: the group stops and says so, until an operator decides."""
     monkeypatch.setattr(groups, "LOST_SECONDS", 0.2)
     subject, name = new_id(), f"test-{new_id()}"
     async with going(group(database, kafka_bootstrap, noted, name=name)):
         await publish(kafka_bootstrap, note(noted, subject, 1))
         await eventually(lambda: all_heard(database, [subject], 1), within=20)
     await publish(kafka_bootstrap, note(noted, subject, 2), note(noted, subject, 3))
-    place = await database.fetchrow("SELECT * FROM consumer_offset WHERE next_offset > 0")
-    assert place is not None
-    await _cut_before(kafka_bootstrap, TopicPartition(noted.topic, place["partition"]), 2)
+    stored = await database.fetchrow("SELECT * FROM consumer_offset WHERE next_offset > 0")
+    assert stored is not None
+    await _cut_before(kafka_bootstrap, TopicPartition(noted.topic, stored["partition"]), 2)
     again = group(database, kafka_bootstrap, noted, name=name)
     async with going(again):
         await asyncio.sleep(2)
@@ -179,10 +179,10 @@ async def _cut_before(bootstrap: str, partition: TopicPartition, offset: int) ->
     await admin.close()
 
 
-async def test_a_topic_made_anew_is_noticed(
+async def test_a_topic_created_anew_is_noticed(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is shorter than what was consumed of it: going on from our place would skip events."""
+    """It is shorter than what was consumed of it: going on from our offset would skip events."""
     monkeypatch.setattr(groups, "LOST_SECONDS", 0.2)
     monkeypatch.setattr(clients, "METADATA_SECONDS", 1)
     subject, one = new_id(), group(database, kafka_bootstrap, noted)
@@ -240,7 +240,7 @@ async def test_a_client_that_brings_nothing_is_replaced(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A known fault of clients after a broker restarted: alive, assigned, and deaf."""
-    monkeypatch.setattr(stall_detector, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(stall_detector, "STALL_SECONDS", 1.0)
     monkeypatch.setattr(groups, "WATCH_SECONDS", 0.2)
     subject, one = new_id(), group(database, kafka_bootstrap, noted)
     async with going(one):
@@ -349,7 +349,7 @@ async def test_catching_up_waits_for_what_was_said_before(
         assert not await one.catch_up(timeout=0.3)
 
 
-async def test_kafka_is_told_how_far_we_are(
+async def test_offsets_are_committed_to_kafka(
     database: Database, kafka_bootstrap: str, noted: Type
 ) -> None:
     """For those who watch the lag from outside: after a stop, all that was handled is committed."""

@@ -103,12 +103,12 @@ async def test_a_leader_that_stops_hands_over_at_once(
     """It sends what was committed before the stop, and its lease need not run out."""
     subject = new_id()
     first, second = (Relay(database, bootstrap=kafka_bootstrap) for _ in range(2))
-    until_told = AsyncExitStack()
-    await until_told.enter_async_context(going(first))
+    until_stopped = AsyncExitStack()
+    await until_stopped.enter_async_context(going(first))
     await eventually(lambda: _leads(database, first), within=20)
     async with going(second):
         await say(database, *(note(noted, subject, n) for n in range(1, 700)))
-        await until_told.aclose()
+        await until_stopped.aclose()
         assert await _empty(database)
         await eventually(lambda: _leads(database, second), within=2)
         await say(database, note(noted, subject, 700))

@@ -36,7 +36,7 @@ from hoop_events.base import Event, State
 from hoop_platform.http.route import Route
 from hoop_platform.outbox.announce import announce
 from hoop_platform.service.process import main
-from hoop_platform.service.runtime import Service
+from hoop_platform.service.service import Service
 
 class Poured(Event):
     """Tea was poured."""
@@ -170,7 +170,7 @@ async def _pour(house: House, cup: str) -> int:
         return response.status
 
 
-async def test_told_to_stop_it_finishes_what_it_has_and_says_so(house: House) -> None:
+async def test_a_stop_drains_and_logs(house: House) -> None:
     """The request at hand is answered, what it announced is sent, and the process ends well."""
     await house.serve()
     async with asyncio.TaskGroup() as tasks:
@@ -259,7 +259,7 @@ async def _set_aside(house: House) -> bool:
 
 
 async def _where(house: House) -> str:
-    [row] = await house.fetch("SELECT topic, partition, record FROM dead_letter")
+    [row] = await house.fetch("SELECT topic, partition, record_offset FROM dead_letter")
     return "/".join(map(str, row))
 
 

@@ -23,7 +23,7 @@ from hoop_platform.db.database import Database, Tx
 from hoop_platform.ids import new_id
 from hoop_platform.kafka.batch import Subscriptions
 from hoop_platform.kafka.group import ConsumerGroup
-from hoop_platform.logs import cause, story
+from hoop_platform.logs import cause, traceback_of
 from hoop_platform.outbox.relay import Relay
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState, Done, Outcome, desire
 from hoop_platform.reconcile.worker import Worker
@@ -40,9 +40,9 @@ class Sink:
         self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
-        told = ExportTraceServiceRequest()
-        told.ParseFromString(await request.read())
-        for group in told.resource_spans:
+        exported = ExportTraceServiceRequest()
+        exported.ParseFromString(await request.read())
+        for group in exported.resource_spans:
             service = group.resource.attributes[0].value.string_value
             found = [s for scope in group.scope_spans for s in scope.spans]
             self.spans += [_read(service, s) for s in found]
@@ -103,10 +103,10 @@ async def provider() -> AsyncIterator[str]:
 async def test_one_trace_from_the_decision_to_the_provider(
     database: Database, kafka_bootstrap: str, noted: type[Noted], sink: Sink, provider: str
 ) -> None:
-    """Decision → outbox → relay → consumer → wish → job → provider's API: children, one of the other."""
+    """Decision → outbox → relay → consumer → desired state → job → provider's API: children, one of the other."""
     subject = new_id()
     async with ClientSession(trace_configs=[telemetry.client_spans()]) as http:
-        told: list[str] = []
+        exported: list[str] = []
 
         async def hear(db: Tx, _: Noted, _now: datetime) -> None:
             said = (new_id(), "meeting", subject, "zoom", "ada", NOON, {}, 1)
@@ -114,7 +114,7 @@ async def test_one_trace_from_the_decision_to_the_provider(
 
         async def perform(_: None, __: Claimed) -> Outcome:
             async with http.get(f"{provider}/meetings", params={"token": "canary"}) as response:
-                told.append(await response.text())
+                exported.append(await response.text())
             return Done()
 
         group = ConsumerGroup(
@@ -129,23 +129,23 @@ async def test_one_trace_from_the_decision_to_the_provider(
             with span("POST /tea", kind="server"):
                 trace = trace_id()
                 await say(database, note(noted, subject, 1))
-            await eventually(lambda: _some(told), within=20)
+            await eventually(lambda: _some(exported), within=20)
     await asyncio.to_thread(telemetry.flush)
     spans, chain = sink.of(trace), ["POST /tea", f"{noted.topic} publish", f"{noted.topic} process"]
     chain += ["meeting zoom", "GET 127.0.0.1"]
     for parent, child in pairwise(chain):
         assert spans[child]["parent"] == spans[parent]["id"], (parent, child)
-    assert told[0].split("-")[1:3] == [trace, spans["GET 127.0.0.1"]["id"]]
+    assert exported[0].split("-")[1:3] == [trace, spans["GET 127.0.0.1"]["id"]]
     assert {s["service"] for s in spans.values()} == {"teahouse"}
     assert any(trace in s["links"] for s in sink.spans if s["name"] == "outbox relay")
     assert not any("canary" in s["text"] for s in sink.spans)
 
 
-async def _some(told: list[str]) -> bool:
-    return bool(told)
+async def _some(exported: list[str]) -> bool:
+    return bool(exported)
 
 
-async def test_a_call_that_fails_is_told_as_failed(sink: Sink) -> None:
+async def test_a_call_that_fails_is_marked_as_failed(sink: Sink) -> None:
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}/meetings"
     with span("job") as opened:
         trace = trace_id()
@@ -167,9 +167,9 @@ async def test_a_failed_step_says_what_kind_of_error_and_not_its_text(sink: Sink
         with pytest.raises(KeyError):
             fail()
     await asyncio.to_thread(telemetry.flush)
-    told = sink.of(trace)["step"]["text"]
-    assert "KeyError" in told
-    assert "canary" not in told
+    exported = sink.of(trace)["step"]["text"]
+    assert "KeyError" in exported
+    assert "canary" not in exported
 
 
 async def test_without_a_collector_ids_are_there_and_nothing_waits() -> None:
@@ -198,7 +198,7 @@ SAYING = """
 import logging, sys
 from hoop_platform import telemetry
 from hoop_platform.telemetry import log, span
-telemetry.logs()
+telemetry.configure_logs()
 telemetry.enter("teahouse")
 log.info("booked", cups=2)
 log.debug("never")
@@ -255,10 +255,10 @@ async def test_what_an_error_was_about_stays_out_of_the_log(database: Database) 
             await fail
         errors.append(caught.value)
     for error in [*errors, ExceptionGroup("both", errors)]:  # type: ignore[type-var] # they are
-        assert "canary" not in cause(error) + story(error)
+        assert "canary" not in cause(error) + traceback_of(error)
     assert "guest_pkey" in cause(errors[0])
     assert "name" in cause(errors[1])
-    assert "test_telemetry.py" in story(errors[1])
+    assert "test_telemetry.py" in traceback_of(errors[1])
 
 
 CANARY = "canary@example.com"

@@ -206,8 +206,8 @@ async function blockSlots(calendarId) {
 
 async function resources() {
   const body = { ...calendarBody(undefined), slug: `service-${user}`, eventType: undefined };
-  const made = await call.createCalendar({ ...body, calendarType: "service_booking" });
-  const calendarId = made.calendar.id;
+  const created = await call.createCalendar({ ...body, calendarType: "service_booking" });
+  const calendarId = created.calendar.id;
   for (const resourceType of ["rooms", "equipments"]) {
     const said = { locationId: location, name: resourceType, description: "By the official client" };
     const counts = { quantity: 2, outOfService: 0, capacity: 5 };
@@ -226,11 +226,11 @@ async function resources() {
 async function notifications(calendarId) {
   const body = { receiverType: "contact", channel: "email", notificationType: "confirmation" };
   const reminder = { ...body, notificationType: "reminder" };
-  const made = await call.createEventNotification({ calendarId }, [
+  const created = await call.createEventNotification({ calendarId }, [
     { ...body, subject: "For {{contact.name}}", isActive: true },
     { ...reminder, beforeTime: [{ timeOffset: 1, unit: "hours" }] },
   ]);
-  const notificationId = made[0]._id;
+  const notificationId = created[0]._id;
   await call.getEventNotification({ calendarId });
   const filter = { isActive: true, deleted: false, limit: 100, skip: 0 };
   await call.getEventNotification({ calendarId, ...filter });

@@ -242,10 +242,10 @@ async def notes(call: Any, appointment: Any) -> None:
 
 async def block_slots(call: Any, calendar: Any) -> None:
     body = {"calendarId": calendar, "locationId": LOCATION, "title": "Closed"}
-    made = await call.create_block_slot({**body, "startTime": at(11), "endTime": at(12)})
-    await call.edit_block_slot(made["id"], {**body, "startTime": at(11), "endTime": at(13)})
+    created = await call.create_block_slot({**body, "startTime": at(11), "endTime": at(12)})
+    await call.edit_block_slot(created["id"], {**body, "startTime": at(11), "endTime": at(13)})
     await call.get_blocked_slots(LOCATION, str(ms(0)), str(ms(24)), calendar_id=calendar)
-    await call.delete_event(made["id"], {})
+    await call.delete_event(created["id"], {})
 
 
 async def resources(call: Any) -> None:
@@ -256,13 +256,13 @@ async def resources(call: Any) -> None:
     for kind in ("rooms", "equipments"):
         said = {"locationId": LOCATION, "name": kind, "description": "By the official client"}
         counts = {"quantity": 2, "outOfService": 0, "capacity": 5}
-        made = await call.create_calendar_resource(
+        created = await call.create_calendar_resource(
             kind, {**said, **counts, "calendarIds": [service]}
         )
         await call.fetch_calendar_resources(kind, LOCATION, 10, 0)
-        await call.get_calendar_resource(kind, made["id"])
-        await call.update_calendar_resource(kind, made["id"], {"name": f"New {kind}"})
-        await call.delete_calendar_resource(kind, made["id"])
+        await call.get_calendar_resource(kind, created["id"])
+        await call.update_calendar_resource(kind, created["id"], {"name": f"New {kind}"})
+        await call.delete_calendar_resource(kind, created["id"])
     await call.delete_calendar(service)
 
 
@@ -270,10 +270,10 @@ async def notifications(call: Any, calendar: Any) -> None:
     body = {"receiverType": "contact", "channel": "email", "notificationType": "confirmation"}
     reminder = {**body, "notificationType": "reminder"}
     reminder["beforeTime"] = [{"timeOffset": 1, "unit": "hours"}]
-    made = await call.create_event_notification(
+    created = await call.create_event_notification(
         calendar, [{**body, "subject": "For {{contact.name}}", "isActive": True}, reminder]
     )
-    one = made[0]["_id"]
+    one = created[0]["_id"]
     await call.get_event_notification(calendar)
     await call.get_event_notification(calendar, is_active=True, deleted=False, limit=100, skip=0)
     await call.find_event_notification(calendar, one)
@@ -283,7 +283,7 @@ async def notifications(call: Any, calendar: Any) -> None:
 
 async def schedules(call: Any, calendar: Any) -> None:
     rule = {"type": "wday", "day": "monday", "intervals": [{"from": "09:00", "to": "17:00"}]}
-    made = await call.create_schedule(
+    created = await call.create_schedule(
         {
             "name": "Python",
             "locationId": LOCATION,
@@ -292,7 +292,7 @@ async def schedules(call: Any, calendar: Any) -> None:
             "rules": [rule],
         }
     )
-    one = made["schedule"]["id"]
+    one = created["schedule"]["id"]
     await call.add_calendar_to_schedule(one, calendar)
     await call.get_all_schedules(LOCATION, USER)
     await call.get_all_schedules(LOCATION, USER, calendar_id=calendar, skip=0, limit=50)

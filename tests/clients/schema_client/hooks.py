@@ -27,13 +27,13 @@ def before_call(context: Any, case: Any, **kwargs: Any) -> None:
             if value in KEPT:
                 case.path_parameters[name] = UNKNOWN
     elif case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE:
-        for place in (case.path_parameters, case.query, case.body):
-            if isinstance(place, dict):
-                _point(place)
+        for values in (case.path_parameters, case.query, case.body):
+            if isinstance(values, dict):
+                _point(values)
 
 
-def _point(place: Any) -> None:
+def _point(values: Any) -> None:
     for name, known in IDS.items():
-        said = place.get(name)
+        said = values.get(name)
         if isinstance(said, str) and (not AN_ID.fullmatch(said) or EXAMPLE in said):
-            place[name] = known
+            values[name] = known

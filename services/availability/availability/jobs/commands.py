@@ -76,7 +76,7 @@ async def _status(settings: AvailabilitySettings, topics: Sequence[str]) -> int:
     database = await _open(settings)
     try:
         async with open_log_reader(settings.kafka_bootstrap, topics) as reader:
-            ends = await reader.ends()
+            ends = await reader.end_offsets()
         places = await inbox.list_offsets(database, topics)
         for place, end in sorted(ends.items()):
             at = places.get(place, 0)

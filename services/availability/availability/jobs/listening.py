@@ -30,7 +30,9 @@ class Listening:
 
     async def _listen(self, stop: asyncio.Event) -> None:
         memory = self._memory
-        async with self._database.listens(CHANNEL, heard=memory.heard, lost=memory.end) as alive:
+        async with self._database.listen(
+            CHANNEL, on_payload=memory.heard, on_lost=memory.end
+        ) as alive:
             memory.begin()
             try:
                 while await alive() and not await until_set(stop, LOOK_SECONDS):

@@ -58,7 +58,7 @@ class Rebuild:
 
     async def run(self) -> None:
         """From the first record to the swap."""
-        await self._read(await self._reader.ends())
+        await self._read(await self._reader.end_offsets())
         self._say("writing")
         await shadow.lay(self._database)
         async with asyncio.TaskGroup() as both:
@@ -83,8 +83,8 @@ class Rebuild:
     async def _catch_up(self) -> None:
         """Write down what came meanwhile, until little is left."""
         while True:
-            ends = await self._reader.ends()
-            left = sum(end - self._reader.places[place] for place, end in ends.items())
+            ends = await self._reader.end_offsets()
+            left = sum(end - self._reader.positions[place] for place, end in ends.items())
             await self._read(ends)
             async with self._database.transaction() as db:
                 await shadow.add(db, self._fold)
@@ -98,17 +98,17 @@ class Rebuild:
             await db.execute("SET LOCAL lock_timeout = '500ms'")
             live = await self._lock(db)
             begun = time.monotonic()
-            ends = await self._reader.ends()
+            ends = await self._reader.end_offsets()
             ahead = {place: at for place, at in live.items() if at <= ends.get(place, 0)}
             await self._read(ahead)
             await shadow.add(db, self._fold)
-            await shadow.swap(db, self._reader.places)
+            await shadow.swap(db, self._reader.positions)
         self._fold.written()
         return time.monotonic() - begun
 
     async def _lock(self, db: Tx) -> dict[PartitionKey, int]:
         """Hold all places until the end of the transaction; batches at hand are waited for."""
-        places = self._reader.places
+        places = self._reader.positions
         await db.executemany(
             "INSERT INTO consumer_offset VALUES ($1, $2, 0) ON CONFLICT DO NOTHING", sorted(places)
         )
@@ -122,8 +122,10 @@ class Rebuild:
         return {(r["topic"], r["partition"]): r["next_offset"] for r in rows}
 
     async def _read(self, ends: Mapping[PartitionKey, int]) -> None:
-        total = self._fold.count + sum(max(0, e - self._reader.places[p]) for p, e in ends.items())
-        async for topic, records in self._reader.until(ends):
+        total = self._fold.count + sum(
+            max(0, e - self._reader.positions[p]) for p, e in ends.items()
+        )
+        async for topic, records in self._reader.read_until(ends):
             self._fold.take(topic, records)
             if time.monotonic() - self._said > SAY_SECONDS:
                 self._say(f"of {total}")

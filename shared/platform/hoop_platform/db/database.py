@@ -24,7 +24,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.QueryCanceledError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-"""Postgres is not there, or not now: nobody's request was wrong, and trying again makes sense."""
+"""Postgres cannot be reached or is overloaded: trying again makes sense."""
 
 
 class LeaseLost(Exception):
@@ -41,7 +41,7 @@ CONTENTION: tuple[type[Exception], ...] = (
     asyncpg.LockNotAvailableError,
 )
 
-_NO_ANSWER: tuple[type[Exception], ...] = (asyncpg.exceptions.InterfaceError, *UNAVAILABLE)
+_NO_RESPONSE: tuple[type[Exception], ...] = (asyncpg.exceptions.InterfaceError, *UNAVAILABLE)
 
 _CUT = re.compile(r"connection is closed|pool is clos|connection has been released")
 
@@ -54,13 +54,13 @@ _SERVER_SETTINGS = {
 
 
 class _Session(asyncpg.Connection):
-    """Sets no session state, hence needs no reset: one round trip less for each use."""
+    """A connection without session state, which needs no reset: one round trip less for each use."""
 
     def get_reset_query(self) -> str:
         return ""
 
 
-async def _teach(connection: asyncpg.Connection) -> None:
+async def _set_codecs(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "uuid", schema="pg_catalog", encoder=ids.unspell, decoder=ids.spell, format="binary"
     )
@@ -83,7 +83,7 @@ class Database:
 
     @classmethod
     async def open(cls, dsn: str, *, name: str, pool_size: int = 10) -> Self:
-        """Prepare the pool; the first use connects, so a service starts while Postgres is down."""
+        """Create the pool; the first use connects, so a service starts while Postgres is down."""
         pool = asyncpg.create_pool(
             dsn,
             min_size=0,
@@ -92,55 +92,55 @@ class Database:
             command_timeout=10,
             max_inactive_connection_lifetime=60,
             connection_class=_Session,
-            init=_teach,
+            init=_set_codecs,
             server_settings={**_SERVER_SETTINGS, "application_name": name},
         )
         return cls(await pool, dsn)
 
     async def close(self) -> None:
-        """Close the pool; connections that hang are cut after five seconds."""
+        """Close the pool; connections that hang are terminated after five seconds."""
         try:
             await asyncio.wait_for(self.pool.close(), 5)
         except TimeoutError:
             self.pool.terminate()
 
     def subscribe(self, event: asyncio.Event) -> asyncio.Event:
-        """Set `event` after every commit here: who follows up need not poll fast."""
+        """Set `event` after every commit of this process, so that its owner need not poll fast."""
         self._subscribers.append(event)
         return event
 
     @asynccontextmanager
     async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
-        """All or nothing; whoever waits for news is woken after the commit, unless there is none."""
+        """A transaction; subscribers are notified after the commit unless `notify` is False."""
         async with self._connection() as connection, connection.transaction():
             try:
                 yield connection
             except TimeoutError:
-                connection.terminate()  # else the rollback would be waited for as long again
+                connection.terminate()  # else the rollback would wait as long again
                 raise
         if notify:
             self.notify()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["Tx | Database"]:
-        """For several statements in a row, each by itself: cheaper than asking for each."""
+        """One connection for several statements, each a transaction: cheaper than acquiring for each."""
         async with self._connection() as connection:
             yield connection
 
     def notify(self) -> None:
-        """Wake the relay and the jobs of this process."""
+        """Notify the subscribers: the relay and the jobs of this process."""
         for event in self._subscribers:
             event.set()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Tx]:
-        """One of the pool. A connection that was cut shows in many ways; all of them are `UNAVAILABLE`."""
+        """A pooled connection. The many errors of a connection that was cut become `UNAVAILABLE` ones."""
         try:
             async with self.pool.acquire(timeout=5) as connection:
                 try:
                     yield connection
                 except (asyncpg.exceptions.InternalClientError, TimeoutError):
-                    connection.terminate()  # no answer, or half of one: of no use to anybody
+                    connection.terminate()  # no response or half of one: the connection is unusable
                     raise
         except asyncpg.exceptions.InternalClientError as error:
             raise DatabaseGone(str(error)) from error
@@ -150,31 +150,32 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def listens(
-        self, channel: str, *, heard: Callable[[str], None], lost: Callable[[], None]
+    async def listen(
+        self, channel: str, *, on_payload: Callable[[str], None], on_lost: Callable[[], None]
     ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-        """LISTEN on a connection of its own: `heard` is given each payload once its commit is visible.
+        """LISTEN on a connection of its own: `on_payload` is called once a commit is visible.
 
-        `lost` is called at once when the connection is cut. Yields a question that must be asked now
-        and then: whether it is still there; one that is silently dead is found out by it within a
-        second. It needs a session: the DSN must not lead through a pooler that lends connections
-        for one transaction.
+        `on_lost` is called when the connection is cut. Yields a health check that the caller runs now
+        and then: it finds within a second that the connection is silently dead. LISTEN needs a
+        session: the DSN must not lead through a transaction pooler.
         """
         connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=1)
 
         def cut(_: object) -> None:
-            lost()
+            on_lost()
 
         async def alive() -> bool:
             try:
                 await connection.execute("SELECT")
-            except _NO_ANSWER:
+            except _NO_RESPONSE:
                 return False
             return True
 
         connection.add_termination_listener(cut)
         try:
-            await connection.add_listener(channel, lambda _c, _p, _n, payload: heard(str(payload)))
+            await connection.add_listener(
+                channel, lambda _c, _p, _n, payload: on_payload(str(payload))
+            )
             yield alive
         finally:
             connection.remove_termination_listener(cut)

@@ -1,4 +1,4 @@
-"""A database whose every use becomes part of one transaction that somebody else has begun."""
+"""A `Database` whose every use is part of one transaction that the caller has begun."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,16 +7,16 @@ from hoop_platform.db.database import Database, Tx
 
 
 class SavepointTx(Database):
-    """To be used like a `Database`, one statement after the other; there is no pool behind it.
+    """Used like a `Database`, one statement after the other, on one connection instead of a pool.
 
     Each statement and each transaction is a savepoint: one that fails leaves the others as they
-    are, so whoever tries again after `CONTENTION` may do so here as well.
+    are, so code that tries again after `CONTENTION` works here as well.
     """
 
-    def __init__(self, connection: Tx) -> None:  # nothing of a pool is made
-        self._pinned = connection
-        self.has_news = False
-        """Whether anybody would have been woken: the one who commits must do it."""
+    def __init__(self, connection: Tx) -> None:  # there is no pool
+        self._tx = connection
+        self.notified = False
+        """Whether subscribers would have been notified: the owner of the transaction does it."""
 
     @asynccontextmanager
     async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
@@ -30,13 +30,13 @@ class SavepointTx(Database):
         yield self  # each statement is a savepoint here
 
     def notify(self) -> None:
-        self.has_news = True
+        self.notified = True
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Tx]:
-        async with self._pinned.transaction():
+        async with self._tx.transaction():
             try:
-                yield self._pinned
+                yield self._tx
             except TimeoutError:
-                self._pinned.terminate()  # as in any other transaction
+                self._tx.terminate()  # as in any other transaction
                 raise

@@ -1,1 +1,1 @@
-"""HTTP: routes as values, requests parsed and checked at the edge, every answer and refusal as JSON."""
+"""HTTP: routes as values, requests parsed and checked at the edge, responses and errors as JSON."""

@@ -1,4 +1,4 @@
-"""The door: who asks, and whether they may ask again already."""
+"""Admission control: authenticates a request and counts it against the rate limits."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -15,14 +15,14 @@ from hoop_platform.limits.allowance import Allowance, RateLimitStatus
 from hoop_platform.limits.limiter import Limiter
 
 RATE_LIMIT_STATUS = web.RequestKey("rate", RateLimitStatus)
-"""How the one who asked stands; every answer says it in its headers."""
+"""The caller's rate limit status, which every response carries in its headers."""
 
 
 @dataclass(frozen=True)
 class Admission:
-    """Lets in whoever has a valid key and requests left.
+    """Admits requests with a valid key that are within its limits.
 
-    `proxies`: those before us whose `X-Forwarded-For` is believed; nobody else's is.
+    `proxies`: networks whose `X-Forwarded-For` is trusted.
     """
 
     tables: GlobalTables
@@ -32,7 +32,7 @@ class Admission:
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     async def admit(self, request: web.Request) -> Caller:
-        """The caller, counted. Without a valid key the address is counted, and `Unauthorized` raised."""
+        """The caller, counted; raises `Unauthorized` (then the address is counted) or `TooMany`."""
         header = request.headers.get("Authorization")
         try:
             caller = await auth.authenticate(header, self.tables, now=self.clock.now())
@@ -43,7 +43,7 @@ class Admission:
         return caller
 
     async def admit_anybody(self, request: web.Request) -> None:
-        """Count the address. Where that cannot be done, nothing is lost: there is nothing to be had."""
+        """Count the address; if it cannot be counted the request is admitted, for it gets nothing."""
         try:
             await self._spend(
                 request, Allowance.of_address(self._address(request), self.of_address)
@@ -55,13 +55,13 @@ class Admission:
         now = self.clock.now()
         request[RATE_LIMIT_STATUS] = RateLimitStatus(
             allowance.limits, now
-        )  # what is said if it cannot be counted
+        )  # for the headers if it cannot be counted
         request[RATE_LIMIT_STATUS] = standing = await self.limiter.spend(allowance, now=now)
         if not standing.allowed:
             raise TooMany
 
     def _address(self, request: web.Request) -> str:
-        """Who asked: the last hop that is none of our proxies."""
+        """The client's address: the last hop that is not one of our proxies."""
         hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
         address = request.remote or ""
         while self._is_proxy(address) and hops and (hop := hops.pop().strip()):

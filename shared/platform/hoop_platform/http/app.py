@@ -23,28 +23,28 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(
-    routes: Iterable[tuple[Route, Any]], *, door: Admission, ready: Check
+    routes: Iterable[tuple[Route, Any]], *, admission: Admission, ready: Check
 ) -> web.Application:
-    """Serve each route in the name of its runtime, with and without a trailing slash."""
-    app = web.Application(middlewares=[_outermost(door)], client_max_size=parse.LARGEST_BODY)
+    """The application: each route with and without a trailing slash, health and metrics."""
+    app = web.Application(middlewares=[_outermost(admission)], client_max_size=parse.LARGEST_BODY)
     for route, runtime in routes:
-        endpoint = _endpoint(route, runtime, door)
+        endpoint = _endpoint(route, runtime, admission)
         bare = route.path.rstrip("/")
         for path in (bare, bare + "/"):
             app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
     _add_operations(app, ready)
-    app.on_response_prepare.append(_sign)
+    app.on_response_prepare.append(_set_headers)
     return app
 
 
 async def _expect(request: web.Request) -> None:
-    """Ask for the body when the client waits to be asked; other expectations nobody has."""
+    """Send `100 Continue` to a client that expects it."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer proper is still to come
+        request.writer.output_size = 0  # the response itself is still to come
 
 
-def _endpoint(route: Route, runtime: Any, door: Admission) -> _Handler:
+def _endpoint(route: Route, runtime: Any, admission: Admission) -> _Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         telemetry.enter(runtime.name)
         title = f"{route.method} {route.path}"
@@ -52,38 +52,38 @@ def _endpoint(route: Route, runtime: Any, door: Admission) -> _Handler:
         parent = request.headers.get("traceparent")
         with (
             telemetry.requests_timer(runtime.name, route.path) as status,
-            span(title, kind="server", parent=parent, attributes=attributes) as opened,
+            span(title, kind="server", parent=parent, attributes=attributes) as server_span,
         ):
-            response = await _answer(request, route, runtime, door)
+            response = await _respond(request, route, runtime, admission)
             status.append(response.status)
-            opened.set_attribute("http.response.status_code", response.status)
+            server_span.set_attribute("http.response.status_code", response.status)
             return response
 
     return serve
 
 
-async def _answer(
-    request: web.Request, route: Route, runtime: Any, door: Admission
+async def _respond(
+    request: web.Request, route: Route, runtime: Any, admission: Admission
 ) -> web.Response:
     try:
-        call = await _call(request, route, runtime, door)
+        call = await _call(request, route, runtime, admission)
         key = idempotency_key(request, route)
-        said = await (
+        result = await (
             route.handler(call) if key is None else respond_once(call, route, request, key)
         )
-        return to_response(said, route.status)
-    except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+        return to_response(result, route.status)
+    except Exception as error:  # noqa: BLE001 -- the edge: every failure becomes a response
         return error_response(error)
 
 
 async def _call(
-    request: web.Request, route: Route, runtime: Any, door: Admission
+    request: web.Request, route: Route, runtime: Any, admission: Admission
 ) -> Call[Any, Any]:
     caller = NOBODY
     if route.scope is None:
-        await door.admit_anybody(request)
+        await admission.admit_anybody(request)
     else:
-        caller = await door.admit(request)
+        caller = await admission.admit(request)
         _check_version(request)
         auth.authorize(caller, route.scopes, runtime.tables, writes=route.writes)
     return Call(
@@ -125,26 +125,26 @@ def _add_operations(app: web.Application, ready: Check) -> None:
     app.router.add_get("/metrics", metrics)
 
 
-def _outermost(door: Admission) -> Any:  # a middleware, whose type aiohttp does not name
+def _outermost(admission: Admission) -> Any:  # a middleware, whose type aiohttp does not name
     @web.middleware
     async def outermost(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Unknown paths and methods, too, are counted, and answered in our own shape."""
+        """Counts unknown paths and methods too, and responds to them in our own shape."""
         try:
             return await (handler if request.version >= HttpVersion10 else _too_old)(request)
-        except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+        except Exception as error:  # noqa: BLE001 -- the edge: every failure becomes a response
             with span(f"{request.method} unmatched", kind="server"):
-                return error_response(await _counted(request, door) or error)
+                return error_response(await _count(request, admission) or error)
 
     return outermost
 
 
-async def _counted(request: web.Request, door: Admission) -> Exception | None:
-    """Count a request that no route serves; the reason, if it is one too many."""
+async def _count(request: web.Request, admission: Admission) -> Exception | None:
+    """Count a request that no route serves; returns the error if it is one too many."""
     try:
-        await door.admit(request)
+        await admission.admit(request)
     except Unauthorized:
-        return None  # whether somebody has a key is nothing that an unknown path tells
-    except Exception as error:  # noqa: BLE001 -- the edge: whatever failed becomes an answer
+        return None  # an unknown path does not tell whether a key is valid
+    except Exception as error:  # noqa: BLE001 -- the edge: every failure becomes a response
         return error
     return None
 
@@ -153,7 +153,7 @@ async def _too_old(_: web.Request) -> web.StreamResponse:
     raise Malformed
 
 
-async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in COMMON_HEADERS.items():
         response.headers.setdefault(name, value)
     if RATE_LIMIT_STATUS in request:

@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, as text that only we can read and any URL can carry."""
+"""Cursors: the position at which a list continues, as opaque URL-safe text."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -10,24 +10,24 @@ from hoop_platform.errors import Invalid, invalid
 
 Value = str | int
 LONGEST = 300
-_SUM = 6  # bytes
+_CHECKSUM = 6  # bytes
 
 
 def encode(values: Sequence[Value]) -> str:
-    """The place of the last item shown, as its sort key tells it."""
-    said = orjson.dumps(list(values))
-    return urlsafe_b64encode(_sum(said) + said).rstrip(b"=").decode()
+    """The sort key of the last item of a page, as a cursor."""
+    raw = orjson.dumps(list(values))
+    return urlsafe_b64encode(_checksum(raw) + raw).rstrip(b"=").decode()
 
 
 def decode(text: str, *kinds: type[Value]) -> list[Value]:
-    """What was encoded, when it is one value of each of these kinds (of any, if none is named).
+    """The encoded sort key, with one value of each of these types (any, if none is given).
 
-    Anything else raises `Invalid`, 422. The sum finds what was cut or mistyped; it is no secret, for a
-    cursor says where to go on and never what may be seen.
+    Raises `Invalid` (422) for anything else. The checksum detects truncated or mistyped text; it needs no
+    secret, since a cursor is a position and grants no access.
     """
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4)) if len(text) <= LONGEST else b""
-        values = orjson.loads(raw[_SUM:])
+        values = orjson.loads(raw[_CHECKSUM:])
     except ValueError:
         raise foreign() from None
     if not isinstance(values, list) or encode(values) != text:
@@ -37,10 +37,10 @@ def decode(text: str, *kinds: type[Value]) -> list[Value]:
     return values
 
 
-def _sum(said: bytes) -> bytes:
-    return hashlib.sha256(said).digest()[:_SUM]
+def _checksum(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()[:_CHECKSUM]
 
 
 def foreign() -> Invalid:
-    """What is refused as no cursor of this list."""
+    """The error for text that is no cursor of this list."""
     return invalid("cursor", "cursor", "is none that was given out for this list")

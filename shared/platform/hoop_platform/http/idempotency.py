@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a request that is sent again is answered again, and what it asks is done once.
+"""`Idempotency-Key`: a repeated request gets the stored response, and its effect happens once.
 
-The whole handler runs in one transaction, in which its answer is kept as well: there is no moment
-at which the one is true without the other. docs/decisions/0010-idempotency.md has the reasons.
+The whole handler runs in one transaction, in which its response is stored as well, so there is no
+effect without its response. docs/decisions/0010-idempotency.md has the reasons.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from hoop_platform.http.route import Call, Reply, Route
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replay"
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 BATCH = 1000
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
@@ -31,14 +31,14 @@ _FIND = """
     SELECT digest, status, headers, body FROM idempotent_response
      WHERE account_id = $1 AND key = $2 AND expires_at > $3
 """
-_KEEP = """
+_INSERT = """
     INSERT INTO idempotent_response (account_id, key, digest, status, headers, body, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (account_id, key) DO UPDATE
        SET digest = excluded.digest, status = excluded.status, headers = excluded.headers,
            body = excluded.body, expires_at = excluded.expires_at
 """
-_FORGET = """
+_DELETE = """
     WITH old AS (
         SELECT account_id, key FROM idempotent_response WHERE expires_at <= $1
          ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -46,8 +46,8 @@ _FORGET = """
 """
 
 
-class _Undone(Exception):
-    """The handler has answered no: nothing of what it did may stay."""
+class _RolledBack(Exception):
+    """The handler returned an error status: its transaction is rolled back."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -55,7 +55,7 @@ class _Undone(Exception):
 
 
 def idempotency_key(request: web.Request, route: Route) -> str | None:
-    """The request's key, where the operation takes one; 400 for what is none."""
+    """The request's key, if the operation takes one; raises `Malformed` (400) for an invalid one."""
     said = request.headers.getall(HEADER, [])
     if not said or not route.takes_key:
         return None
@@ -65,65 +65,67 @@ def idempotency_key(request: web.Request, route: Route) -> str | None:
 
 
 async def respond_once(call: Call[Any, Any], route: Route, request: web.Request, key: str) -> Reply:
-    """What the handler answers, or has answered to the same request within 24 hours."""
+    """The handler's response, or the stored one of the same request within 24 hours."""
     database: Database = call.runtime.db
-    asked = await _digest(call, route, request)
+    digest = await _digest(call, route, request)
     try:
         async with database.transaction(notify=False) as db:
             if not await db.fetchval(_LOCK, f"{call.account_id} {key}"):
                 raise IdempotencyInFlight(headers={"Retry-After": "1"})
-            # A statement of its own: its snapshot must not be older than the lock.
+            # A separate statement: its snapshot must not be older than the lock.
             if found := await db.fetchrow(_FIND, call.account_id, key, call.now):
-                return _again(found, asked)
-            pinned = SavepointTx(db)
-            reply = await _done(replace(call, runtime=replace(call.runtime, db=pinned)), route)
+                return _replayed(found, digest)
+            savepoint = SavepointTx(db)
+            reply = await _handled(
+                replace(call, runtime=replace(call.runtime, db=savepoint)), route
+            )
             await db.execute(
-                _KEEP,
+                _INSERT,
                 call.account_id,
                 key,
-                asked,
+                digest,
                 reply.status,
                 dict(reply.headers),
                 reply.body,
-                call.now + KEPT,
+                call.now + LIFETIME,
             )
-            await fp("answer_written")
-    except _Undone as undone:
-        return undone.reply
-    if pinned.has_news:
+            await fp("response_stored")
+    except _RolledBack as rolled_back:
+        return rolled_back.reply
+    if savepoint.notified:
         database.notify()
-    await fp("answer_kept")
+    await fp("response_committed")
     return reply
 
 
 async def _digest(call: Call[Any, Any], route: Route, request: web.Request) -> bytes:
-    """Of all that makes it this request: a key that reaches less must not be told what another was."""
-    sent = orjson.loads(await request.read()) if route.body else None
-    asked = [
+    """SHA-256 of everything that makes the request; an API key confined to other locations differs."""
+    body = orjson.loads(await request.read()) if route.body else None
+    parts = [
         route.method,
         route.path,
         dict(call.path),
         sorted(request.query.items()),
         sorted(call.caller.location_ids),
-        sent,
+        body,
     ]
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def _again(found: Row, asked: bytes) -> Reply:
-    if found["digest"] != asked:
+def _replayed(found: Row, digest: bytes) -> Reply:
+    if found["digest"] != digest:
         raise IdempotencyMismatch
     return Reply(found["body"], found["status"], {**found["headers"], REPLAYED: "true"})
 
 
-async def _done(call: Call[Any, Any], route: Route) -> Reply:
+async def _handled(call: Call[Any, Any], route: Route) -> Reply:
     reply = serialized(await route.handler(call), route.status)
     if reply.status is None or reply.status >= web.HTTPMultipleChoices.status_code:
-        raise _Undone(reply)
+        raise _RolledBack(reply)
     return reply
 
 
 async def delete_expired(database: Database, *, now: datetime) -> None:
-    """Delete the answers that are older than a day, a batch at a time."""
-    while await database.execute(_FORGET, now, BATCH) == f"DELETE {BATCH}":
+    """Delete expired responses, a batch at a time."""
+    while await database.execute(_DELETE, now, BATCH) == f"DELETE {BATCH}":
         pass

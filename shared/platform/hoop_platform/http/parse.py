@@ -1,4 +1,4 @@
-"""Reading requests: what cannot be read is 400, what breaks a rule is 422 with the field's path."""
+"""Parses requests: an unreadable one is 400, one that breaks a rule is 422 with the field's path."""
 
 import asyncio
 import re
@@ -29,8 +29,8 @@ from hoop_platform.http.route import Shape
 
 LARGEST_BODY = 1_048_576
 MOST_VALUES = 20_000
-"""So many keep the event loop for some 20 ms; ours have some hundred."""
-DEEPEST = 100  # levels of JSON; ours have six
+"""Parsing so many holds the event loop for some 20 ms; the API's bodies have some hundred."""
+DEEPEST = 100  # levels of JSON; the API's bodies have six
 BODY_SECONDS = 10.0
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 _ESCAPED_NUL = b"\\u0000"
@@ -48,7 +48,7 @@ def _instant(value: object) -> datetime:
     if not "1970" <= value[:4] <= "2199":
         raise ValueError("must lie between the years 1970 and 2199")
     moment = datetime.fromisoformat(value).astimezone(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as exact as our events
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as exact as the events
 
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
@@ -63,12 +63,12 @@ def _one_line(value: str) -> str:
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 """A point in time in a body: never naive, never an epoch number."""
-_SHOWN = {"pattern": f"^[^{_CONTROLS}]*$"}
+_PATTERN = {"pattern": f"^[^{_CONTROLS}]*$"}
 OneLine = Annotated[
     str,
     StringConstraints(max_length=200),
     AfterValidator(_one_line),
-    Field(json_schema_extra=_SHOWN),
+    Field(json_schema_extra=_PATTERN),
 ]
 """Short text that may end up in a header or a title."""
 Text = Annotated[str, StringConstraints(max_length=5000)]
@@ -142,9 +142,9 @@ async def _read(request: web.Request) -> bytes:
 
 
 def _check_media(request: web.Request) -> None:
-    said = request.headers.get("Content-Type", "")
-    charset = _CHARSET.search(said)
-    if said.partition(";")[0].strip().lower() != "application/json":
+    media_type = request.headers.get("Content-Type", "")
+    charset = _CHARSET.search(media_type)
+    if media_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMedia
     if charset and charset.group(1).lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia
@@ -164,9 +164,9 @@ def _check_depth(document: object) -> None:
 
 
 def _check_text(value: object, path: str = "") -> None:
-    """NUL cannot be stored by Postgres: it is refused here, with its path.
+    """Raise `Invalid` with the path for text with NUL, which Postgres cannot store.
 
-    Lone surrogates, which cannot either, are no JSON to begin with.
+    Lone surrogates, which it cannot store either, are not JSON to begin with.
     """
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
@@ -187,13 +187,13 @@ def path(found: Mapping[str, str]) -> dict[str, str]:
     return dict(found)
 
 
-def query(asked: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
-    """The query string, as `model`. A scalar said twice is refused."""
+def query(raw: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
+    """The query string as `model`; raises `Invalid`, also for a scalar that is given twice."""
     found: dict[str, Any] = {}
     for alias, other, many in _keys(model):
-        if alias not in asked and other not in asked:
+        if alias not in raw and other not in raw:
             continue
-        values = [*asked.getall(alias, []), *asked.getall(other, [])]
+        values = [*raw.getall(alias, []), *raw.getall(other, [])]
         if any(map(_UNSTORABLE.search, values)):
             raise Invalid(details=[Detail(alias, "unstorable_text", "holds NUL")])
         if not many and len(values) > 1:
@@ -207,7 +207,7 @@ def query(asked: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
 
 @cache
 def _keys(model: type[BaseModel]) -> Sequence[tuple[str, str, bool]]:
-    """Of each field: its key, the key with brackets, and whether it is a list."""
+    """For each field its key, the key with brackets, and whether it is a list."""
     return [
         (info.alias or name, f"{info.alias or name}[]", _is_list(info.annotation))
         for name, info in model.model_fields.items()
@@ -222,7 +222,7 @@ def _is_list(annotation: object) -> bool:
 
 
 def details(error: ValidationError) -> Sequence[Detail]:
-    """What pydantic found, without what was sent."""
+    """The errors that pydantic found, without the input."""
     return [_detail(e) for e in error.errors(include_url=False, include_input=False)[:20]]
 
 

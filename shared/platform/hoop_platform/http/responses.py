@@ -1,4 +1,4 @@
-"""Answering: every object carries the trace id, every refusal has one shape, no driver text leaks."""
+"""Responses: objects carry the trace id, errors have one shape, and no driver text leaks."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,25 +31,25 @@ COMMON_HEADERS = {
 
 def to_response(result: object, status: int) -> web.Response:
     """A handler's result as a response."""
-    said = result if isinstance(result, Reply) else Reply(result)
-    status = said.status or status
-    if said.content_type != "application/json":
+    reply = result if isinstance(result, Reply) else Reply(result)
+    status = reply.status or status
+    if reply.content_type != "application/json":
         return web.Response(
-            body=said.body if isinstance(said.body, bytes) else str(said.body or "").encode(),
+            body=reply.body if isinstance(reply.body, bytes) else str(reply.body or "").encode(),
             status=status,
-            headers={"X-Trace-Id": trace_id(), **said.headers},
-            content_type=said.content_type,
-            charset="utf-8" if said.content_type.startswith("text/") else None,
+            headers={"X-Trace-Id": trace_id(), **reply.headers},
+            content_type=reply.content_type,
+            charset="utf-8" if reply.content_type.startswith("text/") else None,
         )
-    return _json(said.body, status, said.headers)
+    return _json(reply.body, status, reply.headers)
 
 
 def serialized(result: object, status: int) -> Reply:
-    """A handler's result with its status, and its JSON as text: as it may be kept and sent again."""
-    said = result if isinstance(result, Reply) else Reply(result)
-    content = _content(said.body)
+    """A handler's result with its status, its JSON as text, so that it can be stored and sent again."""
+    reply = result if isinstance(result, Reply) else Reply(result)
+    content = _content(reply.body)
     text = content if isinstance(content, bytes) else orjson.dumps(content)
-    return replace(said, status=said.status or status, body=text)
+    return replace(reply, status=reply.status or status, body=text)
 
 
 def _content(body: object) -> Any:
@@ -62,15 +62,17 @@ def _json(body: object, status: int, headers: Mapping[str, str]) -> web.Response
     if isinstance(content, Mapping):
         content = {**content, "traceId": trace}
     return web.Response(
-        body=_signed(content, trace) if isinstance(content, bytes) else orjson.dumps(content),
+        body=_with_trace_id(content, trace)
+        if isinstance(content, bytes)
+        else orjson.dumps(content),
         status=status,
         headers={"X-Trace-Id": trace, **headers},
         content_type="application/json",
     )
 
 
-def _signed(document: bytes, trace: str) -> bytes:
-    """JSON that is text already: an object is given the trace id as its last member."""
+def _with_trace_id(document: bytes, trace: str) -> bytes:
+    """Serialized JSON; an object gets the trace id as its last member."""
     if document[:1] != b"{":
         return document
     comma = b"," if document[:2] != b"{}" else b""
@@ -78,7 +80,7 @@ def _signed(document: bytes, trace: str) -> bytes:
 
 
 def error_response(error: Exception) -> web.Response:
-    """Any failure as the response it deserves."""
+    """The response to an exception; one that is not a refusal is logged and becomes 500."""
     refused = _as_refusal(error)
     if refused is None:
         log.error("request failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""A route is a value: where it stands, who may call it, what it takes and what it answers."""
+"""A route as a value: its path, scopes, request and response shapes, and its handler."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,11 +17,11 @@ from hoop_platform.ids import is_id, row_id
 from hoop_platform.runtime import Runtime
 
 VERSIONS = ("2021-04-15", "2021-07-28", "2023-02-21", "v3")
-"""What the header `Version` may say."""
+"""Allowed values of the header `Version`."""
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Shape = type[BaseModel] | type[list[Any]]
-"""A model, or `list[Model]` where the JSON is an array."""
+"""A model, or `list[Model]` for a JSON array."""
 
 _VERSION_TAG = re.compile(r'"(\d{1,18})"|(\d{1,18})', re.ASCII)
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"', re.ASCII)
@@ -29,7 +29,7 @@ _NO_VERSION = -1
 
 
 class ResponseModel(BaseModel):
-    """The shape of an answer, for the API's document: handlers go on returning plain values."""
+    """The shape of a response, for the OpenAPI document; handlers return plain values."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -41,10 +41,10 @@ class ResponseModel(BaseModel):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer with something special about it; else a handler returns just its body.
+    """A response with a status, headers or content type of its own; else a handler returns a body.
 
-    A body of bytes, with the usual content type, is JSON without spaces that is text already; an
-    object is given its `traceId` like any other.
+    A body of bytes with the default content type is serialized JSON without spaces; an object gets
+    its `traceId` like any other.
     """
 
     body: object = None
@@ -78,38 +78,34 @@ class Call(Generic[BodyT_co, QueryT_co]):
 
     @property
     def if_match(self) -> int | None:
-        """The version that the change was decided on, for its owner to compare under the lock.
+        """The version in `If-Match`, to be compared under the row's lock; None for any version.
 
-        None: whatever version there is. A tag that no version of ours has (RFC 9110, section 13.1.1:
-        that is no error) is a version that no row has.
+        A tag that is not one of ours is valid (RFC 9110, section 13.1.1) and matches no version.
         """
-        said = self.headers.get("If-Match", "*").strip()
-        if said == "*":
+        tag = self.headers.get("If-Match", "*").strip()
+        if tag == "*":
             return None
-        if version := _VERSION_TAG.fullmatch(said):
+        if version := _VERSION_TAG.fullmatch(tag):
             return int(version[1] or version[2])
-        if _ENTITY_TAG.fullmatch(said):
+        if _ENTITY_TAG.fullmatch(tag):
             return _NO_VERSION
         raise Malformed("The header `If-Match` must be one entity tag, such as an `ETag` of ours.")
 
     def id(self, name: str) -> str:
-        """An id in the path; what cannot be an id is as unknown as any other."""
+        """An id in the path; raises `NotFound` for text that cannot be an id."""
         if not is_id(self.path[name]):
             raise NotFound
         return self.path[name]
 
     def row_id(self, name: str) -> str:
-        """The id inside of the appointment in the path: an occurrence of a series has another."""
-        inside = row_id(self.path[name])
-        if inside is None:
+        """The row's id of the appointment in the path (see `ids.row_id`); raises `NotFound`."""
+        found = row_id(self.path[name])
+        if found is None:
             raise NotFound
-        return inside
+        return found
 
     def reach(self, location_id: str | None) -> None:
-        """Go on where the key may: what stands elsewhere is as unknown to it as what never was.
-
-        `location_id` is where the thing stands, None if there is none.
-        """
+        """Raise `NotFound` unless the key may use the location; None raises as well."""
         if location_id is None or not self.caller.reaches(location_id):
             raise NotFound
 
@@ -122,10 +118,10 @@ Handle = Callable[[Call[Any, Any]], Awaitable[BaseModel | Mapping[str, Any] | li
 
 @dataclass(frozen=True)
 class Route:
-    """One operation. `scope` None means public: no key is asked for. Of several, one is enough.
+    """One operation. `scope` None means public, without a key; of several scopes one is enough.
 
-    `reply` is the shape of what is answered with `status`; `refusals` are the reasons to say no
-    beyond those that every operation has.
+    `reply` is the shape of the response with `status`; `refusals` are the errors beyond those that
+    every operation has.
     """
 
     method: Method
@@ -140,21 +136,21 @@ class Route:
     description: str = ""
     refusals: tuple[type[Refused], ...] = ()
     examples: Mapping[str, Any] = field(default_factory=dict)
-    """Bodies that may be sent, by a short title each."""
+    """Example bodies by title."""
     keyed: bool = True
-    """Whether a change honours `Idempotency-Key`. It cannot where the handler asks a provider, for
-    then no transaction may be open, nor where the answer holds a secret, which is kept nowhere."""
+    """Whether a change honours `Idempotency-Key`. It cannot if the handler calls a provider, since no
+    transaction may be open then, nor if the response holds a secret, which must not be stored."""
 
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of a variable part of the path that is no id: what it may be."""
+    """Allowed values of path parameters that are no ids."""
     headers: tuple[str, ...] = ()
-    """Request headers that it reads, beside those that every operation does."""
+    """Request headers of this operation beside the common ones."""
     media: str = "application/json"
-    """What it answers with when all is well; pages are for people."""
+    """The content type of a successful response."""
 
     @cached_property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that open it, the plainest name first; none where it is public."""
+        """The scopes that allow it, the main one first; none if it is public."""
         return (self.scope,) if isinstance(self.scope, str) else self.scope or ()
 
     @property
@@ -163,7 +159,7 @@ class Route:
 
     @property
     def takes_version(self) -> bool:
-        """Whether `If-Match` is compared with the version of what is changed."""
+        """Whether `If-Match` is compared with the object's version."""
         replaces = self.method == "PUT" and self.body is not None and self.keyed
         return replaces or PreconditionFailed in self.refusals
 

@@ -1,4 +1,4 @@
-"""The HTTP server: aiohttp's, which in our hands answers what it cannot read as everything else."""
+"""aiohttp's server, with error responses of our own shape for unreadable requests, and timeouts."""
 
 import asyncio
 from typing import Any
@@ -11,13 +11,13 @@ from hoop_platform.http.responses import COMMON_HEADERS, error_response
 from hoop_platform.telemetry import span
 
 HEAD_SECONDS = 10.0
-"""So long a request's first line and headers may take, from their first byte on."""
+"""How long a request's head may take from its first byte on."""
 IDLE_SECONDS = 75.0
-"""So long a connection is kept for the next request; longer than the proxies before us do."""
+"""How long an idle connection is kept; longer than proxies before us keep it."""
 
 
 async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
-    """Serve the application there; port 0 picks a free one. End it with `cleanup`."""
+    """Serve the application; port 0 picks a free one. `cleanup` of the result stops it."""
     runner = _Runner(
         app,
         access_log=None,
@@ -33,38 +33,38 @@ async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
 
 
 class _Connection(RequestHandler):
-    """One connection. A head that does not end closes it; a head that is none is answered 400."""
+    """One connection. A head that is too slow closes it; an unreadable one gets 400."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._late: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         read = self._request_count
         super().data_received(data)
         idle = self._waiter is not None and not self._waiter.done()
         if self._request_count > read or not idle:
-            self._in_time()
-        elif self._late is None:
-            self._late = self._loop.call_later(HEAD_SECONDS, self.force_close)
+            self._cancel_timer()
+        elif self._head_timer is None:
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self.force_close)
 
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._in_time()
+        self._cancel_timer()
         super().connection_lost(exc)
 
     def handle_error(
         self,
-        request: web.BaseRequest,  # noqa: ARG002 -- what is wrong with it is no news to its sender
+        request: web.BaseRequest,  # noqa: ARG002 -- aiohttp's text is not for clients
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What aiohttp itself could not cope with: in our own shape, and without its log line."""
+        """The response to what aiohttp itself could not read, without aiohttp's log line."""
         with span("unreadable request", kind="server"):
             error = Malformed() if status < web.HTTPInternalServerError.status_code else exc
             response = error_response(
@@ -82,6 +82,12 @@ class _Server(web.Server):
 
 class _Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        made.__class__ = _Server  # aiohttp has no place to say so
-        return made
+        """Aiohttp's server for the application, with connections of our own class."""
+        server = await super()._make_server()
+        return _Server(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,  # noqa: SLF001 -- there is no public way
+            **server._kwargs,  # noqa: SLF001 -- as above
+        )

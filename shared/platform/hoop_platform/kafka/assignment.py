@@ -1,4 +1,4 @@
-"""A member of a consumer group: a runner for each partition it has, from one rebalance to the next."""
+"""The partitions assigned to this member of a consumer group, with a worker for each."""
 
 import asyncio
 from collections.abc import Collection, Iterable
@@ -11,16 +11,16 @@ from hoop_platform.kafka.partition_worker import PartitionWorker
 from hoop_platform.telemetry import cause, log
 
 GRACE_SECONDS = 5.0
-"""How long a batch at hand may take to end when its partition is taken away."""
+"""How long the current batch may take to end when its partition is revoked."""
 
 
 class Assignment(ConsumerRebalanceListener):
-    """Hears what the group decides. aiokafka swallows what these calls raise, so they raise nothing."""
+    """Follows rebalances. aiokafka swallows what its callbacks raise, so these raise nothing."""
 
     def __init__(
         self, consumer: AIOKafkaConsumer, database: Database, batches: BatchHandler
     ) -> None:
-        self.runners: dict[TopicPartition, PartitionWorker] = {}
+        self.workers: dict[TopicPartition, PartitionWorker] = {}
         self.joined = asyncio.Event()
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._consumer = consumer
@@ -29,36 +29,36 @@ class Assignment(ConsumerRebalanceListener):
         self._assigned = self._leaving = False
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Begin with these. They are paused until their runner knows its place."""
+        """Start a worker for each; the partitions are paused until their workers know the offset."""
         if self._leaving:
             return
         loop = asyncio.get_running_loop()
         for partition in assigned:
             self._consumer.pause(partition)
-            runner = PartitionWorker(partition, self._consumer, self._database, self._batches)
-            self.runners[partition] = runner
-            self._tasks[partition] = loop.create_task(runner.run())  # `check` sees it fail
+            worker = PartitionWorker(partition, self._consumer, self._database, self._batches)
+            self.workers[partition] = worker
+            self._tasks[partition] = loop.create_task(worker.run())  # `check` sees it fail
         self._assigned = True
         self.joined.set()
 
     async def on_partitions_revoked(self, _: Iterable[TopicPartition]) -> None:
-        """Let the others have them: what is at hand is finished first."""
+        """Finish the current batches before other members get the partitions."""
         await self.end()
 
     async def leave(self) -> None:
-        """End for good: a rebalance that is on its way begins nothing any more."""
+        """End for good: a rebalance in progress starts no worker any more."""
         self._leaving = True
         await self.end()
 
     async def end(self) -> None:
-        """End all runners and forget them."""
+        """End all workers."""
         await self.drain()
-        self._assigned, self._tasks, self.runners = False, {}, {}
+        self._assigned, self._tasks, self.workers = False, {}, {}
 
     async def drain(self) -> None:
-        """Let each runner finish its batch. One that takes too long is rolled back and comes again."""
-        for runner in self.runners.values():
-            runner.end()
+        """Let each worker finish its batch; one that takes too long is cancelled, and rolled back."""
+        for worker in self.workers.values():
+            worker.end()
         tasks = list(self._tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
@@ -67,32 +67,34 @@ class Assignment(ConsumerRebalanceListener):
             await asyncio.wait(tasks)
         for task in tasks:
             if not task.cancelled() and (error := task.exception()):
-                log.warning("runner ended", error=cause(error))
+                log.warning("partition worker ended", error=cause(error))
 
     @property
     def settled(self) -> bool:
-        """Whether it has its part of the partitions, and every runner its place."""
-        return self._assigned and all(runner.place is not None for runner in self.runners.values())
+        """Whether partitions were assigned (maybe none) and every worker knows its offset."""
+        return self._assigned and all(
+            worker.next_offset is not None for worker in self.workers.values()
+        )
 
     def check(self) -> None:
-        """Raise what a runner died of."""
+        """Raise the exception that ended a worker."""
         for task in self._tasks.values():
             if task.done():
                 task.result()
 
     async def take(self, partition: TopicPartition, records: list[Record]) -> None:
-        """Give records to their runner; without one, their new owner reads them again."""
-        runner = self.runners.get(partition)
-        if runner is not None and runner.place is not None:
-            await runner.take(records)
+        """Give records to their worker; without one, the partition's new owner reads them again."""
+        worker = self.workers.get(partition)
+        if worker is not None and worker.next_offset is not None:
+            await worker.take(records)
 
-    def hold_back(self) -> None:
-        """Fetch no more for runners that have enough, and again for those that have not."""
+    def apply_backpressure(self) -> None:
+        """Pause the partitions of workers whose buffers are full, and resume the others."""
         assigned, paused = self._consumer.assignment(), self._consumer.paused()
-        for partition, runner in self.runners.items():
+        for partition, worker in self.workers.items():
             if partition not in assigned:
                 continue
-            if runner.full and partition not in paused:
+            if worker.full and partition not in paused:
                 self._consumer.pause(partition)
-            elif partition in paused and not runner.full:
+            elif partition in paused and not worker.full:
                 self._consumer.resume(partition)

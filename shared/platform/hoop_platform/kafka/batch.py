@@ -1,4 +1,4 @@
-"""One batch of one partition, in one transaction: gate, handlers, place. On error it is bisected."""
+"""Handling one batch of one partition in one transaction: inbox, handlers, offset. On error the batch is bisected."""
 
 import asyncio
 from collections import Counter
@@ -24,23 +24,24 @@ Handler = Callable[[Tx, Any, datetime], Awaitable[None]]
 a provider."""
 
 Tombstone = Callable[[Tx, str], Awaitable[None]]
-"""Forgets the aggregate of this key: its record on the topic is empty now."""
+"""Deletes what is stored of the aggregate with this key: its latest record is empty."""
 
 Record = ConsumerRecord[bytes, bytes]
 
 TRIES = 5
-"""So often a record may fail before it is set aside."""
+"""Failures of a single record before it becomes a dead letter."""
 DOUBTS = 20
-"""So often Postgres may be called unavailable although it answers, before the record is blamed."""
+"""How often a handler may report Postgres as unavailable although it responds, before the record is blamed."""
 LONGEST_PAUSE = 2.0
 STOPPED_SECONDS = 5.0
 STOP_AFTER = 10
-"""So many keys in a row may be set aside; the next one is our fault, and is tried until it works."""
+"""Keys in a row that may become dead letters; the next failure is taken for a fault of our own, and
+the partition stops until its record can be handled."""
 
 
 @dataclass(frozen=True)
 class Subscriptions:
-    """What a service listens to."""
+    """The events and tombstones that a service handles."""
 
     handlers: Mapping[type[Event], Handler]
     tombstones: Mapping[str, Tombstone] = field(default_factory=dict)
@@ -51,13 +52,13 @@ class Subscriptions:
 
     @cached_property
     def types(self) -> Mapping[str, type[Event]]:
-        """The events with a handler, by the name of their type."""
+        """The events that have a handler, by type name."""
         return {event.type: event for event in self.handlers}
 
 
 @dataclass(frozen=True)
 class DecodedRecord:
-    """A record, read."""
+    """A record with its envelope and event."""
 
     meta: Envelope
     event: Event
@@ -65,108 +66,112 @@ class DecodedRecord:
 
 @dataclass
 class BatchResult:
-    """What a batch did: counted and said only once it is committed."""
+    """What a batch did; counted and logged only once the transaction is committed."""
 
     fates: Counter[str] = field(default_factory=Counter)
     newest: dict[str, int] = field(default_factory=dict)
-    quarantined: list[tuple[Record, Exception]] = field(default_factory=list)
+    dead_letters: list[tuple[Record, Exception]] = field(default_factory=list)
 
 
 class BatchHandler:
-    """Handles batches for one service."""
+    """Handles the batches of one service."""
 
     def __init__(self, database: Database, subscriptions: Subscriptions, clock: Clock) -> None:
-        self._clock = clock
         self._database = database
         self._subscriptions = subscriptions
+        self._clock = clock
         self._failed: dict[tuple[str, int], set[bytes]] = {}
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Handle them all, in order: done, dropped as old, or in quarantine.
+        """Handle records of one partition in order: each is applied, dropped as old, or a dead letter.
 
-        Raises nothing but cancellation: when Postgres is away it waits, for nothing may be skipped.
+        Raises nothing but cancellation: while Postgres is away it waits, for no record may be skipped.
         """
         waits = tries = doubts = 0
         while True:
             try:
-                return await self._together(records)
+                return await self.handle_batch(records)
             except CONTENTION as error:
-                _say("contention", error, records)
+                _log_failure("contention", error, records)
             except UNAVAILABLE as error:
-                _say("postgres unavailable, waiting", error, records)
-                doubts += await self._answers()
-                if doubts >= DOUBTS and await self._apart(records, error):
+                _log_failure("postgres unavailable, waiting", error, records)
+                doubts += await self._postgres_responds()
+                if doubts >= DOUBTS and await self.bisect(records, error):
                     return None
             except Exception as error:  # noqa: BLE001 -- any failure of a handler is bisected, none is lost
-                _say("handler failed", error, records)
+                _log_failure("handler failed", error, records)
                 tries += 1
-                if (len(records) > 1 or tries >= TRIES) and await self._apart(records, error):
+                if (len(records) > 1 or tries >= TRIES) and await self.bisect(records, error):
                     return None
             waits += 1
             await asyncio.sleep(min(0.025 * 2 ** min(waits, 7), LONGEST_PAUSE))
 
-    async def _answers(self) -> bool:
+    async def _postgres_responds(self) -> bool:
         try:
             return bool(await self._database.fetchval("SELECT true"))
         except UNAVAILABLE:
             return False
 
-    async def _apart(self, records: Sequence[Record], error: Exception) -> bool:
-        """Handle the halves by themselves; a single record is to blame. Say whether that settled it."""
+    async def bisect(self, records: Sequence[Record], error: Exception) -> bool:
+        """Handle the two halves separately; a single record becomes a dead letter.
+
+        Returns False if the batch must be tried again.
+        """
         if len(records) == 1:
-            return await self._set_aside(records[0], error)
+            return await self._bury(records[0], error)
         middle = len(records) // 2
         await self.handle(records[:middle])
         await self.handle(records[middle:])
         return True
 
-    async def _together(self, records: Sequence[Record]) -> None:
+    async def handle_batch(self, records: Sequence[Record]) -> None:
+        """Handle all records in one transaction, together with the partition's offset."""
         topic, partition = records[0].topic, records[0].partition
         async with self._database.transaction() as db:
             start = await inbox.lock_offset(db, topic, partition)
-            mine = [record for record in records if record.offset >= start]
-            if not mine:
+            new = [record for record in records if record.offset >= start]
+            if not new:
                 return
-            applied = await self._apply(db, topic, mine)
-            next_offset = mine[-1].offset + 1
+            result = await self._apply(db, topic, new)
+            next_offset = new[-1].offset + 1
             await inbox.save_offset(
-                db, topic, partition, next_offset=next_offset, newest=applied.newest
+                db, topic, partition, next_offset=next_offset, newest=result.newest
             )
             await fp("batch_handled")
-        self._tell(topic, partition, applied)
+        self._report(topic, partition, result)
         await fp("batch_committed")
 
     async def _apply(self, db: Tx, topic: str, records: Sequence[Record]) -> BatchResult:
-        applied, known = (
-            BatchResult(),
-            await inbox.list_applied(db, topic, {_key(r) for r in records}),
-        )
+        result = BatchResult()
+        applied = await inbox.list_applied(db, topic, {_key(r) for r in records})
         for record in records:
             try:
-                told = self._read(record)
+                decoded = self._decode(record)
             except UnknownType:
-                applied.fates["not ours"] += 1
+                result.fates["other type"] += 1
             except Undecodable as error:
-                await _quarantine(db, record, error)
-                applied.quarantined.append((record, error))
+                await _insert_dead_letter(db, record, error)
+                result.dead_letters.append((record, error))
             else:
-                fate = await self._deliver(db, told, record, known)
-                applied.fates[fate] += 1
-                if told is not None and fate == "handled":
-                    news = {told.event.subject: told.event.sequence}
-                    known |= news
-                    applied.newest |= news
-        return applied
+                fate = await self._deliver(db, decoded, record, applied)
+                result.fates[fate] += 1
+                if decoded is not None and fate == "handled":
+                    newest = {decoded.event.subject: decoded.event.sequence}
+                    applied |= newest
+                    result.newest |= newest
+        return result
 
-    async def again(self, db: Tx, record: Record) -> None:
-        """Handle one record wherever its place is, in this transaction; raises what hinders it."""
-        told, known = self._read(record), await inbox.list_applied(db, record.topic, [_key(record)])
-        fate = await self._deliver(db, told, record, known)
-        if told is not None and fate == "handled":
-            await inbox.save_applied(db, record.topic, {told.event.subject: told.event.sequence})
+    async def replay_one(self, db: Tx, record: Record) -> None:
+        """Handle one record whatever its offset, in this transaction; raises what its handler raises."""
+        decoded = self._decode(record)
+        applied = await inbox.list_applied(db, record.topic, [_key(record)])
+        fate = await self._deliver(db, decoded, record, applied)
+        if decoded is not None and fate == "handled":
+            newest = {decoded.event.subject: decoded.event.sequence}
+            await inbox.save_applied(db, record.topic, newest)
 
-    def _read(self, record: Record) -> DecodedRecord | None:
-        """The event of a record; None when it is a tombstone."""
+    def _decode(self, record: Record) -> DecodedRecord | None:
+        """The event of a record; None for a tombstone."""
         if record.value is None:
             return None
         meta = envelope(record.headers)
@@ -176,56 +181,61 @@ class BatchHandler:
         return DecodedRecord(meta, event)
 
     async def _deliver(
-        self, db: Tx, told: DecodedRecord | None, record: Record, known: Mapping[str, int]
+        self, db: Tx, decoded: DecodedRecord | None, record: Record, applied: Mapping[str, int]
     ) -> str:
-        """Call the handler, unless the event is old. Answers the record's fate."""
-        if told is None:
+        """Call the handler unless the event is old; returns the record's fate."""
+        if decoded is None:
             tombstone = self._subscriptions.tombstones.get(record.topic)
             if tombstone and record.key:
                 await tombstone(db, _key(record))
             return "tombstone"
-        if told.event.sequence <= known.get(told.event.subject, 0):
+        event = decoded.event
+        if event.sequence <= applied.get(event.subject, 0):
             return "old"
-        title = f"{told.event.topic} process"
-        attributes = _attributes(told, record)
-        with span(title, kind="consumer", parent=told.meta.traceparent, attributes=attributes):
-            await self._subscriptions.handlers[type(told.event)](db, told.event, self._clock.now())
+        title = f"{event.topic} process"
+        attributes = _attributes(decoded, record)
+        with span(title, kind="consumer", parent=decoded.meta.traceparent, attributes=attributes):
+            await self._subscriptions.handlers[type(event)](db, event, self._clock.now())
         return "handled"
 
-    async def _set_aside(self, record: Record, error: Exception) -> bool:
-        """It failed every time: keep it for a person and go on. Its aggregate's next event heals.
+    async def _bury(self, record: Record, error: Exception) -> bool:
+        """Store a record that failed every time as a dead letter, and go on behind it.
 
-        When one key after the other fails, something of ours is broken: then the partition stops.
+        The aggregate's next event carries the whole state, so nothing else depends on this one. When
+        one key after the other fails, the fault is ours: then the partition stops. Returns whether
+        the record is stored.
         """
-        place, key = (record.topic, record.partition), record.key or b""
-        failed = self._failed.setdefault(place, set())
+        partition, key = (record.topic, record.partition), record.key or b""
+        failed = self._failed.setdefault(partition, set())
         if len(failed | {key}) > STOP_AFTER:
-            log.error("partition stopped: one key after the other fails", **_where(record))
+            log.error("partition stopped: one key after the other fails", **_position(record))
             await asyncio.sleep(STOPPED_SECONDS)
             return False
         try:
             async with self._database.transaction() as db:
-                if await inbox.lock_offset(db, *place) <= record.offset:
-                    await _quarantine(db, record, error)
-                    await inbox.save_offset(db, *place, next_offset=record.offset + 1, newest={})
+                if await inbox.lock_offset(db, *partition) <= record.offset:
+                    await _insert_dead_letter(db, record, error)
+                    await inbox.save_offset(
+                        db, *partition, next_offset=record.offset + 1, newest={}
+                    )
         except UNAVAILABLE:
             return False
         failed.add(key)
-        self._tell(*place, BatchResult(quarantined=[(record, error)]))
+        self._report(*partition, BatchResult(dead_letters=[(record, error)]))
         return True
 
-    def _tell(self, topic: str, partition: int, applied: BatchResult) -> None:
-        """Count, and say aloud what was quarantined: it is committed now."""
-        if applied.fates["handled"]:
+    def _report(self, topic: str, partition: int, result: BatchResult) -> None:
+        """Count what was committed, and log its dead letters."""
+        if result.fates["handled"]:
             self._failed.pop((topic, partition), None)
-        applied.fates["quarantined"] += len(applied.quarantined)
-        for fate, count in applied.fates.items():
+        result.fates["dead letter"] += len(result.dead_letters)
+        for fate, count in result.fates.items():
             telemetry.consumed.labels(telemetry.name(), topic, fate).inc(count)
-        for record, error in applied.quarantined:
-            log.error("record quarantined", error=cause(error), **_where(record))
+        for record, error in result.dead_letters:
+            log.error("dead letter stored", error=cause(error), **_position(record))
 
 
-async def _quarantine(db: Tx, record: Record, error: Exception) -> None:
+async def _insert_dead_letter(db: Tx, record: Record, error: Exception) -> None:
     await dead_letters.insert_dead_letter(
         db,
         topic=record.topic,
@@ -239,24 +249,24 @@ async def _quarantine(db: Tx, record: Record, error: Exception) -> None:
 
 
 def _key(record: Record) -> str:
-    """The record's key as Postgres can store it; what is altered by that is no id of ours."""
+    """The record's key as text that Postgres can store; a key that this alters is no id of ours."""
     return (record.key or b"").decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
-def _attributes(told: DecodedRecord, record: Record) -> Mapping[str, str | int]:
+def _attributes(decoded: DecodedRecord, record: Record) -> Mapping[str, str | int]:
     return {
         "messaging.system": "kafka",
         "messaging.destination.name": record.topic,
         "messaging.destination.partition.id": str(record.partition),
         "messaging.kafka.offset": record.offset,
-        "messaging.message.id": told.meta.id,
-        "hoop.event": told.event.type,
+        "messaging.message.id": decoded.meta.id,
+        "hoop.event": decoded.event.type,
     }
 
 
-def _say(what: str, error: Exception, records: Sequence[Record]) -> None:
-    log.warning(what, error=cause(error), records=len(records), **_where(records[0]))
+def _log_failure(what: str, error: Exception, records: Sequence[Record]) -> None:
+    log.warning(what, error=cause(error), records=len(records), **_position(records[0]))
 
 
-def _where(record: Record) -> dict[str, object]:
+def _position(record: Record) -> dict[str, object]:
     return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

@@ -1,4 +1,4 @@
-"""Kafka's clients as we want them: all settings in one place, and an end that leaves nothing behind."""
+"""Kafka clients: all their settings in one place, and a stop that leaves nothing running."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from hoop_platform.telemetry import cause, log
 
 LARGEST_REQUEST = 1_048_576 - 1_024
-"""What fits into a topic's `max.message.bytes`, with the batch around it: what is larger is refused
-here, before it is sent, so that it takes no other record with it."""
+"""Fits into a topic's `max.message.bytes` with the batch around it: a larger record is refused before
+it is sent, so that no other record of its batch fails with it."""
 
 STOP_SECONDS = 4.0
 METADATA_SECONDS = 30
@@ -19,7 +19,7 @@ _REBALANCE_SECONDS = 10
 
 
 def producer(bootstrap: str) -> AIOKafkaProducer:
-    """Idempotent; not started yet."""
+    """An idempotent producer; not started yet."""
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         enable_idempotence=True,
@@ -33,9 +33,9 @@ def producer(bootstrap: str) -> AIOKafkaProducer:
 
 
 def consumer(bootstrap: str, *, group: str | None) -> AIOKafkaConsumer:
-    """A member of a group, or a reader on its own account (`group` None); not started yet.
+    """A member of a group, or a reader without one (`group` None); not started yet.
 
-    A member that is alive has ten seconds to take part in a rebalance, and as long to be heard of.
+    A member has ten seconds to take part in a rebalance, and ten to send a heartbeat.
     """
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -56,7 +56,7 @@ def consumer(bootstrap: str, *, group: str | None) -> AIOKafkaConsumer:
 
 
 def reader(bootstrap: str) -> AIOKafkaConsumer:
-    """Reads whole topics on its own account, as fast as they come; not started yet."""
+    """A consumer without a group, tuned to read whole topics fast; not started yet."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -70,20 +70,20 @@ def reader(bootstrap: str) -> AIOKafkaConsumer:
 
 
 async def dispose(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Stop a client for good, within seconds even if the broker says nothing any more."""
+    """Stop a client for good, within seconds even if the broker does not respond any more."""
     untyped: Any = client
     if not await _done([untyped.stop()]):
         log.warning("kafka client cut off")
         inner = getattr(client, "client", None) or untyped._client  # noqa: SLF001 -- there is no public way
-        await _done([inner.close()])  # what waits for an answer fails now
+        await _done([inner.close()])  # pending requests fail now
         for task in _tasks(client):
             task.cancel()
         await _done(_tasks(client))
-        await _done([inner.close()])  # and what they opened meanwhile
+        await _done([inner.close()])  # and connections opened meanwhile
 
 
 def _tasks(client: AIOKafkaConsumer | AIOKafkaProducer) -> list[asyncio.Task[None]]:
-    """What a client that was half stopped leaves running; it cannot be asked to stop again."""
+    """Tasks that a half stopped client leaves running; it cannot be stopped again."""
     if isinstance(client, AIOKafkaProducer):
         found = [client._sender.sender_task]  # noqa: SLF001 -- there is no public way
     else:
@@ -93,13 +93,13 @@ def _tasks(client: AIOKafkaConsumer | AIOKafkaProducer) -> list[asyncio.Task[Non
     return [task for task in found if task is not None]
 
 
-async def _done(deeds: Sequence[Coroutine[Any, Any, None] | asyncio.Task[None]]) -> bool:
-    """Wait for them, some seconds at most; say whether all ended. Their errors no longer matter.
+async def _done(work: Sequence[Coroutine[Any, Any, None] | asyncio.Task[None]]) -> bool:
+    """Wait some seconds for all to end; returns whether they did. Their errors no longer matter.
 
-    Each is a task of its own: a client that cancels its parts must not make it look as if we were.
+    Each is a task of its own, for a client that cancels its parts must not cancel the caller.
     """
     loop = asyncio.get_running_loop()
-    tasks = [d if isinstance(d, asyncio.Task) else loop.create_task(d) for d in deeds]
+    tasks = [d if isinstance(d, asyncio.Task) else loop.create_task(d) for d in work]
     if not tasks:
         return True
     done, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""Tables: small compacted topics that every replica keeps in memory, whole, without a group."""
+"""Global tables: small compacted topics that every replica keeps in memory, without a group."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -43,20 +43,20 @@ class GlobalTable(Generic[S]):
         self._seen: set[str] = set()
 
     def get(self, subject: str) -> tuple[str, S] | None:
-        """The account that owns it, and its state; None when it is unknown or deleted."""
+        """The owning account's id and the state; None for an unknown or deleted id."""
         return self._rows.get(subject)
 
     def of(self, account_id: str, subject: str) -> S | None:
-        """Its state, if it belongs to this account."""
+        """The state, if the aggregate belongs to this account."""
         found = self._rows.get(subject)
         return found[1] if found and found[0] == account_id else None
 
     def all_of(self, account_id: str) -> Sequence[S]:
-        """Everything of one account."""
+        """All states of one account."""
         return [state for owner, state in self._rows.values() if owner == account_id]
 
     def apply(self, record: Record) -> None:
-        """Take one record in, unless a newer one of its aggregate is known."""
+        """Apply one record, unless a newer one of its aggregate was applied."""
         if record.value is None:
             self._rows.pop((record.key or b"").decode("utf-8", "replace"), None)
             return
@@ -78,18 +78,18 @@ class GlobalTable(Generic[S]):
         else:
             self._rows[event.subject] = (event.account_id, event.state)  # type: ignore[assignment] # the types of this table carry S
 
-    def read_again(self) -> None:
-        """Begin to read the topic from its beginning once more."""
+    def restart(self) -> None:
+        """Prepare for reading the topic from its beginning again."""
         self._seen = set()
 
-    def forget_unseen(self) -> None:
-        """Drop what is no longer on the topic: it was deleted while nobody listened here."""
+    def delete_unseen(self) -> None:
+        """Delete rows that are no longer on the topic: deleted while this replica was disconnected."""
         for subject in self._rows.keys() - self._seen:
             del self._rows[subject]
 
 
 class GlobalTables:
-    """What every service with HTTP knows by heart: accounts, locations, API keys."""
+    """The global tables of every service with HTTP: accounts, locations, API keys."""
 
     def __init__(self, bootstrap: str) -> None:
         self.accounts: GlobalTable[Account] = GlobalTable(AccountChanged)
@@ -100,24 +100,24 @@ class GlobalTables:
         ] = {t.topic: t for t in (self.accounts, self.locations, self.keys)}
         self._bootstrap = bootstrap
         self._consumer: AIOKafkaConsumer | None = None
-        self._moved = asyncio.Condition()
-        self._asking = asyncio.Lock()
-        self._asked_at = float("-inf")
+        self._applied = asyncio.Condition()
+        self._request_lock = asyncio.Lock()
+        self._requested_at = float("-inf")
         self._ends: Mapping[TopicPartition, int] = {}
         self.ready = asyncio.Event()
-        """Set once everything there was at the start is known; a broker that goes leaves it set."""
+        """Set once everything published before the start is applied; stays set without a broker."""
 
     @property
     def topics(self) -> tuple[str, ...]:
         return tuple(self._by_topic)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Follow the topics from their beginning until told to stop."""
+        """Follow the topics from their beginning until `stop`."""
         while not stop.is_set():
             try:
                 await self._follow(stop)
             except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("tables interrupted", error=cause(error))
+                log.warning("global tables interrupted", error=cause(error))
                 await pause(stop, 0.5)
 
     async def _follow(self, stop: asyncio.Event) -> None:
@@ -127,7 +127,7 @@ class GlobalTables:
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
             for table in self._by_topic.values():
-                table.read_again()
+                table.restart()
             self._consumer = consumer
             await self._read(consumer, stop)
         finally:
@@ -135,20 +135,20 @@ class GlobalTables:
             await clients.dispose(consumer)
 
     async def _read(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        beginning = await self._now_ending(consumer)
-        look, watch, caught_up = Interval(WATCH_SECONDS), StallDetector(), False
+        beginning = await self._end_offsets(consumer)
+        check, stalls, caught_up = Interval(WATCH_SECONDS), StallDetector(), False
         while not stop.is_set():
             await self._take(await consumer.getmany(timeout_ms=100))
             if not caught_up and await _reached(consumer, beginning):
                 caught_up = True
                 for table in self._by_topic.values():
-                    table.forget_unseen()
+                    table.delete_unseen()
                 self.ready.set()
-            if look.due():
-                for partition, end in (await self._now_ending(consumer)).items():
-                    watch.look(partition, at=await _at(consumer, partition), end=end)
+            if check.due():
+                for partition, end in (await self._end_offsets(consumer)).items():
+                    stalls.check(partition, at=await _at(consumer, partition), end=end)
 
-    async def _now_ending(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+    async def _end_offsets(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
         async with asyncio.timeout(5):
             ends: Mapping[TopicPartition, int] = await consumer.end_offsets(
                 list(consumer.assignment())
@@ -159,35 +159,35 @@ class GlobalTables:
         for partition, records in found.items():
             for record in records:
                 self._by_topic[partition.topic].apply(record)
-        async with self._moved:
-            self._moved.notify_all()
+        async with self._applied:
+            self._applied.notify_all()
 
     async def catch_up(self, timeout: float = 0.5) -> bool:
-        """Wait until everything announced before this call is known; False when that takes longer.
+        """Wait until everything published before this call is applied; False if that takes longer.
 
-        So a client may use at once what it has just created elsewhere.
+        So a client may use at once what it has just created through another service.
         """
         try:
             async with asyncio.timeout(timeout):
                 if (consumer := self._consumer) is None:
                     return False
-                ends = await self._ends_from_now_on(consumer)
-                async with self._moved:
+                ends = await self._fresh_ends(consumer)
+                async with self._applied:
                     while not await _reached(consumer, ends):
-                        await self._moved.wait()
+                        await self._applied.wait()
         except (TimeoutError, KafkaError):
             return False
         return True
 
-    async def _ends_from_now_on(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
-        """Where the topics end, not earlier than this call: many who ask together ask Kafka once."""
+    async def _fresh_ends(self, consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        """The end offsets, not older than this call; concurrent callers share one request to Kafka."""
         loop = asyncio.get_running_loop()
         arrived_at = loop.time()
-        async with self._asking:
-            if self._asked_at < arrived_at:
-                asked_at = loop.time()
-                self._ends = await self._now_ending(consumer)
-                self._asked_at = asked_at
+        async with self._request_lock:
+            if self._requested_at < arrived_at:
+                requested_at = loop.time()
+                self._ends = await self._end_offsets(consumer)
+                self._requested_at = requested_at
             return self._ends
 
 

@@ -1,4 +1,4 @@
-"""A consumer group: one poll loop, a runner for each partition, places kept in Postgres."""
+"""A consumer group: one poll loop, a worker for each partition, offsets stored in Postgres."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,9 +25,10 @@ INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, *UNAVAILABLE)
 
 
 class ConsumerGroup:
-    """The group `service`: reads the topics it subscribed to, until told to stop.
+    """The consumer group of a service; runs until stopped.
 
-    Kafka's offsets are committed for those who watch the lag; where to go on is what Postgres says.
+    It starts from the offsets in Postgres. Offsets are committed to Kafka only for tools that
+    show the lag.
     """
 
     def __init__(
@@ -45,22 +46,22 @@ class ConsumerGroup:
         self._topics = subscriptions.topics
         self._bootstrap = bootstrap
         self._committed: dict[TopicPartition, int] = {}
-        self._deaf = StallDetector()
+        self._stalls = StallDetector()
         self._consumer: AIOKafkaConsumer | None = None
         self.joined = asyncio.Event()
-        """Set once it has its part of the partitions, which may be none, and knows where to go on.
+        """Set once its partitions (maybe none) are assigned and their offsets known.
 
-        A broker that goes away later leaves it set: who is asked over HTTP can still answer.
+        It stays set when the broker goes away later: HTTP requests can still be served.
         """
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume; a lost broker or database is waited for, with a new client each time."""
+        """Consume until `stop`; after a lost broker or database, with a new client each time."""
         while not stop.is_set():
             try:
                 await self._consume(stop)
             except OffsetOutOfRange as error:
                 self.joined.clear()
-                log.error("place lost, a person must decide", error=str(error))
+                log.error("offset out of range, an operator must decide", error=str(error))
                 await pause(stop, LOST_SECONDS)
             except INTERRUPTED as error:
                 log.warning("consumer interrupted", error=cause(error))
@@ -68,69 +69,76 @@ class ConsumerGroup:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         consumer = clients.consumer(self._bootstrap, group=self._service)
-        member = Assignment(consumer, self._database, self.batches)
-        consumer.subscribe(self._topics, listener=member)
-        self._committed, self._deaf = {}, StallDetector()
+        assignment = Assignment(consumer, self._database, self.batches)
+        consumer.subscribe(self._topics, listener=assignment)
+        self._committed, self._stalls = {}, StallDetector()
         try:
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
-                await member.joined.wait()
+                await assignment.joined.wait()
             self._consumer = consumer
-            await self._poll(consumer, member, stop)
+            await self._poll(consumer, assignment, stop)
         finally:
             self._consumer = None
-            await member.leave()
+            await assignment.leave()
             await clients.dispose(consumer)
 
     async def _poll(
-        self, consumer: AIOKafkaConsumer, member: Assignment, stop: asyncio.Event
+        self, consumer: AIOKafkaConsumer, assignment: Assignment, stop: asyncio.Event
     ) -> None:
         commit = Interval(COMMIT_SECONDS)
         watch = Interval(WATCH_SECONDS)
         while not stop.is_set():
-            member.check()
+            assignment.check()
             for partition, records in (await consumer.getmany(timeout_ms=100)).items():
-                await member.take(partition, records)
-            member.hold_back()
-            if member.settled:
+                await assignment.take(partition, records)
+            assignment.apply_backpressure()
+            if assignment.settled:
                 self.joined.set()
             if commit.due():
-                await self._commit(consumer, member)
+                await self._commit(consumer, assignment)
             if watch.due():
-                await self._watch(consumer, member)
-        await member.drain()
-        await self._commit(consumer, member)
+                await self._watch(consumer, assignment)
+        await assignment.drain()
+        await self._commit(consumer, assignment)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, member: Assignment) -> None:
-        """Tell Kafka how far we are. Only for the eyes of operators: a failure costs nothing."""
-        places = {p: r.place for p, r in member.runners.items() if r.place is not None}
-        news = {p: place for p, place in places.items() if self._committed.get(p) != place}
-        if not news:
+    async def _commit(self, consumer: AIOKafkaConsumer, assignment: Assignment) -> None:
+        """Commit the offsets to Kafka, for operators only: a failure has no consequence."""
+        offsets = {
+            partition: worker.next_offset
+            for partition, worker in assignment.workers.items()
+            if worker.next_offset is not None
+        }
+        changed = {p: o for p, o in offsets.items() if self._committed.get(p) != o}
+        if not changed:
             return
         try:
             async with asyncio.timeout(5):
-                await consumer.commit(news)
+                await consumer.commit(changed)
         except (CommitFailedError, IllegalStateError, TimeoutError) as error:
             log.info("offsets not committed", error=cause(error))
         else:
-            self._committed |= news
+            self._committed |= changed
 
-    async def _watch(self, consumer: AIOKafkaConsumer, member: Assignment) -> None:
-        """Measure the lag; a client that brings nothing although there is something is replaced."""
+    async def _watch(self, consumer: AIOKafkaConsumer, assignment: Assignment) -> None:
+        """Measure the lag; raise if the client fetches nothing although there are records."""
         async with asyncio.timeout(5):
-            ends = await consumer.end_offsets(list(member.runners))
+            ends = await consumer.end_offsets(list(assignment.workers))
         for partition, end in ends.items():
-            runner = member.runners.get(partition)
-            if runner is None or runner.place is None:
+            worker = assignment.workers.get(partition)
+            if worker is None or worker.next_offset is None:
                 continue
-            if end < runner.place:
-                raise OffsetOutOfRange(f"{partition} ends at {end}, we are at {runner.place}")
-            self._deaf.look(partition, at=runner.expected, end=end, resting=runner.full)
+            if end < worker.next_offset:
+                raise OffsetOutOfRange(f"{partition} ends at {end}, we are at {worker.next_offset}")
+            self._stalls.check(partition, at=worker.expected, end=end, paused=worker.full)
             lag = telemetry.lag.labels(self._service, partition.topic, str(partition.partition))
-            lag.set(end - runner.place)
+            lag.set(end - worker.next_offset)
 
     async def catch_up(self, timeout: float = 0.5) -> bool:
-        """Wait until what was announced before this call is in the database, whoever handles it."""
+        """Wait until everything published before this call is applied, by whichever replica.
+
+        Returns False if that takes longer than `timeout` seconds.
+        """
         consumer = self._consumer
         if consumer is None:
             return False
@@ -153,5 +161,5 @@ class ConsumerGroup:
         return ends
 
     async def _passed(self, ends: Mapping[TopicPartition, int]) -> bool:
-        places = await inbox.list_offsets(self._database, self._topics)
-        return all(places.get((p.topic, p.partition), 0) >= end for p, end in ends.items())
+        offsets = await inbox.list_offsets(self._database, self._topics)
+        return all(offsets.get((p.topic, p.partition), 0) >= end for p, end in ends.items())

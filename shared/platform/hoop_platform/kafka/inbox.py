@@ -1,4 +1,7 @@
-"""The gate before every handler: nothing twice, nothing late, nothing by a consumer that lost its place."""
+"""The inbox of a consumer: offsets and applied sequences, stored in the transaction of the handlers.
+
+So no event is applied twice, none out of order, and none by a consumer that lost its partition.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +9,7 @@ from hoop_platform.db.database import Database, Tx
 
 
 async def lock_offset(db: Tx, topic: str, partition: int) -> int:
-    """Lock the partition's place for this transaction and answer the next offset to handle."""
+    """Lock the partition for this transaction; returns the next offset to handle."""
     offset: int = await db.fetchval(
         """
         INSERT INTO consumer_offset AS c (topic, partition, next_offset) VALUES ($1, $2, 0)
@@ -20,7 +23,7 @@ async def lock_offset(db: Tx, topic: str, partition: int) -> int:
 
 
 async def list_offsets(db: Tx | Database, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """Where to go on in each partition ever consumed here."""
+    """The next offset of each partition of these topics that was ever consumed here."""
     rows = await db.fetch(
         "SELECT * FROM consumer_offset WHERE topic = ANY($1::text[])", list(topics)
     )
@@ -28,7 +31,7 @@ async def list_offsets(db: Tx | Database, topics: Iterable[str]) -> dict[tuple[s
 
 
 async def list_applied(db: Tx, topic: str, subjects: Iterable[str]) -> dict[str, int]:
-    """The newest sequence applied for each of these aggregates, as far as known."""
+    """The newest sequence applied of each of these aggregates; those never seen are absent."""
     rows = await db.fetch(
         "SELECT subject, sequence FROM applied_event WHERE topic = $1 AND subject = ANY($2::text[])",
         topic,
@@ -38,7 +41,7 @@ async def list_applied(db: Tx, topic: str, subjects: Iterable[str]) -> dict[str,
 
 
 async def save_applied(db: Tx, topic: str, newest: Mapping[str, int]) -> None:
-    """Note the newest sequences applied."""
+    """Store the newest sequences applied; an older one never replaces a newer one."""
     if not newest:
         return
     await db.execute(
@@ -57,7 +60,7 @@ async def save_applied(db: Tx, topic: str, newest: Mapping[str, int]) -> None:
 async def save_offset(
     db: Tx, topic: str, partition: int, *, next_offset: int, newest: Mapping[str, int]
 ) -> None:
-    """Remember what was applied and where to go on: with the handlers' writes or not at all."""
+    """Store the next offset and the sequences applied, with the handlers' writes or not at all."""
     await save_applied(db, topic, newest)
     await db.execute(
         "UPDATE consumer_offset SET next_offset = $3 WHERE topic = $1 AND partition = $2",

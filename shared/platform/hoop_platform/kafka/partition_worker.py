@@ -1,4 +1,4 @@
-"""A runner: handles the records of one assigned partition in order, a batch at a time."""
+"""Handles the records of one assigned partition in order, a batch at a time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,19 +13,20 @@ from hoop_platform.telemetry import cause, log
 
 BATCH = 500
 FULL = 2 * BATCH
-"""So many records wait at most (and one fetch more); then the partition is paused."""
+"""Most records that are buffered (and one fetch more); then the partition is paused."""
 
 
 class OffsetOutOfRange(KafkaError):
-    """The topic does not hold what comes next: it was cut, or lost and made anew.
+    """The topic does not hold the next offset: it was truncated, or lost and created anew.
 
-    Going on in silence would skip events. Whoever restored the topic decides; with
-    `DELETE FROM consumer_offset WHERE topic = …` it is read from its beginning, which doubles nothing.
+    Going on would skip events. The operator who restored the topic decides; after
+    `DELETE FROM consumer_offset WHERE topic = …` the topic is read from its beginning, and no event
+    is applied twice.
     """
 
 
 class PartitionWorker:
-    """Where to go on is what Postgres says; so a partition is paused until that has been read."""
+    """Starts at the offset stored in Postgres; the partition is paused until that has been read."""
 
     def __init__(
         self,
@@ -35,77 +36,77 @@ class PartitionWorker:
         batches: BatchHandler,
     ) -> None:
         self.partition = partition
-        self.place: int | None = None
-        """The offset to handle next; None until known."""
+        self.next_offset: int | None = None
+        """The next offset to handle; None until it is known."""
         self.expected = 0
-        """The offset to come next from Kafka."""
+        """The next offset to be fetched from Kafka."""
         self._consumer = consumer
         self._database = database
         self._batches = batches
-        self._waiting: list[Record] = []
-        self._news = asyncio.Event()
+        self._buffer: list[Record] = []
+        self._arrived = asyncio.Event()
         self._ending = False
 
     @property
     def full(self) -> bool:
-        """Whether enough waits; before the place is known nothing may come at all."""
-        return self.place is None or len(self._waiting) >= FULL
+        """Whether nothing more may be fetched: the buffer is full, or the offset is not known yet."""
+        return self.next_offset is None or len(self._buffer) >= FULL
 
     async def run(self) -> None:
-        """Until ended. Raises `PlaceLost`, and `KafkaError` when the broker cannot be asked."""
-        self.place = self.expected = await self._begin()
+        """Handle batches until `end`. Raises `OffsetOutOfRange`, and `KafkaError` without a broker."""
+        self.next_offset = self.expected = await self._start_offset()
         try:
-            self._consumer.seek(self.partition, self.place)
+            self._consumer.seek(self.partition, self.next_offset)
         except IllegalStateError:  # taken away meanwhile
             return
         while records := await self._next():
             await self._batches.handle(records)
-            self.place = records[-1].offset + 1
+            self.next_offset = records[-1].offset + 1
 
-    async def _begin(self) -> int:
-        """The place kept in Postgres, if the topic still has it; else the topic's beginning."""
-        kept, begin = await self._kept(), await self._beginning()
+    async def _start_offset(self) -> int:
+        """The offset stored in Postgres, if the topic still has it; else the topic's beginning."""
+        stored, begin = await self._stored(), await self._beginning()
         end = (await self._consumer.end_offsets([self.partition]))[self.partition]
-        if kept is not None and not begin <= kept <= end:
-            raise OffsetOutOfRange(f"{self.partition} has {begin} to {end}, we are at {kept}")
-        return begin if kept is None else kept
+        if stored is not None and not begin <= stored <= end:
+            raise OffsetOutOfRange(f"{self.partition} has {begin} to {end}, we are at {stored}")
+        return begin if stored is None else stored
 
     async def _beginning(self) -> int:
         return int((await self._consumer.beginning_offsets([self.partition]))[self.partition])
 
-    async def _kept(self) -> int | None:
+    async def _stored(self) -> int | None:
         while True:
             try:
-                places = await inbox.list_offsets(self._database, [self.partition.topic])
+                offsets = await inbox.list_offsets(self._database, [self.partition.topic])
             except UNAVAILABLE as error:
                 log.warning("postgres unavailable, waiting", error=cause(error))
                 await asyncio.sleep(0.5)
             else:
-                return places.get((self.partition.topic, self.partition.partition))
+                return offsets.get((self.partition.topic, self.partition.partition))
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Put records in line. A hole in front of them is what compaction left, or a loss."""
+        """Buffer records. A gap in front of them is either compaction or a loss."""
         first = records[0].offset
-        cut = first > self.expected and await self._beginning() > self.expected
-        if cut or first < self.expected:
+        truncated = first > self.expected and await self._beginning() > self.expected
+        if truncated or first < self.expected:
             raise OffsetOutOfRange(
                 f"{self.partition} goes on at {first}, we are at {self.expected}"
             )
-        self._waiting += records
+        self._buffer += records
         self.expected = records[-1].offset + 1
-        self._news.set()
+        self._arrived.set()
 
     async def _next(self) -> Sequence[Record]:
-        """What waits, up to a batch; nothing when it is time to end."""
-        while not self._waiting and not self._ending:
-            self._news.clear()
-            await self._news.wait()
+        """Buffered records, up to a batch; none when the worker is to end."""
+        while not self._buffer and not self._ending:
+            self._arrived.clear()
+            await self._arrived.wait()
         if self._ending:
             return ()
-        records, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        records, self._buffer = self._buffer[:BATCH], self._buffer[BATCH:]
         return records
 
     def end(self) -> None:
-        """Finish the batch at hand and no other."""
+        """Finish the current batch and no other."""
         self._ending = True
-        self._news.set()
+        self._arrived.set()

@@ -1,4 +1,4 @@
-"""Replaying: what was set aside is handled once more, after its cause was mended."""
+"""Replaying dead letters: each record is handled once more, after the cause was mended."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,51 +13,48 @@ from hoop_platform.logs import cause
 
 
 @dataclass
-class Replayed:
-    """How many were handled (or were old news by now), and what still fails."""
+class ReplayResult:
+    """How many records were handled (or were old by now), and which fail still."""
 
     done: int
     failures: list[str]
 
 
-async def replay(database: Database, subscriptions: Subscriptions, clock: Clock) -> Replayed:
-    """Handle each quarantined record in a transaction of its own, the oldest first.
+async def replay(database: Database, subscriptions: Subscriptions, clock: Clock) -> ReplayResult:
+    """Handle each dead letter in a transaction of its own, the oldest first.
 
-    May run beside the service: the partition's place is locked meanwhile, and the gate drops what
-    is not newer.
+    May run beside the service: the partition's offset is locked meanwhile, and the inbox drops
+    events that are not newer.
     """
-    rows = await database.fetch("SELECT * FROM dead_letter ORDER BY topic, partition, record")
-    batches, result = BatchHandler(database, subscriptions, clock), Replayed(0, [])
+    rows = await dead_letters.list_dead_letters(database)
+    batches, result = BatchHandler(database, subscriptions, clock), ReplayResult(0, [])
     for row in rows:
         try:
-            await _once_more(database, batches, row)
-        except Exception as error:  # noqa: BLE001 -- it stays in quarantine, and the caller is told
-            where = f"{row['topic']}/{row['partition']}/{row['record']}"
-            result.failures.append(f"{where}: {cause(error)}")
+            await _replay_one(database, batches, row)
+        except Exception as error:  # noqa: BLE001 -- the record stays a dead letter, and the caller is told
+            position = f"{row['topic']}/{row['partition']}/{row['record_offset']}"
+            result.failures.append(f"{position}: {cause(error)}")
         else:
             result.done += 1
     return result
 
 
-async def _once_more(database: Database, batches: BatchHandler, row: Row) -> None:
+async def _replay_one(database: Database, batches: BatchHandler, row: Row) -> None:
     async with database.transaction() as db:
         await inbox.lock_offset(db, row["topic"], row["partition"])
-        await batches.again(db, _record(row))
-        await db.execute(
-            "DELETE FROM dead_letter WHERE topic = $1 AND partition = $2 AND record = $3",
-            row["topic"],
-            row["partition"],
-            row["record"],
+        await batches.replay_one(db, _record(row))
+        await dead_letters.delete_dead_letter(
+            db, row["topic"], row["partition"], row["record_offset"]
         )
 
 
 def _record(row: Row) -> ConsumerRecord[bytes, bytes]:
-    # values may be None, whatever its type says
+    # Values may be None, whatever the type says.
     headers: Any = tuple(dead_letters.original_headers(row["headers"]))
     return ConsumerRecord(
         topic=row["topic"],
         partition=row["partition"],
-        offset=row["record"],
+        offset=row["record_offset"],
         timestamp=0,
         timestamp_type=0,
         key=row["key"],

@@ -1,33 +1,33 @@
-"""A watch on clients that are alive, connected and deaf: known faults after a broker was restarted."""
+"""Detects Kafka clients that are connected and fetch nothing: known faults after a broker restart."""
 
 import asyncio
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-STUCK_SECONDS = 30.0
+STALL_SECONDS = 30.0
 
 
 class ConsumerStalled(KafkaError):
-    """The broker has records for us and the client brings none: only a new client helps."""
+    """The broker has records and the client fetches none: only a new client helps."""
 
 
 class StallDetector:
-    """Compares where a client is with where the topics end, again and again."""
+    """Compares a client's position with the end of its partitions, repeatedly."""
 
     def __init__(self) -> None:
         self._behind: dict[TopicPartition, tuple[int, float]] = {}
 
-    def look(self, partition: TopicPartition, *, at: int, end: int, resting: bool = False) -> None:
-        """Raise `Stuck` when there has been more for long and the client has not moved.
+    def check(self, partition: TopicPartition, *, at: int, end: int, paused: bool = False) -> None:
+        """Raise `ConsumerStalled` when the position has been behind the end and unchanged for long.
 
-        A client that was told to rest is not to blame.
+        A paused partition does not count.
         """
         now = asyncio.get_running_loop().time()
         before, since = self._behind.get(partition, (-1, now))
-        if resting or at >= end:
+        if paused or at >= end:
             self._behind.pop(partition, None)
         elif at != before:
             self._behind[partition] = (at, now)
-        elif now - since > STUCK_SECONDS:
+        elif now - since > STALL_SECONDS:
             raise ConsumerStalled(f"{partition} brings nothing beyond {at}")

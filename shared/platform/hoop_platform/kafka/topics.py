@@ -1,4 +1,4 @@
-"""The topics: one per kind of aggregate, compacted, so that each holds the present for ever."""
+"""The topics: one per kind of aggregate, compacted, so that each keeps the latest states for ever."""
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -13,7 +13,7 @@ _COMPACTED = {
     "max.message.bytes": "1048576",
 }
 SLACK_DAYS = 7
-"""So long after its history a topic may wait for compaction."""
+"""How long compaction may be due."""
 
 
 def settings(topic: str) -> dict[str, str]:
@@ -34,14 +34,14 @@ async def ensure_topics(bootstrap: str, *, partitions: int = 3, replicas: int = 
     try:
         known = set(await admin.list_topics())
         missing = [topic for topic in TOPICS if topic not in known]
-        answer = await admin.create_topics(
+        response = await admin.create_topics(
             [
                 NewTopic(topic, partitions, replicas, topic_configs=settings(topic))
                 for topic in missing
             ],
             timeout_ms=20_000,
         )
-        for topic, code, *_ in answer.topic_errors:  # type: ignore[attr-defined] # every version of the answer has it
+        for topic, code, *_ in response.topic_errors:  # type: ignore[attr-defined] # every version of the response has it
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(topic)
     finally:

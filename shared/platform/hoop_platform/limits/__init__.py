@@ -1,1 +1,1 @@
-"""Rate limits: so many requests a second and a minute for each key, so many a day for each account."""
+"""Rate limits: requests per second and minute for each key, per day for each account."""

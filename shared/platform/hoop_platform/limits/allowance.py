@@ -1,4 +1,4 @@
-"""Who may ask how often, and what is said about it in the headers of every answer."""
+"""Rate limits of a caller, and the headers that every response carries about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from typing import Self
 from hoop_events.accounts import Limits
 
 UNLIMITED = 1_000_000_000
-"""What the headers say where there is no limit."""
+"""The value of the headers where there is no limit."""
 _PER_DAY = timedelta(days=1)
 _SUBSCRIBER = 64  # bits of an IPv6 address that one subscriber is given (RFC 6177)
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """Whose requests are counted together: a key's for the short windows, an account's for the day."""
+    """The counters of a caller: the key's for the short windows, the account's for the day."""
 
     who: str
     account: str
@@ -25,7 +25,7 @@ class Allowance:
 
     @classmethod
     def of_address(cls, address: str, limits: Limits) -> Self:
-        """For requests without a valid key: all that come from one address, of IPv6 one /64."""
+        """For requests without a valid key: one address, of IPv6 one /64."""
         try:
             ip = ip_address(address)
         except ValueError:
@@ -43,7 +43,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class RateLimitStatus:
-    """What became of a request: let in or not, how much is left, and when to come again."""
+    """The outcome of counting a request: allowed or not, what is left, and when to retry."""
 
     limits: Limits
     now: datetime
@@ -54,7 +54,7 @@ class RateLimitStatus:
     wait: timedelta = timedelta()
 
     def headers(self) -> Mapping[str, str]:
-        """The six that every answer carries: of the two short windows the one with less left."""
+        """The six headers of every response; of the two short windows the one with less left."""
         second = _left(self.limits.per_second, self.in_second)
         minute = _left(self.limits.per_minute, self.in_minute)
         interval, limit, left = (
@@ -63,11 +63,11 @@ class RateLimitStatus:
             else (60_000, self.limits.per_minute, minute)
         )
         found = {
-            "X-RateLimit-Limit-Daily": _said(self.limits.per_day),
+            "X-RateLimit-Limit-Daily": _limit_text(self.limits.per_day),
             "X-RateLimit-Daily-Remaining": str(_left(self.limits.per_day, self.on_day)),
             "X-RateLimit-Daily-Reset": str(ceil(_until_midnight(self.now).total_seconds())),
             "X-RateLimit-Interval-Milliseconds": str(interval),
-            "X-RateLimit-Max": _said(limit),
+            "X-RateLimit-Max": _limit_text(limit),
             "X-RateLimit-Remaining": str(left),
         }
         return found if self.allowed else found | {"Retry-After": self.retry_after}
@@ -78,7 +78,7 @@ class RateLimitStatus:
         return str(max(1, ceil(self.wait.total_seconds())))
 
 
-def _said(limit: int | None) -> str:
+def _limit_text(limit: int | None) -> str:
     return str(UNLIMITED if limit is None else limit)
 
 

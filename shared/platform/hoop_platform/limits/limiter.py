@@ -1,4 +1,4 @@
-"""Counting requests in a database of its own, which all services with HTTP share."""
+"""Counts requests in a database that all services with HTTP share."""
 
 import asyncio
 from datetime import datetime
@@ -12,7 +12,7 @@ PURGE_SECONDS = 600.0
 
 
 class Limiter:
-    """Lets requests in or not. Who has no limits costs nothing; without the database nobody else gets in."""
+    """Allows requests or not. Callers without limits cost nothing; without the database no other is allowed."""
 
     def __init__(self, database: Database | None) -> None:
         self._database = database
@@ -20,7 +20,7 @@ class Limiter:
     async def spend(self, allowance: Allowance, *, now: datetime) -> RateLimitStatus:
         """Count one request. `now` serves the header about midnight; windows go by the database's clock.
 
-        Raises `Unavailable` when it cannot be counted: a limit that is not known is not "none".
+        Raises `Unavailable` when it cannot be counted: an unknown limit is not "no limit".
         """
         limits = allowance.limits
         if allowance.unlimited:
@@ -50,12 +50,12 @@ class Limiter:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Forget, now and then, who has not asked for long."""
+        """Delete old counters periodically until `stop`."""
         if self._database is not None:
             await every(PURGE_SECONDS, self.purge, stop, what="rate limits")
 
     async def purge(self) -> None:
-        """Forget what no limit looks at any more."""
+        """Delete counters that no limit uses any more."""
         assert self._database is not None
         await self._database.execute(
             """

@@ -1,4 +1,4 @@
-"""The outbox: an event is written where the decision is written. The relay takes it to Kafka."""
+"""The outbox: events are stored in the transaction of the decision; the relay publishes them."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from hoop_platform.telemetry import name, span, traceparent
 
 
 async def announce(db: Tx, *events: Event, now: datetime) -> None:
-    """Write events into the outbox, in the transaction that makes them true.
+    """Insert events into the outbox, in the transaction of the change they announce.
 
-    The aggregate's row must be locked by this transaction: that is what keeps the order.
+    The transaction must hold the lock of the aggregate's row: it keeps the order of its events.
     """
     rows = [tuple(row(event, now=now).values()) for event in events]
     if len(rows) == 1:
@@ -41,7 +41,7 @@ def row(event: Event, *, now: datetime) -> dict[str, Any]:
             "event_id": new_id(),
             "topic": event.topic,
             "type": event.type,
-            "source": f"/{name()}",  # who announces it: several services announce connections
+            "source": f"/{name()}",  # several services announce connections
             "subject": event.subject,
             "sequence": event.sequence,
             "account_id": event.account_id,

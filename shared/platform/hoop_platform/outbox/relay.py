@@ -1,4 +1,4 @@
-"""The relay: takes the outbox to Kafka, in order, at least once."""
+"""The relay: publishes the outbox to Kafka in order, at least once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from hoop_platform.timing import pause, until_set
 
 BATCH = 500
 LEASE_SECONDS = 5
-ANSWER_SECONDS = 15.0
+ACK_SECONDS = 15.0
 TOPIC_SECONDS = 3.0
 MISSING_SECONDS = 10.0
-LAST_SECONDS = 5.0
+DRAIN_SECONDS = 5.0
 UNSENDABLE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 
 
@@ -35,8 +35,8 @@ INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, LeaseLost, *UNAVAILABLE)
 class Relay:
     """Publishes the outbox in order and deletes what Kafka has acknowledged.
 
-    Any number may run; one leads, by a lease row. The producer is disposable: after any doubt it
-    is thrown away and the rows, which are still there, are sent again.
+    Any number may run; the holder of the lease row leads. After any doubt the producer is discarded
+    and the rows, which are still in the outbox, are sent again.
     """
 
     def __init__(self, database: Database, *, bootstrap: str) -> None:
@@ -49,7 +49,7 @@ class Relay:
         self._wake = database.subscribe(asyncio.Event())
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Lead or stand by until told to stop; then send what is still there."""
+        """Lead or stand by until `stop`; then publish what is left."""
         while not stop.is_set():
             try:
                 await self._with_a_producer(stop)
@@ -74,13 +74,13 @@ class Relay:
             sent = await self._drain(producer) if await self._leading() else 0
             patience = 0.005 if sent else min(patience * 2, 0.25)
             if sent < BATCH and await until_set(self._wake, patience) and not stop.is_set():
-                await asyncio.sleep(0.001)  # lets commits that are on their way join this batch
-        async with asyncio.timeout(LAST_SECONDS):
+                await asyncio.sleep(0.001)  # lets concurrent commits join this batch
+        async with asyncio.timeout(DRAIN_SECONDS):
             while await self._leading() and await self._drain(producer):
                 pass
 
     async def _leading(self) -> bool:
-        """Hold the lease: renewed when a third of it has passed, taken over when it ran out."""
+        """Renew the lease when a third of it has passed, take it over when it has expired."""
         now = asyncio.get_running_loop().time()
         if self._epoch and now < self._renew_at:
             return True
@@ -103,7 +103,10 @@ class Relay:
         return bool(self._epoch)
 
     async def _drain(self, producer: AIOKafkaProducer) -> int:
-        """Send the oldest rows, as many as make a batch. Later siblings of a parked row wait with it."""
+        """Publish the oldest rows, one batch; rows of an aggregate with a parked row wait.
+
+        Returns the number of rows read.
+        """
         rows = await self._database.fetch(
             """
             SELECT * FROM outbox AS o
@@ -113,7 +116,7 @@ class Relay:
              ORDER BY id LIMIT $1
             """,
             BATCH,
-            self._still_missing(),
+            self._missing_topics(),
         )
         if not rows:
             return 0
@@ -122,13 +125,13 @@ class Relay:
         with span("outbox relay", kind="client", links=parents[:64]):
             acknowledged, failure = await self._send(producer, rows)
         await fp("relay_acknowledged")
-        await self._forget(acknowledged)
+        await self._delete(acknowledged)
         if failure is not None:
             raise failure
         return len(rows)
 
-    def _still_missing(self) -> list[str]:
-        """Topics that were not there a moment ago: their rows wait, and nobody waits for them."""
+    def _missing_topics(self) -> list[str]:
+        """Topics that were missing a moment ago: their rows wait without delaying others."""
         now = asyncio.get_running_loop().time()
         self._missing = {topic: until for topic, until in self._missing.items() if until > now}
         return list(self._missing)
@@ -136,12 +139,12 @@ class Relay:
     async def _send(
         self, producer: AIOKafkaProducer, rows: Sequence[Row]
     ) -> tuple[Sequence[Row], BaseException | None]:
-        """Send them all and wait. Answers those acknowledged, and what went wrong with others."""
-        pending = await self._hand_over(producer, rows)
+        """Send rows and wait; returns those acknowledged, and the error of the others if any."""
+        pending = await self._pass_to_producer(producer, rows)
         await fp("relay_sent")
         if not pending:
             return [], None
-        _, silent = await asyncio.wait([future for _, future in pending], timeout=ANSWER_SECONDS)
+        _, silent = await asyncio.wait([future for _, future in pending], timeout=ACK_SECONDS)
         acknowledged: list[Row] = []
         failure: BaseException | None = TimeoutError("no acknowledgement") if silent else None
         for r, future in pending:
@@ -154,16 +157,16 @@ class Relay:
                 failure = error
         return acknowledged, failure
 
-    async def _hand_over(
+    async def _pass_to_producer(
         self, producer: AIOKafkaProducer, rows: Sequence[Row]
     ) -> "list[tuple[Row, asyncio.Future[object]]]":
-        """Give to the producer what it takes; the rest is parked, or waits for its topic."""
+        """Pass rows to the producer; those that cannot be sent are parked, or wait for their topic."""
         pending, parked = [], set()
         for topic in {r["topic"] for r in rows}:
             await self._check_topic(producer, topic)
         for r in rows:
-            whose = (r["topic"], r["subject"])
-            if r["topic"] in self._missing or whose in parked:
+            aggregate = (r["topic"], r["subject"])
+            if r["topic"] in self._missing or aggregate in parked:
                 continue
             try:
                 future: asyncio.Future[object] = await producer.send(
@@ -171,13 +174,13 @@ class Relay:
                 )
             except UNSENDABLE as error:
                 await self._park(r, error)
-                parked.add(whose)
+                parked.add(aggregate)
             else:
                 pending.append((r, future))
         return pending
 
     async def _check_topic(self, producer: AIOKafkaProducer, topic: str) -> None:
-        """Note a topic that is not there, so that the others' events need not wait for it."""
+        """Remember a topic that is missing, so that the events of others need not wait for it."""
         try:
             async with asyncio.timeout(TOPIC_SECONDS):
                 await producer.partitions_for(topic)
@@ -188,8 +191,8 @@ class Relay:
                 log.error("topic is missing, its events wait", topic=topic)
                 self._missing[topic] = asyncio.get_running_loop().time() + MISSING_SECONDS
 
-    async def _forget(self, rows: Sequence[Row]) -> None:
-        """Delete what was acknowledged, unless another relay leads by now."""
+    async def _delete(self, rows: Sequence[Row]) -> None:
+        """Delete rows that Kafka acknowledged; raises `LeaseLost` if another relay leads by now."""
         deleted = await self._database.fetch(
             """
             DELETE FROM outbox
@@ -209,7 +212,7 @@ class Relay:
             published.observe(d["age"])
 
     async def _park(self, r: Row, error: Exception) -> None:
-        """Set it aside with the later events of its aggregate: order matters more than progress."""
+        """Park a row and the later ones of its aggregate, whose order matters more than progress."""
         log.error("outbox row parked", topic=r["topic"], subject=r["subject"], error=cause(error))
         await self._database.execute(
             """
@@ -224,7 +227,7 @@ class Relay:
 
     async def _measure(self) -> None:
         service = telemetry.name()
-        said = await self._database.fetchrow(
+        row = await self._database.fetchrow(
             """
             SELECT count(*) FILTER (WHERE parked_at IS NULL) AS depth, count(parked_at) AS parked,
                    coalesce(extract(epoch FROM clock_timestamp()
@@ -232,13 +235,13 @@ class Relay:
               FROM (SELECT parked_at, created_at FROM outbox ORDER BY id LIMIT 10000) AS head
             """
         )
-        assert said is not None
-        telemetry.outbox_depth.labels(service).set(said["depth"])
-        telemetry.outbox_parked.labels(service).set(said["parked"])
-        telemetry.outbox_age.labels(service).set(said["age"])
+        assert row is not None
+        telemetry.outbox_depth.labels(service).set(row["depth"])
+        telemetry.outbox_parked.labels(service).set(row["parked"])
+        telemetry.outbox_age.labels(service).set(row["age"])
 
     async def _resign(self) -> None:
-        """Let another relay begin at once. If Postgres is away, the lease runs out by itself."""
+        """Delete the lease, so that another relay leads at once; without Postgres it expires."""
         try:
             await self._database.execute("DELETE FROM relay_lease WHERE owner = $1", self._owner)
         except UNAVAILABLE as error:

@@ -1,1 +1,1 @@
-"""Accounts at providers, connected by their owners: the OAuth flow, sealed tokens, their refresh."""
+"""Provider accounts: the OAuth flow, sealed credentials, token refresh, errors."""

@@ -1,4 +1,4 @@
-"""The authorization code flow: a browser leaves for the provider and comes back with a code."""
+"""The OAuth authorization code flow with PKCE (RFC 6749, RFC 7636)."""
 
 import hashlib
 import secrets
@@ -24,7 +24,7 @@ _LONGEST = 4096
 
 @dataclass(frozen=True)
 class Authorization:
-    """Where to send the browser, and the connection that waits for its return."""
+    """The URL to send the browser to, and the pending connection."""
 
     url: str = field(repr=False)
     connection: ProviderAccount
@@ -32,7 +32,7 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Callback:
-    """What the browser brought back, as it stood in the query."""
+    """The query of the OAuth callback."""
 
     state: str | None = field(repr=False)
     code: str | None = field(default=None, repr=False)
@@ -42,7 +42,7 @@ class Callback:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who connected: the provider's id of the account, and the name its owner knows it by."""
+    """Who connected: the provider's id of the account, and a label for its owner."""
 
     external_id: str
     label: str
@@ -50,16 +50,16 @@ class Identity:
 
 @dataclass(frozen=True)
 class AuthorizationResult:
-    """The connection, active, and where its owner wanted to go afterwards."""
+    """The active connection, and the URL to return its owner to."""
 
     connection: ProviderAccount
     return_to: str | None
 
 
 Identify = Callable[[ClientSession, str], Awaitable[Identity]]
-"""Asks the provider whose access token this is. Runs outside any transaction."""
+"""Requests the owner of an access token from the provider, outside any transaction."""
 OnConnected = Callable[[Tx, ProviderAccount, datetime], Awaitable[None]]
-"""What else belongs to the transaction in which a connection changes."""
+"""Further changes in the transaction in which a connection changes."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,10 @@ async def begin_authorization(
     settings: dict[str, Any] | None = None,
     now: datetime,
 ) -> Authorization:
-    """Make the URL that asks the user; the connection is `pending` until the answer comes.
+    """Create the authorization URL; the connection is `pending` until the callback arrives.
 
-    `return_to` comes back from `finish`; that it leads nowhere strange is for the caller to check. A connection that is active stays so, and goes on working with its old tokens meanwhile.
+    `return_to` is returned by `finish_authorization`; the caller checks its origin. A connection that
+    is active stays active, and its old tokens go on working meanwhile.
     """
     connection = await provider_accounts.upsert_provider_account(
         db,
@@ -130,10 +131,10 @@ async def finish_authorization(
     now: datetime,
     then: OnConnected | None = None,
 ) -> AuthorizationResult:
-    """Turn the browser's return into an active connection and announce it.
+    """Handle the OAuth callback: activate the connection and announce it.
 
     The state is used up first, whatever follows. Raises `ConnectFailed` (400) with a sentence for
-    the user, and `ProviderDown` when the provider cannot be asked; in both cases no token is kept.
+    the user, and `ProviderDown` without a response; in both cases no token is stored.
     """
     asked = await _use_up(database, cipher, provider, callback, now=now)
     if callback.error is not None or callback.code is None:
@@ -169,7 +170,7 @@ async def _use_up(
     *,
     now: datetime,
 ) -> _PendingAuthorization:
-    """What was begun with this state, which from now on is worth nothing."""
+    """The pending authorization of this state, which is deleted: a state works once."""
     if not callback.state or len(callback.state) > _LONGEST or len(callback.code or "") > _LONGEST:
         raise ConnectFailed("This is not the answer to a question of ours.")
     row = await database.fetchrow(
@@ -181,8 +182,8 @@ async def _use_up(
         raise ConnectFailed("This link was used already, or is older than ten minutes.")
     if provider.issuer and callback.issuer not in (None, provider.issuer):
         raise ConnectFailed("The answer comes from another provider.")
-    place = context(row["account_id"], provider.name, row["connection_id"])
-    verifier = cipher.open(row["sealed_verifier"], aad=place).decode()
+    aad = context(row["account_id"], provider.name, row["connection_id"])
+    verifier = cipher.open(row["sealed_verifier"], aad=aad).decode()
     return _PendingAuthorization(
         account_id=row["account_id"],
         connection_id=row["connection_id"],
@@ -195,7 +196,7 @@ async def _use_up(
 async def _declined(
     database: Database, asked: _PendingAuthorization, callback: Callback, *, now: datetime
 ) -> None:
-    """Who says no to the first question is not connected; a no to a repeated one changes nothing."""
+    """Disconnect a user who declined the first authorization; a later refusal changes nothing."""
     if callback.error != "access_denied":
         return
     async with database.transaction() as db:
@@ -214,7 +215,7 @@ async def _check_scopes(
     *,
     now: datetime,
 ) -> None:
-    """Without the scope to delete, say, meetings would outlive their appointments: refuse at once."""
+    """Refuse a grant without required scopes: without the one to delete, meetings would remain."""
     if grant.scopes is None or provider.needed <= grant.scopes:
         return
     async with database.transaction() as db:
@@ -246,16 +247,16 @@ async def _activate(
     now: datetime,
     then: OnConnected | None,
 ) -> ProviderAccount:
-    place = {"account_id": asked.account_id, "provider_user": identity.external_id}
+    owner = {"account_id": asked.account_id, "provider_user": identity.external_id}
     async with database.transaction() as db:
         connection = await provider_accounts.lock_provider_account(
             db, asked.account_id, asked.connection_id
         )
         refusal = _refusal(connection, identity)
-        if refusal is None or await credentials.has_credential(db, provider=provider.name, **place):
+        if refusal is None or await credentials.has_credential(db, provider=provider.name, **owner):
             # Also when refused: others may use this account, and its older tokens may be void now.
             kept = await credentials.upsert_credential(
-                db, cipher, provider, grant, now=now, **place
+                db, cipher, provider, grant, now=now, **owner
             )
             refusal = refusal or (_NOT_LASTING if kept is None else None)
         if connection is not None and refusal is None:
@@ -267,7 +268,7 @@ async def _activate(
 
 
 def _refusal(connection: ProviderAccount | None, identity: Identity) -> str | None:
-    """One account per owner: whoever wants another disconnects the present one first."""
+    """Refuse another account of the provider for an owner who has one connected."""
     if connection is None or connection.status == "disconnected":
         return "The connection was ended meanwhile; begin again."
     if connection.external_id not in (None, identity.external_id):

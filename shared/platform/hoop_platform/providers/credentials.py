@@ -1,4 +1,4 @@
-"""The sealed tokens of one account at a provider, and the right to replace them.
+"""Stored credentials: the sealed tokens of one user of a provider, and the lease to refresh them.
 
 Locks are taken in one order everywhere: connections (by id) before their credential.
 """
@@ -24,7 +24,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class StoredCredential:
-    """An active connection's credential as it was when it was read."""
+    """The credential of an active connection when it was read."""
 
     account_id: str
     id: str
@@ -34,22 +34,22 @@ class StoredCredential:
     sealed: bytes = field(repr=False)
     fresh_until: datetime
     leased: bool
-    """Somebody is asking the provider for new tokens right now."""
+    """A refresh is in progress."""
     resting: bool
-    """The provider has just failed to answer; it is asked again a little later."""
+    """A refresh failed a moment ago; the next one waits."""
 
     def open(self, cipher: Cipher) -> Tokens:
-        """Raises `Unsealable` when the row was tampered with, or its key is gone."""
+        """Raises `Unsealable` when the row was tampered with or its key was removed."""
         return _open(cipher, self.sealed, self.account_id, self.provider, self.provider_user)
 
 
-def _open(cipher: Cipher, sealed: bytes, *place: str) -> Tokens:
-    return Tokens(**json.loads(cipher.open(sealed, aad=context(*place))))
+def _open(cipher: Cipher, sealed: bytes, *aad: str) -> Tokens:
+    return Tokens(**json.loads(cipher.open(sealed, aad=context(*aad))))
 
 
-def _seal(cipher: Cipher, tokens: Tokens, *place: str) -> bytes:
+def _seal(cipher: Cipher, tokens: Tokens, *aad: str) -> bytes:
     plain = json.dumps({"access": tokens.access, "refresh": tokens.refresh})
-    return cipher.seal(plain.encode(), aad=context(*place))
+    return cipher.seal(plain.encode(), aad=context(*aad))
 
 
 async def upsert_credential(
@@ -62,19 +62,19 @@ async def upsert_credential(
     provider_user: str,
     now: datetime,
 ) -> str | None:
-    """Store what a user has just granted; answers the credential's id.
+    """Store a new grant; returns the credential's id.
 
-    A grant without a refresh token goes on with the one we have of this provider_user (Google sends
-    one with the first consent only). None when there is none either: such a grant would be dead
-    within the hour, and nothing is stored.
+    A grant without a refresh token keeps the stored one of this user (Google sends one with the
+    first consent only). Returns None and stores nothing if there is none: such a grant would expire
+    within the hour.
     """
-    place = (account_id, provider.name, provider_user)
+    aad = (account_id, provider.name, provider_user)
     old = await db.fetchval(
         "SELECT sealed FROM credential"
         " WHERE account_id = $1 AND provider = $2 AND provider_user = $3 FOR UPDATE",
-        *place,
+        *aad,
     )
-    refresh = grant.refresh_token or (_open(cipher, old, *place).refresh if old else None)
+    refresh = grant.refresh_token or (_open(cipher, old, *aad).refresh if old else None)
     if refresh is None:
         return None
     credential_id: str = await db.fetchval(
@@ -88,9 +88,9 @@ async def upsert_credential(
                lease = NULL, leased_until = NULL, resting_until = NULL
         RETURNING id
         """,
-        *place,
+        *aad,
         new_id(),
-        _seal(cipher, Tokens(grant.access_token, refresh), *place),
+        _seal(cipher, Tokens(grant.access_token, refresh), *aad),
         sorted(provider.needed if grant.scopes is None else grant.scopes),
         grant.fresh_until(now),
         now,
@@ -99,7 +99,7 @@ async def upsert_credential(
 
 
 async def has_credential(db: Tx, *, account_id: str, provider: str, provider_user: str) -> bool:
-    """Whether we hold tokens of this account at the provider."""
+    """Whether tokens of this user of the provider are stored."""
     found: bool = await db.fetchval(
         "SELECT EXISTS (SELECT FROM credential"
         " WHERE account_id = $1 AND provider = $2 AND provider_user = $3)",
@@ -133,7 +133,7 @@ async def get_credential(
 async def lease_credential(
     database: Database, held: StoredCredential, *, length: timedelta
 ) -> str | None:
-    """Take the right to refresh this generation, as a lease; None when another has or had it."""
+    """Lease the refresh of this generation; returns the lease, None if another process has or had it."""
     lease: str | None = await database.fetchval(
         """
         UPDATE credential
@@ -155,10 +155,10 @@ async def lease_credential(
 async def update_tokens(
     database: Database, cipher: Cipher, held: StoredCredential, grant: Grant, *, now: datetime
 ) -> bool:
-    """Store refreshed tokens, unless newer ones came in meanwhile; say whether they were stored.
+    """Store refreshed tokens unless the generation has changed; returns whether they were stored.
 
-    The lease is not asked for again: should it have run out, these tokens are still the ones that
-    replaced the generation we read. A grant without a refresh token leaves the old one in force.
+    An expired lease does not matter: these tokens still replace the generation that was read. A
+    grant without a refresh token leaves the old one in force.
     """
     old = held.open(cipher)
     tokens = Tokens(grant.access_token, grant.refresh_token or old.refresh)
@@ -182,7 +182,7 @@ async def update_tokens(
 async def postpone_refresh(
     database: Database, held: StoredCredential, lease: str, *, pause: timedelta
 ) -> None:
-    """Give the lease back after a failure; nobody asks again before the pause is over."""
+    """Release the lease after a failure; the next refresh waits for the pause."""
     await database.execute(
         """
         UPDATE credential
@@ -198,10 +198,10 @@ async def postpone_refresh(
 
 
 async def is_leased(db: Tx, held: StoredCredential, lease: str) -> bool:
-    """Whether the generation we read is still the last one and nobody else is refreshing it.
+    """Whether the generation is still the stored one and no other process is refreshing it.
 
-    Locks the credential. Only then does a refusal of its refresh token mean what it says: else
-    another process has used the token, and has saved its successor or is about to.
+    Locks the credential. Only then a refused refresh token means a lost grant: else another process
+    has used the token, and has stored its successor or is about to.
     """
     row = await db.fetchrow(
         "SELECT generation, lease FROM credential WHERE account_id = $1 AND id = $2 FOR UPDATE",
@@ -212,7 +212,7 @@ async def is_leased(db: Tx, held: StoredCredential, lease: str) -> bool:
 
 
 async def delete_unused_credential(db: Tx, account_id: str, credential_id: str) -> None:
-    """Forget the tokens when the last connection has let go of them."""
+    """Delete a credential that no connection uses."""
     await db.execute(
         "SELECT FROM credential WHERE account_id = $1 AND id = $2 FOR UPDATE",
         account_id,
@@ -231,7 +231,7 @@ async def delete_unused_credential(db: Tx, account_id: str, credential_id: str) 
 
 
 async def get_last_refresh_token(db: Tx, cipher: Cipher, connection: ProviderAccount) -> str | None:
-    """The refresh token of a locked connection that nobody else uses, to be revoked after it ends."""
+    """The refresh token of a locked connection if no other uses it, to be revoked afterwards."""
     row = await db.fetchrow(
         """
         SELECT k.sealed, k.provider_user FROM credential k
@@ -245,5 +245,5 @@ async def get_last_refresh_token(db: Tx, cipher: Cipher, connection: ProviderAcc
     )
     if row is None:
         return None
-    place = (connection.account_id, connection.provider, row["provider_user"])
-    return _open(cipher, row["sealed"], *place).refresh
+    aad = (connection.account_id, connection.provider, row["provider_user"])
+    return _open(cipher, row["sealed"], *aad).refresh

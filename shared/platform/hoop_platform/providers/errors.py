@@ -1,12 +1,12 @@
-"""What can go wrong at a provider, for whoever calls one."""
+"""Errors of calls to providers."""
 
 from datetime import timedelta
 
 
 class ProviderDown(Exception):
-    """The token endpoint gave no usable answer; nothing is known to be lost. Try again later.
+    """The token endpoint gave no usable response; trying again later makes sense.
 
-    Timeouts, broken sockets, 429, 5xx, pages instead of JSON, and refusals of *our* client: none of
+    Timeouts, broken sockets, 429, 5xx, HTML instead of JSON, and refusals of *our* client: none of
     them says anything about the user's consent.
     """
 
@@ -16,7 +16,7 @@ class ProviderDown(Exception):
 
 
 class GrantRefused(Exception):
-    """The provider says definitively that this code or refresh token is worth nothing any more."""
+    """The provider rejected this code or refresh token definitively."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -24,4 +24,4 @@ class GrantRefused(Exception):
 
 
 class NotConnected(Exception):
-    """The connection is not active (or unknown, or another account's): waiting does not help."""
+    """The connection is not active (or unknown, or another account's): trying again does not help."""

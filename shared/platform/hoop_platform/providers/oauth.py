@@ -1,4 +1,4 @@
-"""One OAuth provider: the URL that asks its user, and the calls to its token endpoint (RFC 6749)."""
+"""An OAuth provider: its authorization URL, and the calls to its token endpoint (RFC 6749)."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ _CODE_REFUSED = dict.fromkeys(("invalid_grant", "invalid_request"), "declined")
 
 @dataclass(frozen=True)
 class OAuthProvider:
-    """How to talk to one provider. PKCE S256 is always used (RFC 9700 asks every client to)."""
+    """The endpoints and rules of one provider. PKCE S256 is always used (RFC 9700)."""
 
     name: str
     authorize_url: str
@@ -29,14 +29,14 @@ class OAuthProvider:
     client_id: str
     client_secret: SecretStr
     scopes: tuple[str, ...] = ()
-    """What to ask for; empty where the provider takes the scopes from its app registration."""
+    """Requested scopes; empty if the provider takes them from its app registration."""
     needs: tuple[str, ...] | None = None
-    """Scopes without which a connection is refused; by default all that are asked for."""
+    """Scopes without which a connection is refused; by default all requested ones."""
     revoke_url: str | None = None
     client_auth: Literal["basic", "body"] = "basic"
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     issuer: str | None = None
-    """Compared with `iss` of the callback when both are there (RFC 9207, against mix-up)."""
+    """Compared with `iss` of the callback if both are present (RFC 9207, against mix-up)."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """The provider's own error codes that end a grant → the connection's reason."""
     timeout: float = 10.0
@@ -47,7 +47,7 @@ class OAuthProvider:
         return frozenset(self.scopes if self.needs is None else self.needs)
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str) -> str:
-        """Where to send the user's browser."""
+        """The URL to send the user's browser to."""
         query = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -63,20 +63,20 @@ class OAuthProvider:
 
 @dataclass(frozen=True)
 class Grant:
-    """Tokens as the provider has just given them. `repr` shows none of them."""
+    """Tokens from a response of the token endpoint; `repr` shows none of them."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     lifetime: timedelta
     scopes: frozenset[str] | None
-    """What was granted; None when the provider does not say, which means as asked (RFC 6749 5.1)."""
+    """Granted scopes; None if absent, which means as requested (RFC 6749, 5.1)."""
 
     def fresh_until(self, now: datetime) -> datetime:
         """Until when to use the access token: a minute early, less for tokens of few minutes."""
         return now + self.lifetime - min(timedelta(minutes=1), self.lifetime / 10)
 
 
-class _TokenAnswer(BaseModel):
+class _TokenResponse(BaseModel):
     access_token: str = Field(min_length=1, max_length=16_384)
     refresh_token: str | None = Field(None, min_length=1, max_length=16_384)
     expires_in: int = Field(3600, gt=0, le=366 * 86_400)
@@ -106,19 +106,19 @@ async def exchange(
 async def refresh(http: ClientSession, provider: OAuthProvider, *, refresh_token: str) -> Grant:
     """Trade a refresh token for new tokens. Raises `GrantRefused`, `ProviderDown`.
 
-    After a `ProviderDown` the provider may or may not have rotated the token: who rotates strictly
-    (Zoom) will refuse the next try, and then only the user can help.
+    After a `ProviderDown` the provider may or may not have rotated the token: one that rotates strictly
+    (Zoom) will refuse the next try, and the user has to connect again.
     """
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     return await _ask(http, provider, form, definitive={**_GRANT_ENDED, **provider.refusals})
 
 
 async def revoke(http: ClientSession, provider: OAuthProvider, *, token: str) -> None:
-    """Tell the provider to forget a grant (RFC 7009). Raises `ProviderDown` when unsure."""
+    """Revoke a grant (RFC 7009). Raises `ProviderDown` if the outcome is unknown."""
     if provider.revoke_url is None:
         return
     status, _, _ = await _post(http, provider, provider.revoke_url, {"token": token})
-    if status not in (200, 400):  # 400: it does not know the token, which is what we want
+    if status not in (200, 400):  # 400: the token is unknown there, which is the goal
         raise ProviderDown(f"{provider.name} answered {status} to a revocation")
 
 
@@ -132,10 +132,10 @@ async def _ask(
     status, body, retry_after = await _post(http, provider, provider.token_url, form)
     if status == 200:
         try:
-            return _TokenAnswer.model_validate_json(body).as_grant()
+            return _TokenResponse.model_validate_json(body).as_grant()
         except ValidationError:
             # Without a cause: a validation error quotes its input, and this input holds tokens.
-            raise ProviderDown(f"{provider.name} sent an unreadable token answer") from None
+            raise ProviderDown(f"{provider.name} sent an unreadable token response") from None
     if status in (400, 401, 403):
         _raise_if_definitive(body, definitive)
     raise ProviderDown(
@@ -144,7 +144,7 @@ async def _ask(
 
 
 def _raise_if_definitive(body: bytes, definitive: Mapping[str, str]) -> None:
-    """Providers put their codes into differing fields; a page of HTML says nothing definitive."""
+    """Raise `GrantRefused` for a definitive error code, which each provider puts into another field."""
     try:
         said = json.loads(body)
     except ValueError:
@@ -178,12 +178,12 @@ async def _post(
 
 
 async def _read(content: StreamReader) -> bytes:
-    """The whole answer, as long as it is as short as an honest one."""
+    """The body of a response, if it is not longer than a token response can be."""
     body = bytearray()
     async for chunk in content.iter_chunked(_LARGEST_ANSWER):
         body += chunk
         if len(body) > _LARGEST_ANSWER:
-            raise ClientPayloadError("far too long for a token answer")
+            raise ClientPayloadError("far too long for a token response")
     return bytes(body)
 
 

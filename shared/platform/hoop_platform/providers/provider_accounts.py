@@ -1,4 +1,4 @@
-"""What is remembered about connections. Whoever writes one here announces it in the same breath."""
+"""The table of provider accounts (*connections* in the API); every change is announced with it."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -24,11 +24,11 @@ class ProviderAccount:
     owner_id: str
     status: Status
     reason: str | None
-    """Why it is not simply active: a slug such as `reconnect_needed`, `waiting_for_admin`."""
+    """Why it is not plainly active: a slug such as `reconnect_needed`, `waiting_for_admin`."""
     label: str | None
     """The provider's account as its owner knows it, usually an e-mail address."""
     external_id: str | None
-    """The same account as the provider's API knows it: the provider_user."""
+    """The provider's own id of the account."""
     credential_id: str | None
     settings: dict[str, Any]
     sequence: int
@@ -45,7 +45,7 @@ def _connection(row: Row) -> ProviderAccount:
 async def lock_provider_account(
     db: Tx, account_id: str, connection_id: str
 ) -> ProviderAccount | None:
-    """The connection, locked; None for an unknown id and for one of another account alike."""
+    """The provider account, locked; None for an unknown id and for one of another account alike."""
     row = await db.fetchrow(
         "SELECT * FROM provider_account WHERE account_id = $1 AND id = $2 FOR UPDATE",
         account_id,
@@ -88,7 +88,7 @@ async def lock_provider_accounts_at(
 ) -> list[ProviderAccount]:
     """The live connections to one account of the provider, locked, whichever account of ours.
 
-    The only question without an account: a provider's signed webhook knows its own ids alone.
+    The only query without an account: a provider's signed webhook has only ids of its own.
     """
     rows = await db.fetch(
         """
@@ -130,7 +130,7 @@ async def upsert_provider_account(
 ) -> ProviderAccount:
     """The owner's live connection, locked; if there is none, a new one, pending for `reason`.
 
-    The settings are a new one's; one that is still pending takes them over, an active one does not.
+    A new and a pending one get the settings; an active one keeps its own.
     """
     owner = (account_id, provider, owner_kind, owner_id)
     inserted = await db.fetchval(
@@ -169,7 +169,7 @@ async def upsert_provider_account(
 async def update_provider_account(
     db: Tx, connection: ProviderAccount, *, now: datetime, **changes: Any
 ) -> ProviderAccount:
-    """Write what changes about a locked connection and announce it; nothing new, nothing said."""
+    """Update a locked provider account and announce it; without a change nothing happens."""
     after = replace(connection, **changes)
     if after == connection:
         return connection
@@ -200,7 +200,7 @@ async def update_provider_account(
 
 
 def connection_changed(connection: ProviderAccount) -> effects.ConnectionChanged:
-    """The event: who is connected to what, and how it is; nothing of tokens or settings."""
+    """The event of a provider account, without tokens and settings."""
     state = effects.Connection(
         id=connection.id,
         sequence=connection.sequence,

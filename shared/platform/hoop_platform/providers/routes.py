@@ -1,4 +1,4 @@
-"""The HTTP side of connections, the same for every provider: connect, callback, change, disconnect."""
+"""The HTTP routes of connections, for every provider: connect, callback, update, disconnect."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -38,32 +38,32 @@ SCOPE = "calendars.write"
 
 
 async def _nothing(_: Tx, __: ProviderAccount, ___: datetime) -> None:
-    """Nothing else belongs to the change."""
+    """No further changes."""
 
 
 async def _anything(_: AnyCall, __: ProviderAccount) -> None:
-    """Every change is possible."""
+    """No further checks."""
 
 
 @dataclass(frozen=True)
 class Integration:
-    """All that differs between two providers' routes."""
+    """What differs between the routes of two providers."""
 
     name: str
     owner_kind: OwnerKind
     provider: Callable[[Runtime[Any]], OAuthProvider]
     identify: Callable[[Runtime[Any], str], Awaitable[Identity]]
-    """Asks the provider whose access token this is; `ProviderDown` when it does not say."""
+    """Requests the owner of an access token from the provider; raises `ProviderDown`."""
     check_owner: Callable[[AnyCall, str], Awaitable[None]]
-    """Refuses an owner (`userId`, `calendarId`) that the account does not have."""
+    """Raises for an owner (`userId`, `calendarId`) that the account does not have."""
     connect: type[Connect] = ConnectUser
     reconfigure: type[UpdateConnection] = UpdateConnection
     check_change: Callable[[AnyCall, ProviderAccount], Awaitable[None]] = _anything
-    """Refuses settings that name what the account does not have."""
+    """Raises for settings that name what the account does not have."""
     then: OnConnected = _nothing
-    """What else belongs to the transaction in which a connection was connected, changed or ended."""
+    """Further changes in the transaction in which a connection is connected, changed or ended."""
     revokes: bool = False
-    """Tell the provider on disconnecting, once, without insisting."""
+    """Whether a disconnect revokes the grant at the provider: one call, without retry."""
 
     def routes(self) -> list[Route]:
         """The four operations of `/integrations/{name}`."""
@@ -77,7 +77,7 @@ class Integration:
                 body=self.connect,
                 reply=ConnectReply,
                 keyed=False,
-                summary=f"Begin to connect {self.name}",
+                summary=f"Connect {self.name}",
                 description="Send the user to `authorizeUrl`.",
                 refusals=(NotFound,),
                 examples={"An account": {f"{self.owner_kind}Id": "06gvsomeidofours000000000g"}},
@@ -88,8 +88,8 @@ class Integration:
                 self._callback,
                 scope=None,
                 query=CallbackQuery,
-                summary=f"Come back from {self.name}",
-                description="Where the provider sends the browser to; it answers a page.",
+                summary=f"{self.name.capitalize()} callback",
+                description="The provider redirects the browser here; the response is a page.",
                 media="text/html",
             ),
             Route(
@@ -100,7 +100,7 @@ class Integration:
                 body=self.reconfigure,
                 reply=ConnectionReply,
                 keyed=False,
-                summary=f"Change the settings of {self.name}",
+                summary=f"Update {self.name} connection",
                 refusals=(Conflict,),
                 examples={"Nothing": {}},
             ),
@@ -112,7 +112,7 @@ class Integration:
                 reply=ConnectionReply,
                 keyed=False,
                 summary=f"Disconnect {self.name}",
-                description="Its tokens are dropped at once.",
+                description="Its tokens are deleted at once.",
             ),
         ]
 
@@ -124,7 +124,7 @@ class Integration:
         _check_return(call.body.return_to, call.runtime.settings.public_url)
         await self.check_owner(call, owner_id)
         async with call.runtime.db.transaction() as db:
-            begun = await begin_authorization(
+            authorization = await begin_authorization(
                 db,
                 call.runtime.cipher,
                 self.provider(call.runtime),
@@ -136,10 +136,12 @@ class Integration:
                 return_to=call.body.return_to,
                 now=call.now,
             )
-        return ConnectReply(authorize_url=begun.url, connection_id=begun.connection.id)
+        return ConnectReply(
+            authorize_url=authorization.url, connection_id=authorization.connection.id
+        )
 
     async def _callback(self, call: Call[None, CallbackQuery]) -> Reply:
-        """A page for a person; the address it stands at is spent, and it sends nothing on."""
+        """A page for the person who connected; the URL's code is used up, and no referrer is sent."""
         runtime: Runtime[Any] = call.runtime
 
         async def identify(_: object, access_token: str) -> Identity:
@@ -173,8 +175,8 @@ class Integration:
             mode="json", by_alias=True, exclude_unset=True, exclude={"waiting_for_admin"}
         )
         async with call.runtime.db.transaction() as db:
-            asked_of = await self._find(db, call)
-        await self.check_change(call, asked_of)
+            found = await self._find(db, call)
+        await self.check_change(call, found)
         async with call.runtime.db.transaction() as db:
             before = await self._find(db, call)
             if before.status == "disconnected":
@@ -186,10 +188,10 @@ class Integration:
                 after = await _wait_for_admin(db, after, call.body.waiting_for_admin, now=call.now)
             if after != before:
                 await self.then(db, after, call.now)
-        return _shown(after)
+        return _connection_reply(after)
 
     async def _disconnect(self, call: Call) -> ConnectionReply:
-        """Idempotent. The provider is told after the commit, if at all: the tokens are gone anyway."""
+        """Idempotent. The grant is revoked after the commit, if at all: the tokens are deleted anyway."""
         runtime: Runtime[Any] = call.runtime
         provider, token = self.provider(runtime), None
         async with runtime.db.transaction() as db:
@@ -204,7 +206,7 @@ class Integration:
                 await revoke(runtime.http, provider, token=token)
             except ProviderDown as down:
                 log.warning("not revoked", provider=self.name, error=str(down))
-        return _shown(after)
+        return _connection_reply(after)
 
     async def _find(self, db: Tx, call: AnyCall) -> ProviderAccount:
         connection = await provider_accounts.lock_provider_account(
@@ -238,7 +240,7 @@ def _callback(query: CallbackQuery) -> Callback:
 
 
 def _check_return(return_to: str | None, public_url: str) -> None:
-    """Only back to ourselves: a link of ours must not send people to strangers."""
+    """Refuse a return address of another origin: the API must not be an open redirect."""
     if return_to is None:
         return
     plain = return_to.isascii() and return_to.isprintable() and not set(return_to) & set(" \\#")
@@ -246,5 +248,5 @@ def _check_return(return_to: str | None, public_url: str) -> None:
         raise invalid("returnTo", "foreign_origin", "must be on the public URL's own origin")
 
 
-def _shown(connection: ProviderAccount) -> ConnectionReply:
+def _connection_reply(connection: ProviderAccount) -> ConnectionReply:
     return ConnectionReply(connection=ConnectionBody.model_validate(connection))

@@ -1,4 +1,4 @@
-"""What the routes of connections take and answer."""
+"""Bodies, queries and responses of the routes of connections."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from hoop_platform.providers.provider_accounts import OwnerKind, Status
 
 
 class Connect(Body):
-    """Subclasses name the owner; whatever else they ask becomes the connection's settings."""
+    """Subclasses add the owner; their other fields become the connection's settings."""
 
     return_to: str | None = None
-    """Where to send the browser afterwards, on the public URL's own origin."""
+    """Where the browser goes afterwards, on the origin of the public URL."""
 
 
 class ConnectUser(Connect):
@@ -27,14 +27,14 @@ class ConnectCalendar(Connect):
 
 
 class UpdateConnection(Body):
-    """Subclasses add the provider's own settings; what is not sent stays as it is."""
+    """Subclasses add the provider's settings; absent fields stay unchanged."""
 
     waiting_for_admin: bool | None = None
-    """The provider showed "Request access": it never calls back to say so, hence the user does."""
+    """Set by the user when the provider showed "Request access", which it does not report itself."""
 
 
 class CallbackQuery(Query):
-    """Lists, so that a parameter given twice is seen and refused."""
+    """Lists, so that a repeated parameter is refused."""
 
     state: tuple[str, ...] = ()
     code: tuple[str, ...] = ()

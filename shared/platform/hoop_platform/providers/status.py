@@ -1,4 +1,4 @@
-"""What becomes of a connection after it was made: disconnected, waiting, degraded, synced."""
+"""Changes of a connection's status: disconnected, pending, degraded, synced."""
 
 from datetime import datetime
 
@@ -10,10 +10,10 @@ from hoop_platform.providers.provider_accounts import ProviderAccount, Status
 async def disconnect(
     db: Tx, connection: ProviderAccount, *, now: datetime, reason: str | None = None
 ) -> ProviderAccount:
-    """End a locked connection: its tokens are dropped with this transaction, its id is history.
+    """Disconnect a locked connection for good; its tokens are deleted in this transaction.
 
-    The account shown (`label`, `external_id`) stays. Whether to call the provider's revocation
-    afterwards is the caller's choice: Zoom's guide promises no call at all after disconnecting.
+    `label` and `external_id` stay. Whether to revoke the grant at the provider afterwards is the
+    caller's choice: Zoom's guide promises no call at all after disconnecting.
     """
     if connection.status == "disconnected":
         return connection
@@ -22,16 +22,16 @@ async def disconnect(
         connection.account_id,
         connection.id,
     )
-    return await _let_go(db, connection, status="disconnected", reason=reason, now=now)
+    return await _release_credential(db, connection, status="disconnected", reason=reason, now=now)
 
 
 async def set_status(
     db: Tx, connection: ProviderAccount, *, status: Status, reason: str | None, now: datetime
 ) -> ProviderAccount:
-    """Say how a locked connection is, and announce it if that is new.
+    """Set the status of a locked connection, and announce it if it changed.
 
-    `pending` drops the tokens: only connecting again makes it active. `active` changes the reason
-    of one that is active (`None`: all is well again) and is refused for any other.
+    `pending` deletes the tokens: only connecting again makes it active. `active` changes the reason
+    of an active one (`None`: nothing is wrong any more) and raises `ValueError` for any other.
     """
     if status == "active":
         if connection.status != "active":
@@ -41,17 +41,17 @@ async def set_status(
         )
     if status == "disconnected":
         return await disconnect(db, connection, reason=reason, now=now)
-    return await _let_go(db, connection, status=status, reason=reason, now=now)
+    return await _release_credential(db, connection, status=status, reason=reason, now=now)
 
 
 async def record_sync(db: Tx, connection: ProviderAccount, *, now: datetime) -> ProviderAccount:
-    """Note that a locked connection was synchronised just now, and announce it."""
+    """Set the time of the last sync of a locked connection, and announce it."""
     return await provider_accounts.update_provider_account(
         db, connection, last_sync_at=now, now=now
     )
 
 
-async def _let_go(
+async def _release_credential(
     db: Tx, connection: ProviderAccount, *, status: Status, reason: str | None, now: datetime
 ) -> ProviderAccount:
     after = await provider_accounts.update_provider_account(

@@ -1,4 +1,4 @@
-"""A valid access token, now: refreshed when it must be, by one process, once."""
+"""Access tokens: refreshed before they expire, by one process at a time."""
 
 import asyncio
 import hmac
@@ -34,29 +34,29 @@ async def access_token(
     now: datetime,
     rejected: str | None = None,
 ) -> str:
-    """A token to call the provider with; `rejected` is one that it has just answered 401 to.
+    """A valid access token; `rejected` is one that the provider answered with 401.
 
-    However many tasks and processes ask at its end, one of them refreshes it, and the others wait.
-    No transaction is open meanwhile. Raises `NotConnected` when there is no token or the provider
-    has ended the grant (the connection then waits for its owner, announced), and `ProviderDown`
-    when it cannot be known now.
+    Of all tasks and processes that need a new token, one refreshes it and the others wait, without
+    an open transaction. Raises `NotConnected` when there is no token or the provider has ended the
+    grant (the connection then is `pending`, which is announced), and `ProviderDown` when the
+    outcome is unknown.
     """
-    patience = asyncio.get_running_loop().time() + 1.5 * provider.timeout
+    deadline = asyncio.get_running_loop().time() + 1.5 * provider.timeout
     while True:
-        held = await credentials.get_credential(database, account_id, connection_id)
-        if held is None:
+        stored = await credentials.get_credential(database, account_id, connection_id)
+        if stored is None:
             raise NotConnected(connection_id)
-        access = held.open(cipher).access
-        if held.fresh_until > now and not _same(access, rejected):
+        access = stored.open(cipher).access
+        if stored.fresh_until > now and not _same(access, rejected):
             return access
-        if held.resting:
+        if stored.resting:
             raise ProviderDown(f"{provider.name} has just failed to refresh a token")
-        lease = await credentials.lease_credential(database, held, length=_lease(provider))
+        lease = await credentials.lease_credential(database, stored, length=_lease(provider))
         if lease is not None:
-            attempt = _Attempt(database, http, cipher, provider, held, lease, now)
-            if (token := await _even_if_cancelled(attempt.refresh())) is not None:
+            attempt = _Attempt(database, http, cipher, provider, stored, lease, now)
+            if (token := await _uncancellable(attempt.refresh())) is not None:
                 return token
-        elif asyncio.get_running_loop().time() > patience:
+        elif asyncio.get_running_loop().time() > deadline:
             raise ProviderDown(f"another process is still asking {provider.name}")
         else:
             await asyncio.sleep(_POLL_SECONDS)
@@ -67,63 +67,63 @@ def _same(token: str, rejected: str | None) -> bool:
 
 
 def _lease(provider: OAuthProvider) -> timedelta:
-    """Longer than any refresh may take, so that it only runs out when its holder has died."""
+    """Longer than any refresh may take: a lease expires only if its holder died."""
     return timedelta(seconds=3 * provider.timeout)
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One refresh of one generation of a credential, by whoever holds its lease."""
+    """One refresh of one generation of a credential, by the holder of its lease."""
 
     database: Database
     http: ClientSession
     cipher: Cipher
     provider: OAuthProvider
-    held: StoredCredential
+    stored: StoredCredential
     lease: str
     now: datetime
 
     async def refresh(self) -> str | None:
-        """Ask the provider and save what it says; None when the row has to be read again.
+        """Refresh the tokens and store them; None when the row has to be read again.
 
-        Between its answer and our commit lies a gap that cannot be closed: whoever dies in it loses
-        the rotated token, the next refresh is refused, and the owner has to connect again.
+        A process that dies between the provider's response and the commit loses the rotated token:
+        the next refresh is refused, and the owner has to connect again. This gap cannot be closed.
         """
-        tokens = self.held.open(self.cipher)
+        tokens = self.stored.open(self.cipher)
         try:
             grant = await refresh(self.http, self.provider, refresh_token=tokens.refresh)
         except GrantRefused as refusal:
-            await self._give_up(refusal.reason)
+            await self._end_grant(refusal.reason)
             return None
         except ProviderDown as down:
             pause = down.retry_after or _PAUSE
-            await credentials.postpone_refresh(self.database, self.held, self.lease, pause=pause)
+            await credentials.postpone_refresh(self.database, self.stored, self.lease, pause=pause)
             raise
         await fp("token_rotated")
         saved = await credentials.update_tokens(
-            self.database, self.cipher, self.held, grant, now=self.now
+            self.database, self.cipher, self.stored, grant, now=self.now
         )
         await fp("token_saved")
         return grant.access_token if saved else None
 
-    async def _give_up(self, reason: str) -> None:
-        """The owners have to connect again; unless the refusal was another process's success."""
+    async def _end_grant(self, reason: str) -> None:
+        """Make the connections pending, unless another process has refreshed the token meanwhile."""
         async with self.database.transaction() as db:
             sharing = await provider_accounts.lock_provider_accounts_of(
-                db, self.held.account_id, self.held.id
+                db, self.stored.account_id, self.stored.id
             )
-            if await credentials.is_leased(db, self.held, self.lease):
+            if await credentials.is_leased(db, self.stored, self.lease):
                 for connection in sharing:
                     await set_status(db, connection, status="pending", reason=reason, now=self.now)
 
 
-async def _even_if_cancelled(deed: Coroutine[None, None, _T]) -> _T:
-    """Let it come to its end; a cancellation meanwhile is heeded after it.
+async def _uncancellable(work: Coroutine[None, None, _T]) -> _T:
+    """Run to the end; a cancellation meanwhile takes effect afterwards.
 
-    A process that is told to stop must not throw away a token that the provider has just rotated.
-    The deed ends in time by itself: every step of it has a timeout.
+    A process that stops must not lose a token that the provider has just rotated. Each step of the
+    refresh has a timeout.
     """
-    task = asyncio.get_running_loop().create_task(deed)  # a TaskGroup would cancel it with us
+    task = asyncio.get_running_loop().create_task(work)  # a TaskGroup would cancel it with us
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -140,9 +140,9 @@ async def refresh_idle(
     now: datetime,
     idle: timedelta = timedelta(days=6),
 ) -> int:
-    """Refresh one grant that nobody has used for long; answers how many there were (0 or 1).
+    """Refresh one grant that was not used for long; returns how many there were (0 or 1).
 
-    Refresh tokens that rest too long die at some providers (Zoom does not say after how long).
+    Unused refresh tokens expire at some providers (Zoom does not document when).
     """
     row = await database.fetchrow(
         """

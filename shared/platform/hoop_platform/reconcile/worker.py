@@ -89,22 +89,22 @@ class Worker(Generic[R]):
             patience = 0.05
             while not stop.is_set():
                 self._wake.clear()
-                looked_at = asyncio.get_running_loop().time()
-                claimed = await self._look(self._concurrency - len(busy))
-                took = asyncio.get_running_loop().time() - looked_at
+                started_at = asyncio.get_running_loop().time()
+                claimed = await self._find(self._concurrency - len(busy))
+                took = asyncio.get_running_loop().time() - started_at
                 for mine in claimed:
-                    task = tasks.create_task(self._pursue(mine))
+                    task = tasks.create_task(self._work_on(mine))
                     busy.add(task)
                     task.add_done_callback(busy.discard)
                     task.add_done_callback(lambda _: self._wake.set())
                 if not claimed:
-                    # half of the time at most goes into looking
+                    # at most half of the time goes into looking
                     await asyncio.sleep(min(took, 0.1))
                 patience = 0.05 if claimed else min(patience * 2, 1.0)
                 await until_set(self._wake, patience)
 
-    async def _look(self, free: int) -> Sequence[Claimed]:
-        """Claim as many as may run; a short look first, since most commits bring no work."""
+    async def _find(self, free: int) -> Sequence[Claimed]:
+        """Claim as many as may run; first a cheap query, since most commits bring no work."""
         try:
             if free and await self._database.fetchval(_ANY, self.kind):
                 return await self._claim(free)
@@ -116,7 +116,7 @@ class Worker(Generic[R]):
         """Work on the most urgent desired state; True if there was one."""
         claimed = await self._claim(1)
         for mine in claimed:
-            await self._pursue(mine)
+            await self._work_on(mine)
         return bool(claimed)
 
     async def _claim(self, most: int) -> Sequence[Claimed]:
@@ -126,14 +126,14 @@ class Worker(Generic[R]):
             rows = await db.fetch(_CLAIM, self.kind, new_id(), LEASE, most)
         return [_claimed(row) for row in rows]
 
-    async def _pursue(self, mine: Claimed) -> None:
+    async def _work_on(self, mine: Claimed) -> None:
         await fp(f"{self.kind}_claimed")
         title = f"{self.kind} {mine.desired_state.provider}"
         attributes = {"hoop.subject": mine.desired_state.subject, "hoop.attempt": mine.attempts}
         with span(title, parent=mine.traceparent, attributes=attributes):
             outcome = await self._try(mine)
             try:
-                outcome = await self._write_down(mine, outcome)
+                outcome = await self._store(mine, outcome)
             except LeaseLost:
                 log.warning("lease lost", kind=self.kind, subject=mine.desired_state.subject)
         telemetry.reconcile_attempts.labels(
@@ -162,7 +162,7 @@ class Worker(Generic[R]):
             renewing.cancel()
 
     async def _renew(self, mine: Claimed, limit: asyncio.Timeout) -> None:
-        """Keep the lease while the work goes on. Whoever cannot is cut before it is over."""
+        """Renew the lease while the work goes on; work without a lease is cancelled before it expires."""
         loop = asyncio.get_running_loop()
         longest = loop.time() + LONGEST_WORK.total_seconds()
         while loop.time() < longest:
@@ -177,12 +177,12 @@ class Worker(Generic[R]):
                     return
                 limit.reschedule(asked_at + _safely(LEASE))
 
-    async def _write_down(self, mine: Claimed, outcome: Outcome) -> Outcome:
-        """Record the outcome; while Postgres is away, again and again until the lease is over."""
+    async def _store(self, mine: Claimed, outcome: Outcome) -> Outcome:
+        """Store the outcome; without Postgres, try again until the lease has expired."""
         deadline = asyncio.get_running_loop().time() + LEASE.total_seconds()
         while True:
             try:
-                await self._conclude(mine, outcome)
+                await self._complete(mine, outcome)
             except (*UNAVAILABLE, *CONTENTION) as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise LeaseLost from error
@@ -203,7 +203,7 @@ class Worker(Generic[R]):
             else:
                 return outcome
 
-    async def _conclude(self, mine: Claimed, outcome: Outcome) -> None:
+    async def _complete(self, mine: Claimed, outcome: Outcome) -> None:
         async with self._database.transaction() as db:
             await _close(db, mine, outcome)
             if outcome.record is not None:
@@ -212,7 +212,7 @@ class Worker(Generic[R]):
 
 
 async def _close(db: Tx, mine: Claimed, outcome: Outcome) -> None:
-    """Write the outcome, only while the lease is still ours; a state changed meanwhile stays due."""
+    """Store the outcome if the lease is still held; a state that changed meanwhile stays due."""
     wait = _wait(mine, outcome)
     changed = await db.fetchrow(
         _CLOSE,
@@ -232,7 +232,7 @@ async def _close(db: Tx, mine: Claimed, outcome: Outcome) -> None:
 
 
 def _safely(lease: timedelta) -> float:
-    """Seconds after which work ends by itself, so that nobody else begins it meanwhile."""
+    """Seconds after which work is cancelled, before another worker may claim the state."""
     return lease.total_seconds() * 0.8
 
 

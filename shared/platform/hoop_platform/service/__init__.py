@@ -1,1 +1,1 @@
-"""A service is a value; a process runs one, or several composed."""
+"""A service as a value, and processes that run one or several."""

@@ -1,4 +1,4 @@
-"""Noticing that something has kept all others waiting: the event loop does one thing at a time."""
+"""Measures how long the event loop is held by one step."""
 
 import asyncio
 import time
@@ -8,12 +8,12 @@ from hoop_platform.telemetry import log
 from hoop_platform.timing import pause
 
 LONGEST = 0.2
-"""Seconds of processor time; what a busy machine takes from the process is not its fault."""
+"""Seconds of processor time, so that a busy machine does not count."""
 EVERY = 0.05
 
 
 async def monitor_loop(stop: asyncio.Event) -> None:
-    """Count how often the loop was held for longer, and say so in the log."""
+    """Count and log each time the loop was held for longer than `LONGEST`."""
     while not stop.is_set():
         before = time.thread_time()
         await pause(stop, EVERY)

@@ -22,30 +22,31 @@ from hoop_platform.telemetry import log
 
 DRAIN_SECONDS = 20.0
 COLLECT_AFTER = (50_000, 20, 20)
-"""Objects, and generations of them: hardly any are in cycles, and looking took a seventh of the time."""
+"""Thresholds of the garbage collector: hardly any objects are in cycles, and collecting took a
+seventh of the time."""
 
 
 def run(services: Sequence[tuple[Service, Settings]]) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal, or twenty seconds, end it at once.
 
-    What ends it otherwise is logged, and the process exits with status 1.
+    Any other end is logged, and the process exits with status 1.
     """
-    telemetry.logs()
+    telemetry.configure_logs()
     failpoints.arm(services[0][1].failpoints)
     failpoints.watch(services[0][1].failpoint_dir)
-    collect_less()
+    tune_garbage_collection()
     try:
         uvloop.run(_until_signal(services))
     except asyncio.CancelledError:
         log.error("ended before it was drained")
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 -- the end of the process: the log is all that is left
+    except Exception as error:  # noqa: BLE001 -- the process ends, and the log says why
         log.error("failed", exc_info=error)
         sys.exit(1)
 
 
-def collect_less() -> None:
-    """What is loaded by now stays, so nobody looks for garbage in it; and in the rest less often."""
+def tune_garbage_collection() -> None:
+    """Exclude what is loaded by now from garbage collection, and collect the rest less often."""
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
 
@@ -56,21 +57,21 @@ async def _until_signal(services: Sequence[tuple[Service, Settings]]) -> None:
     serving = asyncio.current_task()
     assert serving is not None
 
-    def asked_to_stop() -> None:
+    def on_signal() -> None:
         if stop.is_set():
             serving.cancel()
         stop.set()
         loop.call_later(DRAIN_SECONDS, serving.cancel)
 
     for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, asked_to_stop)
+        loop.add_signal_handler(sign, on_signal)
     names = [service.name for service, _ in services]
     await serve(services, stop, listening=lambda port: log.info("listening", port=port, of=names))
     log.info("stopped", of=names)
 
 
 def settings_of(service: Service) -> Settings:
-    """Its settings from the environment; what is wrong with them is said, all at once, and ends it."""
+    """The service's settings from the environment; writes all problems and raises `SettingsMissing`."""
     try:
         return service.settings.of(service.name)
     except SettingsMissing as missing:
@@ -79,20 +80,20 @@ def settings_of(service: Service) -> Settings:
 
 
 def _commands(service: Service) -> Mapping[str, Command]:
-    """What every service can do besides serving, and what this one adds."""
+    """The commands that every service has besides `serve`, and those of this one."""
 
     async def prepare(settings: Settings, _: Sequence[str]) -> int:
         done = await migrate(settings.database_url.get_secret_value(), service.package)
         if settings.limits_database_url is not None:
             counted = settings.limits_database_url.get_secret_value()
             done += await migrate(counted, "hoop_platform.limits", platform=False)
-        _say("".join(f"applied {name}\n" for name in done) or "schema up to date\n")
-        made = await ensure_topics(
+        _write("".join(f"applied {name}\n" for name in done) or "schema up to date\n")
+        created = await ensure_topics(
             settings.kafka_bootstrap,
             partitions=settings.kafka_partitions,
             replicas=settings.kafka_replicas,
         )
-        _say("".join(f"created topic {name}\n" for name in made) or "topics up to date\n")
+        _write("".join(f"created topic {name}\n" for name in created) or "topics up to date\n")
         return 0
 
     async def unpark(settings: Settings, _: Sequence[str]) -> int:
@@ -101,19 +102,19 @@ def _commands(service: Service) -> Mapping[str, Command]:
             "UPDATE outbox SET parked_at = NULL, park_reason = NULL WHERE parked_at IS NOT NULL"
         )
         await database.close()
-        _say(f"{status.rpartition(' ')[2]} rows of the outbox will be sent\n")
+        _write(f"{status.rpartition(' ')[2]} rows of the outbox will be sent\n")
         return 0
 
-    async def handle_quarantined(settings: Settings, _: Sequence[str]) -> int:
+    async def replay_dead_letters(settings: Settings, _: Sequence[str]) -> int:
         database = await _open(settings, service)
         subscriptions = Subscriptions(service.subscriptions, service.tombstones)
         replayed = await replay(database, subscriptions, Clock(settings.clock_offset_file))
         await database.close()
-        _say("".join(f"fails still: {failure}\n" for failure in replayed.failures))
-        _say(f"{replayed.done} records handled\n")
+        _write("".join(f"fails still: {failure}\n" for failure in replayed.failures))
+        _write(f"{replayed.done} records handled\n")
         return 1 if replayed.failures else 0
 
-    own = {"prepare": prepare, "unpark": unpark, "replay": handle_quarantined}
+    own = {"prepare": prepare, "unpark": unpark, "replay": replay_dead_letters}
     return {**own, **service.commands}
 
 
@@ -121,7 +122,7 @@ async def _open(settings: Settings, service: Service) -> Database:
     return await Database.open(settings.database_url.get_secret_value(), name=service.name)
 
 
-def _say(text: str) -> None:
+def _write(text: str) -> None:
     sys.stdout.write(text)
 
 
@@ -129,7 +130,7 @@ def main(service: Service) -> None:
     """The command of a service: `python -m <package> [serve|prepare|unpark|replay|…]`.
 
     `prepare` brings the schema up to date and creates missing topics; `serve` never does. `unpark`
-    lets the relay try again what it had parked; `replay` handles once more what was quarantined.
+    lets the relay send parked rows again; `replay` handles dead letters again.
     """
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
     commands = _commands(service)

@@ -1,4 +1,4 @@
-"""What a service is, as a value, and what it holds while it runs."""
+"""A service as a value, and its runtime."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -20,15 +20,15 @@ from hoop_platform.kafka.group import ConsumerGroup
 from hoop_platform.runtime import Runtime
 
 BackgroundTask = Callable[[asyncio.Event], Awaitable[None]]
-"""Something that runs until the event is set, then ends by itself."""
+"""Runs until the event is set, then ends by itself."""
 
 Command = Callable[[Any, Sequence[str]], Coroutine[Any, Any, int]]
-"""A further deed of `python -m <package>`: is given settings and arguments, answers the exit status."""
+"""A command of `python -m <package>`: takes settings and arguments, returns the exit status."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """All there is to say about one service: what it serves, what it listens to, what it works on."""
+    """One service: its routes, subscriptions, announcements, jobs and commands."""
 
     name: str
     settings: type[Settings] = Settings
@@ -48,7 +48,7 @@ class Service:
 async def open_runtime(
     service: Service, settings: Settings, tables: GlobalTables
 ) -> AsyncIterator[Runtime]:
-    """A runtime whose pool and client session are closed in the end."""
+    """The runtime of a service; its pool and client session are closed at the end."""
     telemetry.export(service.name, settings.otel_exporter_otlp_endpoint)
     dsn = settings.database_url.get_secret_value()
     database = await Database.open(dsn, name=service.name, pool_size=settings.pool_size)

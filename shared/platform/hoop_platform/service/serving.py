@@ -1,4 +1,4 @@
-"""Running services: HTTP, consumers, jobs and relays of one process, begun together, ended in order."""
+"""Runs services in one process: HTTP, consumers, jobs and relays start together and stop in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,9 +25,9 @@ from hoop_platform.service.service import BackgroundTask, Service, open_runtime
 from hoop_platform.telemetry import cause, log
 from hoop_platform.timing import every
 
-FORGET_SECONDS = 60.0
+DELETE_SECONDS = 60.0
 HTTP_SECONDS = 10.0
-"""So long the requests at hand may take when the process is told to stop."""
+"""How long running requests may take when the process stops."""
 
 
 async def serve(
@@ -36,9 +36,9 @@ async def serve(
     *,
     listening: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Run services in this process until `stop` is set. Any part that fails ends the whole.
+    """Run services in this process until `stop` is set. Any task that fails ends all.
 
-    The HTTP server listens where the first service's settings say; `listening` is told the port.
+    The HTTP server listens where the first service's settings say; `listening` is called with the port.
     """
     first = services[0][1]
     async with AsyncExitStack() as stack:
@@ -48,16 +48,16 @@ async def serve(
             (service, await stack.enter_async_context(open_runtime(service, settings, tables)))
             for service, settings in services
         ]
-        door = await stack.enter_async_context(_door(first, tables))
-        runner = await _listen(runtimes, door, first, stop)
+        admission = await stack.enter_async_context(_admission(first, tables))
+        runner = await _listen(runtimes, admission, first, stop)
         stack.push_async_callback(runner.cleanup)
         listening(runner.addresses[0][1])
-        await _go_on(runtimes, door, runner, stop)
+        await _run_until_stopped(runtimes, admission, runner, stop)
 
 
 @asynccontextmanager
-async def _door(settings: Settings, tables: GlobalTables) -> AsyncIterator[Admission]:
-    """The one door of this process; it counts in a database of its own, if it has one."""
+async def _admission(settings: Settings, tables: GlobalTables) -> AsyncIterator[Admission]:
+    """The admission control of this process, with the database that counts requests, if there is one."""
     async with AsyncExitStack() as stack:
         database = None
         if settings.limits_database_url is not None:
@@ -77,45 +77,51 @@ async def _door(settings: Settings, tables: GlobalTables) -> AsyncIterator[Admis
         )
 
 
-async def _go_on(
+async def _run_until_stopped(
     runtimes: Sequence[tuple[Service, Runtime]],
-    door: Admission,
+    admission: Admission,
     runner: web.AppRunner,
     stop: asyncio.Event,
 ) -> None:
-    """Until told to stop; then first those end who may announce something, and the relays last."""
-    silent = asyncio.Event()
+    """Run until `stop`; then first the tasks that may announce something end, and the relays last."""
+    announcements_ended = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for service, runtime in runtimes:
             relay = Relay(runtime.db, bootstrap=runtime.settings.kafka_bootstrap)
-            tasks.create_task(_run(service.name, relay.run, silent))
+            tasks.create_task(_run(service.name, relay.run, announcements_ended))
         parts: list[tuple[str, BackgroundTask]] = [(runtimes[0][0].name, loop_monitor.monitor_loop)]
         parts += [(service.name, part) for service, rt in runtimes for part in _parts(service, rt)]
         if _has_routes(runtimes):
-            parts += [("tables", door.tables.run), ("limits", door.limiter.run)]
-            parts += [(s.name, partial(_forget_answers, rt)) for s, rt in runtimes if s.routes]
+            parts += [("tables", admission.tables.run), ("limits", admission.limiter.run)]
+            parts += [
+                (s.name, partial(_delete_expired_responses, rt)) for s, rt in runtimes if s.routes
+            ]
         announcing = [tasks.create_task(_run(name, part, stop)) for name, part in parts]
         await stop.wait()
         async with asyncio.timeout(HTTP_SECONDS):
             await runner.cleanup()
         await asyncio.wait(announcing)
-        silent.set()
+        announcements_ended.set()
 
 
-async def _run(name: str, part: BackgroundTask, stop: asyncio.Event) -> None:
+async def _run(name: str, task: BackgroundTask, stop: asyncio.Event) -> None:
     telemetry.enter(name)
     try:
-        await part(stop)
+        await task(stop)
     except Exception as error:
-        log.error("part failed", part=getattr(part, "__qualname__", repr(part)), error=cause(error))
+        log.error(
+            "background task failed",
+            task=getattr(task, "__qualname__", repr(task)),
+            error=cause(error),
+        )
         raise
 
 
-async def _forget_answers(runtime: Runtime, stop: asyncio.Event) -> None:
-    async def forget_old() -> None:
+async def _delete_expired_responses(runtime: Runtime, stop: asyncio.Event) -> None:
+    async def delete_old() -> None:
         await delete_expired(runtime.db, now=runtime.clock.now())
 
-    await every(FORGET_SECONDS, forget_old, stop, what="forgetting old answers")
+    await every(DELETE_SECONDS, delete_old, stop, what="deletion of expired responses")
 
 
 def _parts(service: Service, runtime: Runtime) -> Sequence[BackgroundTask]:
@@ -129,14 +135,14 @@ def _has_routes(runtimes: Sequence[tuple[Service, Runtime]]) -> bool:
 
 async def _listen(
     runtimes: Sequence[tuple[Service, Runtime]],
-    door: Admission,
+    admission: Admission,
     settings: Settings,
     stop: asyncio.Event,
 ) -> web.AppRunner:
     async def ready() -> dict[str, bool]:
         checks = {"not stopping": not stop.is_set()}
         if _has_routes(runtimes):
-            checks["tables"] = door.tables.ready.is_set()
+            checks["tables"] = admission.tables.ready.is_set()
         answers = await asyncio.gather(*(_answers(runtime.db) for _, runtime in runtimes))
         for (service, runtime), answer in zip(runtimes, answers, strict=True):
             checks[f"{service.name} database"] = answer
@@ -146,7 +152,9 @@ async def _listen(
 
     routes = [(route, runtime) for service, runtime in runtimes for route in service.routes]
     return await listen(
-        application(routes, door=door, ready=ready), settings.http_host, settings.http_port
+        application(routes, admission=admission, ready=ready),
+        settings.http_host,
+        settings.http_port,
     )
 
 

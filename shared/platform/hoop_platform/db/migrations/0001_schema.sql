@@ -53,13 +53,13 @@ CREATE TABLE applied_event (
 CREATE TABLE dead_letter (
     topic     text,
     partition int,
-    record    bigint,
+    record_offset bigint,
     key       bytea,
     value     bytea,
     headers   jsonb       NOT NULL,
     error     text        NOT NULL,
     at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (topic, partition, record)
+    PRIMARY KEY (topic, partition, record_offset)
 );
 
 -- Desired states: how an external object should be, until it is.

@@ -1,1 +1,1 @@
-"""The API's document (OpenAPI 3.1), made of the route tables and nothing else, and a page to read it."""
+"""The API's OpenAPI 3.1 document, generated from the route tables, and a page to read it."""

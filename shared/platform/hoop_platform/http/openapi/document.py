@@ -1,4 +1,4 @@
-"""The document as a whole: what all operations have in common, and the operations one by one."""
+"""The OpenAPI document: its introduction, components and operations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,20 +9,20 @@ from hoop_platform.http.openapi.schemas import schemas_of
 from hoop_platform.http.route import Route
 
 INTRODUCTION = """\
-Calendars, who is on them, and the appointments that people make there.
+Calendars, their team members, and the appointments booked in them.
 
-**Paths** stand with and without a slash at the end. **Times** in bodies are ISO 8601 with an offset;
-in queries epoch milliseconds are accepted as well. Answers give the offset that was asked for.
-**Unknown fields** of a body are refused with 422 and their path; unknown keys of a query are ignored.
-A **PUT** changes the fields that are sent, and no other. **Ids** are 26 characters of `0-9a-v`; an id of
-another account answers as one that never was.
+**Paths** work with and without a trailing slash. **Times** in bodies are ISO 8601 with an offset; in queries
+epoch milliseconds are accepted as well. Responses use the offset of the requested time zone.
+**Unknown fields** of a body are refused with 422 and their path; unknown query parameters are ignored.
+A **PUT** changes only the fields that are sent. **Ids** are 26 characters of `0-9a-v`; an id of another
+account is answered like an unknown one.
 
-**Every answer** carries a trace id (`X-Trace-Id`, and `traceId` in every object) and says how many requests
-are left. **Refusals** have one shape: `code` is stable, `message` is for people, `details` name the fields.
+**Every response** carries a trace id (`X-Trace-Id`, and `traceId` in every object) and rate limit headers.
+**Errors** have one shape: `code` is stable, `message` is for people, `details` name the fields.
 
-A change may carry an **`Idempotency-Key`**: sent again within 24 hours it is not done again, and is answered as
-before. What was refused has not used its key. **`If-Match`** ties a change to the version that it was decided
-on. **`X-Read-Token`** of an answer, sent along when asking for free slots, waits until that change is visible.
+A change may carry an **`Idempotency-Key`**: a repetition within 24 hours changes nothing and gets the same
+response. An error does not use up its key. **`If-Match`** ties a change to the version that it is based on.
+**`X-Read-Token`** of a response, sent along with a request for free slots, waits until that change is visible.
 """
 
 

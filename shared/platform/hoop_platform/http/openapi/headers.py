@@ -1,4 +1,4 @@
-"""The headers of the API, those that are sent and those that are answered."""
+"""The headers of requests and responses."""
 
 from typing import Any
 
@@ -60,10 +60,10 @@ HEADERS: dict[str, Any] = {
     }
     for name, text in {**RATE, **_TEXTS}.items()
 }
-"""Of answers."""
+"""Response headers."""
 
 
 def carried(*more: str) -> dict[str, Any]:
-    """The headers of every answer, and these."""
+    """The headers of every response, and these."""
     names = sorted(("X-Trace-Id", *RATE, *more))
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

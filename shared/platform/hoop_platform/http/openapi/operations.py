@@ -1,4 +1,4 @@
-"""One operation: its parameters, its body, what it answers and what it refuses."""
+"""One operation: parameters, body, responses and errors."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ TAGS = {
     "webhooks": "Webhooks",
     "calendars": "Calendars",
 }
-"""By words of the path: the last that is here says under which heading an operation stands."""
+"""Headings by words of the path; the last word that is listed decides."""
 NOT_REPEATED = " `Idempotency-Key` is not honoured."
 _PART = re.compile(r"\{(\w+)\}")
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -55,7 +55,7 @@ def operation(route: Route, schemas: Schemas, *, service: str) -> dict[str, Any]
 
 
 def operation_id(route: Route) -> str:
-    """Its name for programs, from its title: `Create appointment` is `createAppointment`."""
+    """The name of a client's method, from the title: `Create appointment` is `create_appointment`."""
     words: list[str] = _WORD.findall(_summary(route).partition(":")[0])
     return words[0].lower() + "".join(word[0].upper() + word[1:] for word in words[1:])
 
@@ -99,7 +99,7 @@ def _query(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _said(rule: dict[str, Any]) -> dict[str, Any]:
-    """A query has no way to say null: what may be null may be left out."""
+    """A query cannot carry null: a nullable parameter may be left out."""
     options = [option for option in rule.get("anyOf", ()) if option != {"type": "null"}]
     if len(options) == 1:
         rest = {key: value for key, value in rule.items() if key not in ("anyOf", "default")}

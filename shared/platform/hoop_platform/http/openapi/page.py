@@ -1,4 +1,4 @@
-"""A page to read the API's document: all of it in one file, which asks nobody for anything."""
+"""The OpenAPI document as one HTML page without external resources."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -80,7 +80,7 @@ def _operation(method: str, path: str, said: Node, document: Node) -> str:
 
 def _parameters(parameters: list[Node], document: Node) -> str:
     rows = [
-        _row(p["name"], p["schema"], p.get("description", ""), p.get("required"), place=p["in"])
+        _row(p["name"], p["schema"], p.get("description", ""), p.get("required"), location=p["in"])
         for p in (_resolved(parameter, document) for parameter in parameters)
     ]
     return f"<h4>Parameters</h4><table>{''.join(rows)}</table>" if rows else ""
@@ -135,13 +135,13 @@ def _schema(schema: Node) -> str:
     return f"{about}<table>{rows}</table>" if rows else f"{about}<p>{_type(schema)}</p>"
 
 
-def _row(name: str, rule: Node, about: str, required: object, *, place: str = "") -> str:
-    marks = "".join(f" <small>{mark}</small>" for mark in (place, "required" * bool(required)))
+def _row(name: str, rule: Node, about: str, required: object, *, location: str = "") -> str:
+    marks = "".join(f" <small>{mark}</small>" for mark in (location, "required" * bool(required)))
     return f"<tr><td><code>{escape(name)}</code>{marks}<td>{_type(rule)} {_inline(about)}</tr>"
 
 
 def _type(rule: Node) -> str:
-    """A type in a few words, with what bounds it."""
+    """A type in a few words, with its bounds."""
     if "$ref" in rule:
         name = rule["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{name}">{name}</a>'
@@ -166,7 +166,7 @@ def _bounds(rule: Node) -> str:
 
 
 def _resolved(said: Node, document: Node) -> Node:
-    """What a reference stands for."""
+    """The schema that a reference names."""
     found: Any = said
     if "$ref" in said:
         found = document

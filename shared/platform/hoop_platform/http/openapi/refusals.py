@@ -1,4 +1,4 @@
-"""What an operation may refuse: one response for each status, with the codes that it may carry."""
+"""The error responses of an operation: one for each status, with its codes."""
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -13,7 +13,7 @@ Reasons = tuple[type[Refused], ...]
 
 
 class Internal(Refused):
-    """Not a refusal, but answered in the same shape."""
+    """An internal error, in the same shape."""
 
     code, status = "internal", 500
     text = "Something went wrong here; it is logged."
@@ -21,7 +21,7 @@ class Internal(Refused):
 
 
 def _codes() -> list[dict[str, Any]]:
-    """Every reason to say no that there is, by status and code."""
+    """All errors by status and code."""
     known: list[type[Refused]] = [Internal]
     known += [
         kind
@@ -73,7 +73,7 @@ SCHEMAS: dict[str, Any] = {
 
 
 def refused(route: Route) -> dict[str, Any]:
-    """The responses of an operation that are no success."""
+    """The error responses of an operation."""
     return {
         str(reasons[0].status): {"$ref": f"#/components/responses/{_name(reasons)}"}
         for reasons in _by_status(route)
@@ -81,7 +81,7 @@ def refused(route: Route) -> dict[str, Any]:
 
 
 def responses(routes: Iterable[Route]) -> dict[str, Any]:
-    """All that these operations refer to."""
+    """The error responses that these operations refer to."""
     found = {_name(reasons): reasons for route in routes for reasons in _by_status(route)}
     return {name: _response(found[name]) for name in sorted(found)}
 
@@ -141,7 +141,7 @@ def _response(reasons: Reasons) -> dict[str, Any]:
 
 
 def _example(reason: type[Refused]) -> dict[str, Any]:
-    """As the service answers it; one field for 422."""
+    """The error as the service sends it; with one field for 422."""
     phrase = HTTPStatus(reason.status).phrase
     said: dict[str, Any] = {"statusCode": reason.status, "message": reason.text}
     said |= {"error": phrase, "code": reason.code, "details": [], "traceId": "0" * 31 + "1"}

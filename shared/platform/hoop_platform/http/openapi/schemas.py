@@ -1,4 +1,4 @@
-"""The schemas of bodies, queries and answers, from their models."""
+"""The schemas of bodies, queries and responses, from their models."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,26 +10,26 @@ from hoop_platform.http.route import Route, Shape
 
 Schemas = Mapping[Shape, dict[str, Any]]
 
-_PLACE = "#/components/schemas/"
+_REFERENCE = "#/components/schemas/"
 
 
 def schemas_of(routes: Sequence[Route]) -> tuple[Schemas, dict[str, Any]]:
-    """The schema of each shape, most of them a reference; and by their names what is referred to.
+    """The schema of each shape, mostly a reference, and the referenced schemas by name.
 
-    As what is read, not as what is written: a member with a default may be left out. Those of
-    queries are given in full, for their members become parameters.
+    Schemas are those of validation, not serialization: a member with a default may be left out.
+    Schemas of queries are inlined, for their members become parameters.
     """
     shapes = dict.fromkeys(shape for route in routes for shape in _shapes(route))
     found, rest = TypeAdapter.json_schemas(
         [(shape, "validation", TypeAdapter(shape)) for shape in shapes],
-        ref_template=_PLACE + "{model}",
+        ref_template=_REFERENCE + "{model}",
     )
     named = _short_names(rest.get("$defs", {}))
     definitions = {named[name]: _tidy(rule, named) for name, rule in rest.get("$defs", {}).items()}
     schemas = {shape: _tidy(found[shape, "validation"], named) for shape in shapes}
     for route in routes:
         if route.query is not None and "$ref" in schemas[route.query]:
-            name = schemas[route.query]["$ref"].removeprefix(_PLACE)
+            name = schemas[route.query]["$ref"].removeprefix(_REFERENCE)
             schemas[route.query] = definitions.pop(name)
         if route.method == "PUT" and route.body is not None:
             _forget_defaults(schemas[route.body], definitions)
@@ -41,7 +41,7 @@ def _shapes(route: Route) -> Iterator[Shape]:
 
 
 def _short_names(names: Mapping[str, Any]) -> dict[str, str]:
-    """Two services may name their models alike: `booking__api__models__Page` is `BookingPage`."""
+    """Services may have models of the same name: `booking__api__models__Page` is `BookingPage`."""
     parts = {name: name.split("__") for name in names}
     return {
         name: part[-1] if len(part) == 1 else part[0].replace("_", " ").title() + part[-1]
@@ -50,7 +50,7 @@ def _short_names(names: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _tidy(rule: Any, named: Mapping[str, str]) -> Any:
-    """Without the titles that only repeat a name, and with short references."""
+    """Without titles that only repeat a name, and with short references."""
     if isinstance(rule, list):
         return [_tidy(item, named) for item in rule]
     if not isinstance(rule, dict):
@@ -66,7 +66,7 @@ def _repeats(key: str, value: object) -> bool:
 
 
 def _forget_defaults(body: dict[str, Any], definitions: Mapping[str, Any]) -> None:
-    """A change that leaves a member out leaves it as it is, whatever the model would make of it."""
-    rule = definitions[body["$ref"].removeprefix(_PLACE)] if "$ref" in body else body
+    """In a change, an absent member stays unchanged, so the model's default does not apply."""
+    rule = definitions[body["$ref"].removeprefix(_REFERENCE)] if "$ref" in body else body
     for member in rule.get("properties", {}).values():
         member.pop("default", None)

@@ -10,8 +10,8 @@ from uuid import UUID
 from hoop_platform.http.route import Route
 from hoop_platform.ids import new_id, unspell
 from local.testing.client import Client, Response
-from tenants.bodies import BODIES, QUERIES, Ids, calendar, setting
-from tenants.places import ROUTES, Place, operation
+from support.tenants.bodies import BODIES, QUERIES, Ids, calendar, setting
+from support.tenants.id_positions import ROUTES, IdPosition, operation
 
 OWN_HEADERS = {"x-trace-id", "date", "x-ratelimit-daily-reset"}
 """What differs between any two answers."""
@@ -50,7 +50,7 @@ class Worlds:
         return found
 
 
-async def _made(ask: Client, path: str, noun: str, **body: Any) -> str:
+async def _created(ask: Client, path: str, noun: str, **body: Any) -> str:
     answer = await ask("POST", path, body)
     assert answer.status < 300, answer.body
     return str(answer.body[noun]["id"])
@@ -59,10 +59,12 @@ async def _made(ask: Client, path: str, noun: str, **body: Any) -> str:
 async def _furnish(ask: Client, ids: Ids) -> None:
     """One of each kind. The connections wait for their users, so that nothing works on them."""
     email = f"{new_id()}@staff.example.com"
-    places = [ids["location"]]
-    ids["user"] = await _made(ask, "/users/", "user", name="U", email=email, locationIds=places)
-    ids["key"] = await _made(ask, "/api-keys", "apiKey", scopes=["calendars.readonly"])
-    ids["calendar"] = await _made(ask, "/calendars/", "calendar", **calendar(ids))
+    positions = [ids["location"]]
+    ids["user"] = await _created(
+        ask, "/users/", "user", name="U", email=email, locationIds=positions
+    )
+    ids["key"] = await _created(ask, "/api-keys", "apiKey", scopes=["calendars.readonly"])
+    ids["calendar"] = await _created(ask, "/calendars/", "calendar", **calendar(ids))
     booking = {**BODIES["POST /calendars/events/appointments"](ids), "title": "Mine"}
     booking["startTime"] = "2028-03-07T15:00:00Z"
     booked = await ask("POST", "/calendars/events/appointments", booking)
@@ -100,9 +102,9 @@ async def _furnish_more(ask: Client, ids: Ids) -> None:
             body["startTime"] = "2028-03-11T15:00:00Z"
         if kind == "resource":
             body["calendarIds"] = []
-        made = await ask("POST", path, body)
-        assert made.status < 300, made.body
-        ids[kind] = made.body[noun]["id"] if noun else made.body["id"]
+        created = await ask("POST", path, body)
+        assert created.status < 300, created.body
+        ids[kind] = created.body[noun]["id"] if noun else created.body["id"]
     said = await ask("POST", f"{calendar}/notifications", [setting(ids)])
     assert said.status == 200, said.body
     ids["notification"] = said.body[0]["id"]
@@ -113,7 +115,7 @@ async def _settled(worlds: Worlds) -> bool:
     for ask, ids in ((worlds.ask, worlds.own), (worlds.other, worlds.foreign)):
         for route in ROUTES:
             if route.method == "GET" and "{" in route.path:
-                answer = await asked(ask, route, ids)
+                answer = await send(ask, route, ids)
                 if answer.status != 200:
                     return False
     waiting = "SELECT 1 FROM outbox WHERE account_id = $1 UNION ALL SELECT 1 FROM work WHERE account_id = $1 AND status = 'due' AND next_attempt_at < clock_timestamp() + interval '5 s'"
@@ -123,11 +125,11 @@ async def _settled(worlds: Worlds) -> bool:
     return True
 
 
-async def asked(
+async def send(
     ask: Client,
     route: Route,
     ids: Ids,
-    place: Place | None = None,
+    position: IdPosition | None = None,
     value: str = "",
     **headers: str,
 ) -> Response:
@@ -135,17 +137,17 @@ async def asked(
     name = operation(route)
     path = route.path
     for step in [step.strip("{}") for step in path.split("/") if step.startswith("{")]:
-        here = Place(route, "path", step)
+        here = IdPosition(route, "path", step)
         known = route.choices[step][0] if step in route.choices else ids[here.kind]
-        path = path.replace(f"{{{step}}}", value if here == place else known)
+        path = path.replace(f"{{{step}}}", value if here == position else known)
     query = QUERIES.get(name, lambda _: {})(ids)
     body = copy.deepcopy(BODIES[name](ids)) if route.body else None
-    if place is not None and place.part == "query":
-        query[place.name.removesuffix(".0")] = value
-    if place is not None and place.part == "body":
-        if place.name in ONE_OF and "block-slots" in route.path:
+    if position is not None and position.part == "query":
+        query[position.name.removesuffix(".0")] = value
+    if position is not None and position.part == "body":
+        if position.name in ONE_OF and "block-slots" in route.path:
             body = {key: said for key, said in body.items() if key not in ONE_OF}
-        _put(body, place.name.split("."), value)
+        _put(body, position.name.split("."), value)
     return await ask(route.method, path, body, query=query or None, headers=headers)
 
 
@@ -163,10 +165,10 @@ def _put(body: Any, steps: list[str], value: str) -> None:
     _put(body[key], rest, value)
 
 
-def told(answer: Response) -> tuple[int, Any, dict[str, str]]:
+def comparable(answer: Response) -> tuple[int, Any, dict[str, str]]:
     """All that an answer says but what differs between any two."""
     headers = {n.lower(): v for n, v in answer.headers.items() if n.lower() not in OWN_HEADERS}
-    return answer.status, answer.told, headers
+    return answer.status, answer.content, headers
 
 
 @asynccontextmanager
@@ -175,12 +177,12 @@ async def worlds(desk: Any, eventually: Any) -> AsyncIterator[Worlds]:
     facts = desk.facts
     async with desk.system.client("other_api_key") as other:
         own = {"location": facts["location_id"]}
-        own["contact"] = await _made(
+        own["contact"] = await _created(
             desk.ask, "/contacts/", "contact", name="Anna", locationId=own["location"]
         )
-        location = await _made(other, "/locations/", "location", name="B", timeZone="UTC")
+        location = await _created(other, "/locations/", "location", name="B", timeZone="UTC")
         foreign = {"location": location}
-        foreign["contact"] = await _made(
+        foreign["contact"] = await _created(
             other, "/contacts/", "contact", name="Boris", locationId=location
         )
         account = UUID(bytes=unspell(facts["other_account_id"]))

@@ -81,14 +81,14 @@ async def edge(world, http) -> AsyncIterator[Edge]:
         tables=tables,
         group=None,
     )
-    made = Edge(url, http, runtime, keys, new_id())
+    created = Edge(url, http, runtime, keys, new_id())
     app = application(
-        [(r, runtime) for r in zoom_of(world, made).routes()],
-        door=open_admission(tables, Clock()),
+        [(r, runtime) for r in zoom_of(world, created).routes()],
+        admission=open_admission(tables, Clock()),
         ready=_ready,
     )
     async with TestServer(app, port=port):
-        yield made
+        yield created
 
 
 def zoom_of(world, edge):
@@ -358,7 +358,7 @@ def issue(tables, account_id, scope):
         time=Clock().now(),
         traceparent=None,
     )
-    place = ("api-keys", 0, 0, 0, 0)
+    position = ("api-keys", 0, 0, 0, 0)
     subject = event.subject.encode()
-    tables.keys.apply(ConsumerRecord(*place, subject, body(event), None, 0, 0, headers))
+    tables.keys.apply(ConsumerRecord(*position, subject, body(event), None, 0, 0, headers))
     return key

@@ -153,7 +153,7 @@ async def offender(system: Any, eventually: Any, record_property: Any) -> AsyncI
 
 
 async def _quiet(system: Any) -> bool:
-    """Nothing is on its way: no outbox row waits, no wish is due."""
+    """Nothing is on its way: no outbox row waits, no desired state is due."""
     waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM work WHERE status = 'due' AND next_attempt_at < clock_timestamp() + interval '5 s'"
     for name in system.facts["postgres"]:
         if await system.sql(name, waiting):
@@ -167,8 +167,8 @@ async def _held(system: Any) -> dict[str, float]:
     """How often something computed for more than 0.2 s in one go, by service."""
     found = {}
     async with ClientSession(timeout=ClientTimeout(total=20), trust_env=False) as http:
-        for name, told in system.facts["services"].items():
-            async with http.get(f"{told['url']}/metrics") as response:
+        for name, facts in system.facts["services"].items():
+            async with http.get(f"{facts['url']}/metrics") as response:
                 found[name] = float(HELD.findall(await response.text())[0])
     return found
 

@@ -75,14 +75,14 @@ async def test_many_who_catch_up_together_ask_kafka_a_few_times(
 ) -> None:
     """Requests with invented keys must not become as many requests to the broker."""
     asked = 0
-    ask = tables._now_ending
+    ask = tables._end_offsets
 
     async def count(consumer: Any) -> Any:
         nonlocal asked
         asked += 1
         return await ask(consumer)
 
-    monkeypatch.setattr(tables, "_now_ending", count)
+    monkeypatch.setattr(tables, "_end_offsets", count)
     assert all(await asyncio.gather(*(tables.catch_up(timeout=5) for _ in range(200))))
     assert asked <= 3
 
@@ -148,7 +148,7 @@ async def test_a_client_that_brings_nothing_is_replaced(
     tables: GlobalTables, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table that stands still in silence would honour keys that were revoked."""
-    monkeypatch.setattr(stall_detector, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(stall_detector, "STALL_SECONDS", 0.5)
     deaf = tables._consumer
     assert deaf is not None
 
@@ -178,5 +178,5 @@ async def test_without_a_broker_they_wait_and_can_be_stopped() -> None:
     assert asyncio.get_running_loop().time() - stopping_at < 2
 
 
-async def test_topics_are_made_once(kafka_bootstrap: str, topics: None) -> None:
+async def test_topics_are_created_once(kafka_bootstrap: str, topics: None) -> None:
     assert await ensure_topics(kafka_bootstrap) == []

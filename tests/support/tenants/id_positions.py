@@ -44,7 +44,7 @@ NO_IDS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class IdPosition:
     """Where an id can stand in a request: `path.calendarId`, `query.userIds`, `body.teamMembers.0.userId`."""
 
     route: Route
@@ -79,14 +79,14 @@ def operation(route: Route) -> str:
 ROUTES = [route for name in SERVICES for route in service(name).routes if route.scope]
 
 
-def _places() -> Iterator[Place]:
+def _id_positions() -> Iterator[IdPosition]:
     for route in ROUTES:
         for step in (step.strip("{}") for step in route.path.split("/") if step[:1] == "{"):
             if step not in route.choices:
-                yield Place(route, "path", step)
+                yield IdPosition(route, "path", step)
         for part, model in (("query", route.query), ("body", route.body)):
             for name in _id_fields(model) if model else ():
-                yield Place(route, part, name)
+                yield IdPosition(route, part, name)
 
 
 def _id_fields(model: type[BaseModel]) -> Iterator[str]:
@@ -128,4 +128,4 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     )
 
 
-PLACES = list(_places())
+ID_POSITIONS = list(_id_positions())

@@ -1,4 +1,4 @@
-"""Wishes and workers: the newest wish wins, one hand per provider_user, soonest first, nothing forgotten."""
+"""Desired states and workers: the newest state wins, one worker per provider user, soonest first, nothing forgotten."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ ACCOUNT = new_id()
 Deed = Callable[[Claimed], Awaitable[Outcome]]
 
 
-def wish(subject: str, sequence: int = 1, **other: Any) -> DesiredState:
+def desired(subject: str, sequence: int = 1, **other: Any) -> DesiredState:
     said: dict[str, Any] = {
         "account_id": ACCOUNT,
         "kind": "meeting",
@@ -46,9 +46,9 @@ def wish(subject: str, sequence: int = 1, **other: Any) -> DesiredState:
     return DesiredState(**{**said, **other})
 
 
-async def wanted(database: Database, *wishes: DesiredState) -> list[bool]:
+async def wanted(database: Database, *desired_states: DesiredState) -> list[bool]:
     async with database.transaction() as db:
-        return [await desire(db, each) for each in wishes]
+        return [await desire(db, each) for each in desired_states]
 
 
 async def row(database: Database, subject: str) -> Row:
@@ -98,12 +98,17 @@ async def now_due(database: Database) -> None:
     )
 
 
-async def test_the_newest_wish_wins(database: Database) -> None:
-    """What is not newer changes nothing, nor does a wish of another account."""
+async def test_the_newest_desired_state_wins(database: Database) -> None:
+    """What is not newer changes nothing, nor does a state of another account."""
     subject, deeds = new_id(), Deeds()
-    foreign = wish(subject, 9, account_id=new_id())
+    foreign = desired(subject, 9, account_id=new_id())
     news = await wanted(
-        database, wish(subject, 2), wish(subject, 1), wish(subject, 2), wish(subject, 3), foreign
+        database,
+        desired(subject, 2),
+        desired(subject, 1),
+        desired(subject, 2),
+        desired(subject, 3),
+        foreign,
     )
     assert news == [True, False, False, True, False]
     assert await worker(database, deeds).once()
@@ -111,7 +116,7 @@ async def test_the_newest_wish_wins(database: Database) -> None:
     assert not await worker(database, deeds).once()
 
 
-async def test_a_wish_that_changed_while_it_was_worked_on_is_worked_on_again(
+async def test_a_state_that_changed_while_it_was_worked_on_is_worked_on_again(
     database: Database,
 ) -> None:
     subject, seen = new_id(), []
@@ -119,10 +124,10 @@ async def test_a_wish_that_changed_while_it_was_worked_on_is_worked_on_again(
     async def perform(_: None, mine: Claimed) -> Outcome:
         seen.append(mine.desired_state.sequence)
         if mine.desired_state.sequence == 1:
-            await wanted(database, wish(subject, 2))
+            await wanted(database, desired(subject, 2))
         return Done()
 
-    await wanted(database, wish(subject, 1))
+    await wanted(database, desired(subject, 1))
     one = worker(database, perform)
     assert [await one.once(), await one.once(), await one.once()] == [True, True, False]
     assert seen == [1, 2]
@@ -133,7 +138,7 @@ async def test_the_soonest_appointment_comes_first(database: Database) -> None:
     days = [3, 1, 4, 0, 5, 2]
     subjects = {day: new_id() for day in days}
     for day in days:
-        await wanted(database, wish(subjects[day], due_start=NOON + timedelta(days=day)))
+        await wanted(database, desired(subjects[day], due_start=NOON + timedelta(days=day)))
     deeds = Deeds()
     while await worker(database, deeds).once():
         pass
@@ -147,7 +152,7 @@ async def test_one_at_a_time_for_a_principal_whoever_works(database: Database) -
     principals = ["ada", "bob", "cem"]
     for n in range(45):
         kind = "meeting" if n % 2 else "sync"
-        await wanted(database, wish(new_id(), provider_user=principals[n % 3], kind=kind))
+        await wanted(database, desired(new_id(), provider_user=principals[n % 3], kind=kind))
     workers = [worker(database, deeds, kind) for kind in ("meeting", "meeting", "sync")]
     async with going(*workers):
         await eventually(lambda: _all_done(database), within=30)
@@ -155,11 +160,11 @@ async def test_one_at_a_time_for_a_principal_whoever_works(database: Database) -
     assert deeds.most_at_once <= 3
 
 
-async def test_many_hands_do_each_wish_once(database: Database) -> None:
-    """Two workers of eight hands, two hundred wishes of a hundred principals."""
+async def test_many_workers_handle_each_state_once(database: Database) -> None:
+    """Two workers with a concurrency of eight, two hundred states of a hundred provider users."""
     deeds = Deeds()
     deeds.takes = 0.002
-    await wanted(database, *(wish(new_id(), provider_user=str(n % 100)) for n in range(200)))
+    await wanted(database, *(desired(new_id(), provider_user=str(n % 100)) for n in range(200)))
     async with going(worker(database, deeds), worker(database, deeds)):
         await eventually(lambda: _all_done(database), within=30)
     assert len(deeds.done) == len(set(deeds.done)) == 200
@@ -169,9 +174,9 @@ async def test_many_hands_do_each_wish_once(database: Database) -> None:
 async def test_a_lease_that_ran_out_is_taken_over_and_its_late_outcome_ignored(
     database: Database,
 ) -> None:
-    """Who was too late changes nothing: neither the wish nor the record."""
+    """Who was too late changes nothing: neither the state nor the record."""
     subject = new_id()
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     [late] = await worker(database, Deeds())._claim(1)
     assert not await worker(database, Deeds()).once()
     await database.execute("UPDATE work SET lease_until = clock_timestamp()")
@@ -179,7 +184,7 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_late_outcome_ignored(
     assert await worker(database, Deeds(Failed("no"))).once()
     before = await row(database, subject)
     with pytest.raises(LeaseLost):
-        await worker(database, Deeds())._conclude(late, Done(_record_in(subject)))
+        await worker(database, Deeds())._complete(late, Done(_record_in(subject)))
     assert await row(database, subject) == before
     assert await database.fetchval("SELECT count(*) FROM heard") == 0
 
@@ -193,17 +198,17 @@ def _record_in(subject: str) -> Callable[[Tx], Awaitable[None]]:
 
 async def test_the_outcome_and_its_record_are_written_together(database: Database) -> None:
     subject = new_id()
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, Deeds(Done(_record_in(subject)))).once()
     assert (await row(database, subject))["status"] == "done"
     assert await database.fetchval("SELECT count(*) FROM heard") == 1
 
 
-async def test_a_crash_before_the_record_is_made_good_after_the_lease(database: Database) -> None:
+async def test_a_crash_before_the_record_is_repeated_after_the_lease(database: Database) -> None:
     """It was performed, and nobody knows: it is performed again, once the lease is over."""
     subject = new_id()
     deeds = Deeds(Done(_record_in(subject)))
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     [mine] = await worker(database, deeds)._claim(1)
     await deeds(None, mine)  # the process dies here
     assert not await worker(database, deeds).once()
@@ -213,15 +218,15 @@ async def test_a_crash_before_the_record_is_made_good_after_the_lease(database: 
     assert await database.fetchval("SELECT count(*) FROM heard") == 1
 
 
-async def test_a_closed_gate_stops_one_principal_alone(database: Database) -> None:
-    """The provider said: not this user, for an hour. Reconnecting opens the gate at once."""
+async def test_an_open_circuit_stops_one_provider_user_alone(database: Database) -> None:
+    """The provider said: not this user, for an hour. Reconnecting closes the circuit at once."""
     ada, deeds = [new_id(), new_id()], Deeds(Later("429", opens_circuit=True))
     deeds.answer = Later("429", at=Clock().now() + timedelta(hours=1), opens_circuit=True)
-    await wanted(database, *(wish(s, provider_user="ada") for s in ada))
+    await wanted(database, *(desired(s, provider_user="ada") for s in ada))
     assert await worker(database, deeds).once()
     deeds.answer = Done()
     assert not await worker(database, deeds).once()
-    await wanted(database, wish(new_id(), provider_user="bob"))
+    await wanted(database, desired(new_id(), provider_user="bob"))
     assert await worker(database, deeds).once()
     async with database.transaction() as db:
         await close_circuit(db, "zoom", "ada")
@@ -231,7 +236,7 @@ async def test_a_closed_gate_stops_one_principal_alone(database: Database) -> No
 async def test_a_provider_s_own_word_counts(database: Database) -> None:
     subject = new_id()
     at = Clock().now().replace(microsecond=0) + timedelta(hours=7)
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, Deeds(Later("quota", at=at))).once()
     said = await row(database, subject)
     assert (said["next_attempt_at"], said["status"], said["last_error"]) == (at, "due", "quota")
@@ -240,7 +245,7 @@ async def test_a_provider_s_own_word_counts(database: Database) -> None:
 
 async def test_waits_grow_from_half_a_second_to_a_quarter_of_an_hour(database: Database) -> None:
     subject, waits = new_id(), []
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     for _ in range(14):
         assert await worker(database, Deeds(Later("down"))).once()
         waits.append(
@@ -252,14 +257,14 @@ async def test_waits_grow_from_half_a_second_to_a_quarter_of_an_hour(database: D
     assert LONGEST_WAIT - timedelta(seconds=5) < waits[-1] <= LONGEST_WAIT
 
 
-async def test_a_newer_wish_begins_anew(database: Database) -> None:
+async def test_a_newer_desired_state_begins_anew(database: Database) -> None:
     """After a failure for good, and after long waits: it is due at once, with its tries before it."""
     subject = new_id()
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, Deeds(Failed("never"))).once()
     assert (await row(database, subject))["status"] == "failed"
     assert not await worker(database, Deeds()).once()
-    await wanted(database, wish(subject, 2))
+    await wanted(database, desired(subject, 2))
     assert await worker(database, Deeds()).once()
     said = await row(database, subject)
     assert (said["status"], said["attempts"], said["last_error"]) == ("done", 0, None)
@@ -270,19 +275,19 @@ async def test_a_job_that_crashes_is_tried_again_and_says_why(
     database: Database, error: Exception
 ) -> None:
     subject = new_id()
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, Deeds(error)).once()
     said = await row(database, subject)
     assert (said["status"], said["attempts"]) == ("due", 1)
     assert str(error) in said["last_error"]
 
 
-async def test_a_record_that_crashes_takes_no_other_wish_along(database: Database) -> None:
+async def test_a_record_that_crashes_affects_no_other_state(database: Database) -> None:
     async def crash(_: Tx) -> None:
         raise KeyError("bug")
 
     subject = new_id()
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, Deeds(Done(crash))).once()
     said = await row(database, subject)
     assert (said["status"], "bug" in said["last_error"]) == ("due", True)
@@ -295,7 +300,7 @@ async def test_a_job_that_never_ends_is_cut_before_its_lease_is_over(
     monkeypatch.setattr(working, "LONGEST_WORK", timedelta(seconds=0.5))
     subject, deeds = new_id(), Deeds()
     deeds.takes = 3600
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, deeds).once()
     assert (await row(database, subject))["status"] == "due"
 
@@ -303,11 +308,11 @@ async def test_a_job_that_never_ends_is_cut_before_its_lease_is_over(
 async def test_who_works_longer_keeps_the_lease(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three times as long as a lease; nobody else gets the wish meanwhile."""
+    """Three times as long as a lease; nobody else gets the state meanwhile."""
     monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.6))
     subject, slow, other = new_id(), Deeds(), Deeds()
     slow.takes = 1.8
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     async with going(worker(database, slow)), going(worker(database, other)):
         await eventually(lambda: _all_done(database))
     assert len(slow.done) + len(other.done) == 1
@@ -320,7 +325,7 @@ async def test_who_cannot_renew_is_cut_before_the_lease_is_over(
     monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.6))
     subject, deeds = new_id(), Deeds()
     deeds.takes = 3600
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     claiming = worker(database, deeds)
 
     async def away(*_: object) -> None:
@@ -349,17 +354,17 @@ async def test_the_outcome_waits_for_postgres(
             await db.execute("SELECT 1")
 
     deeds = Deeds(Done(record))
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     assert await worker(database, deeds).once()
     assert (await row(database, subject))["status"] == "done"
     assert deeds.done == [(subject, 1)]
     assert await database.fetchval("SELECT count(*) FROM heard") == 1
 
 
-async def test_a_stop_lets_the_hands_finish_and_takes_nothing_new(database: Database) -> None:
+async def test_a_stop_lets_the_work_finish_and_claims_nothing_new(database: Database) -> None:
     deeds = Deeds()
     deeds.takes = 0.3
-    await wanted(database, *(wish(new_id()) for _ in range(6)))
+    await wanted(database, *(desired(new_id()) for _ in range(6)))
     async with going(worker(database, deeds, concurrency=2)):
         await eventually(lambda: _somebody_works(deeds))
     assert len(deeds.done) == 2
@@ -371,11 +376,11 @@ async def _somebody_works(deeds: Deeds) -> bool:
 
 
 async def test_a_commit_wakes_the_worker(database: Database) -> None:
-    """A wish is taken up at once, not at the next look around."""
+    """A state is claimed at once, not at the next poll."""
     deeds = Deeds()
     async with going(worker(database, deeds)):
         await asyncio.sleep(2)  # it is as patient now as it gets
-        await wanted(database, wish(new_id()))
+        await wanted(database, desired(new_id()))
         await eventually(lambda: _all_done(database), within=0.8)
 
 
@@ -392,13 +397,13 @@ async def test_a_worker_without_work_is_quiet(
         return await fetchval(sql, *args)
 
     monkeypatch.setattr(database, "fetchval", count)
-    await wanted(database, wish(new_id()))
+    await wanted(database, desired(new_id()))
     async with going(worker(database, Deeds(Later("x", at=NOON)))):
         await asyncio.sleep(1.5)
     assert looks < 15
 
 
-async def test_every_repeats_until_told_and_waits_for_postgres(database: Database) -> None:
+async def test_every_repeats_until_stopped_and_waits_for_postgres(database: Database) -> None:
     deeds: list[int] = []
     stop = asyncio.Event()
 
@@ -419,7 +424,7 @@ async def test_a_fail_point_in_the_record_changes_nothing_of_the_world_twice(
 ) -> None:
     """`<kind>_recorded` is inside the transaction: what fails there was not recorded."""
     subject = new_id()
-    await wanted(database, wish(subject))
+    await wanted(database, desired(subject))
     failpoints.arm("meeting_recorded=raise")
     assert await worker(database, Deeds(Done(_record_in(subject)))).once()
     assert await database.fetchval("SELECT count(*) FROM heard") == 0

@@ -49,7 +49,7 @@ async def write(call: Call) -> Reply:
 
 async def write_many(call: Call) -> list[Any]:
     await call.runtime.db.execute("INSERT INTO heard (text) VALUES ('many')")
-    return [wish.name for wish in call.body]
+    return [order.name for order in call.body]
 
 
 async def contend(call: Call) -> dict[str, Any]:
@@ -122,7 +122,7 @@ async def shop(database: Database) -> AsyncIterator[Shop]:
 def _nothing_armed() -> Iterator[None]:
     NEWS.clear()
     yield
-    failpoints._armed.clear()
+    failpoints.disarm()
 
 
 @asynccontextmanager
@@ -153,7 +153,7 @@ async def test_the_second_time_is_answered_as_the_first_and_does_nothing(
     """Status, headers and body are the same; trace and rate are of the request at hand."""
     first, again = await twice(ask, "POST", "/orders", GOOD)
     assert (first.status, again.status) == (201, 201)
-    assert first.told == again.told == {"n": 1, "list": [1.5, None]}
+    assert first.content == again.content == {"n": 1, "list": [1.5, None]}
     assert first.headers["ETag"] == again.headers["ETag"] == '"1"'
     assert again.headers[idempotency.REPLAYED] == "true"
     assert idempotency.REPLAYED not in first.headers
@@ -207,7 +207,7 @@ async def test_a_body_that_nobody_reads_makes_no_difference(shop: Shop, ask: Cli
     said = {idempotency.HEADER: "mine"}
     await ask("DELETE", "/orders/a", headers=said)
     again = await ask("DELETE", "/orders/a", {}, headers=said)
-    assert (again.told, again.headers[idempotency.REPLAYED]) == ({"id": "a"}, "true")
+    assert (again.content, again.headers[idempotency.REPLAYED]) == ({"id": "a"}, "true")
     assert (await ask("DELETE", "/orders/b", headers=said)).status == 409
 
 
@@ -242,12 +242,12 @@ async def test_what_was_refused_has_not_used_the_key(shop: Shop, ask: Client) ->
 
 async def test_a_no_that_is_no_exception_is_a_no(shop: Shop, ask: Client) -> None:
     answers = await twice(ask, "POST", "/no")
-    assert [answer.told for answer in answers] == [{"no": True}] * 2
+    assert [answer.content for answer in answers] == [{"no": True}] * 2
     assert await heard(shop) == []
     assert await shop.db.fetchval("SELECT count(*) FROM idempotent_response") == 0
 
 
-async def test_while_it_is_being_answered_others_are_told_to_wait(shop: Shop, ask: Client) -> None:
+async def test_while_a_request_is_in_flight_others_get_409(shop: Shop, ask: Client) -> None:
     """Of twenty at once one does it; the others are told to come again, or what it was told."""
     said = {idempotency.HEADER: "mine"}
     answers = await asyncio.gather(*(ask("POST", "/waiting", headers=said) for _ in range(20)))
@@ -282,7 +282,7 @@ async def test_who_waits_for_news_is_woken_after_the_commit(shop: Shop, ask: Cli
 
 async def test_before_the_commit_nothing_is_true(shop: Shop, ask: Client) -> None:
     """It fails at the last moment: neither the effect nor the answer is there, and the key is free."""
-    failpoints.arm("answer_written=raise")
+    failpoints.arm("response_stored=raise")
     first, second = await twice(ask, "POST", "/orders", GOOD)
     assert (first.status, second.status) == (500, 201)
     assert await heard(shop) == [("Lamp", None), (None, "and")]
@@ -290,7 +290,7 @@ async def test_before_the_commit_nothing_is_true(shop: Shop, ask: Client) -> Non
 
 async def test_after_the_commit_everything_is(shop: Shop, ask: Client) -> None:
     """The first answer is lost on its way; asked again, the same is answered."""
-    failpoints.arm("answer_kept=raise")
+    failpoints.arm("response_committed=raise")
     first, second = await twice(ask, "POST", "/orders", GOOD)
     assert (first.status, second.status) == (500, 201)
     assert second.headers[idempotency.REPLAYED] == "true"
@@ -318,7 +318,7 @@ async def test_where_it_is_not_honoured_it_is_not_looked_at(shop: Shop, ask: Cli
     assert shop.sold == [shop.db] * 3
 
 
-async def test_a_key_that_reaches_less_is_not_told_what_another_was(shop: Shop) -> None:
+async def test_a_key_with_fewer_locations_gets_no_response_of_another(shop: Shop) -> None:
     """Two API keys of one account, one of them confined to a location."""
     said = {idempotency.HEADER: "mine"}
     account = new_id()
