@@ -57,7 +57,7 @@ def operation(route: Route, schemas: Schemas, *, service: str) -> dict[str, Any]
 def operation_id(route: Route) -> str:
     """The name of a client's method, from the title: `Create appointment` is `create_appointment`."""
     words: list[str] = _WORD.findall(_summary(route).partition(":")[0])
-    return words[0].lower() + "".join(word[0].upper() + word[1:] for word in words[1:])
+    return "_".join(words).lower()
 
 
 def _summary(route: Route) -> str:
