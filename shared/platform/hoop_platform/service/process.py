@@ -79,7 +79,7 @@ def settings_of(service: Service) -> Settings:
         raise
 
 
-def _commands(service: Service) -> Mapping[str, Command]:
+def commands_of(service: Service) -> Mapping[str, Command]:
     """The commands that every service has besides `serve`, and those of this one."""
 
     async def prepare(settings: Settings, _: Sequence[str]) -> int:
@@ -133,7 +133,7 @@ def main(service: Service) -> None:
     lets the relay send parked rows again; `replay` handles dead letters again.
     """
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
-    commands = _commands(service)
+    commands = commands_of(service)
     if command not in {"serve", *commands}:
         known = "|".join(sorted({"serve", *commands}))
         sys.stderr.write(f"usage: {service.name} [{known}]\n")
