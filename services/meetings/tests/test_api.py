@@ -24,15 +24,15 @@ async def ask_as(world, tenant, path):
 async def test_a_link_that_exists_is_told(world):
     """With what was tried, and without the host's own way in."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}")
+    answer = await world.request("GET", f"/meetings/{booked.id}")
 
     assert answer.status == 200
     said = answer.told
     assert (said["appointmentId"], said["session"]) == (booked.id, booked.session)
     assert (said["provider"], said["state"]) == ("zoom", "ready")
-    assert said["joinUrl"] == (await world.shown(booked)).join_url
+    assert said["joinUrl"] == (await world.meeting_of(booked)).join_url
     assert (said["lastError"], said["nextAttemptAt"], said["startUrl"]) == (None, None, None)
 
 
@@ -40,23 +40,23 @@ async def test_an_occurrence_is_asked_by_the_id_that_its_client_knows(world):
     """`<series>_<milliseconds>_<seconds>`, as booking answered it; what looks like one is unknown."""
     public = f"{new_id()}_1798794000000_1800"
     booked = await world.book(id=row_id(public))
-    await world.work()
+    await world.run_workers()
 
-    answer = await world.ask("GET", f"/meetings/{public}")
+    answer = await world.request("GET", f"/meetings/{public}")
 
     assert (answer.status, answer.body["appointmentId"]) == (200, public)
     assert answer.body["session"] == booked.session
     for wrong in (public[:-1], f"{public}_1", "_".join([*public.split("_")[:2], "x"])):
-        assert (await world.ask("GET", f"/meetings/{wrong}")).status == 404
+        assert (await world.request("GET", f"/meetings/{wrong}")).status == 404
 
 
 async def test_a_link_that_is_late_says_why_and_when_it_is_tried_again(world):
     """The gate of its host counts, too."""
     await world.fault("status:503", "POST")
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    said = (await world.ask("GET", f"/meetings/{booked.id}")).told
+    said = (await world.request("GET", f"/meetings/{booked.id}")).told
 
     assert (said["state"], said["reason"]) == ("pending", "provider_down")
     assert "503" in said["lastError"]
@@ -68,7 +68,7 @@ async def test_a_link_that_was_not_tried_yet_is_pending(world):
     """Between the event and the first attempt."""
     booked = await world.book()
 
-    said = (await world.ask("GET", f"/meetings/{booked.id}")).told
+    said = (await world.request("GET", f"/meetings/{booked.id}")).told
 
     assert (said["state"], said["attempts"]) == ("pending", 0)
 
@@ -77,9 +77,9 @@ async def test_a_host_who_is_not_connected_is_the_reason(new_world):
     """And what to do."""
     world = await new_world()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    said = (await world.ask("GET", f"/meetings/{booked.id}")).told
+    said = (await world.request("GET", f"/meetings/{booked.id}")).told
 
     assert (said["state"], said["reason"]) == ("blocked", "connect_zoom")
     assert said["nextAttemptAt"] is None
@@ -91,28 +91,28 @@ async def test_what_meets_elsewhere_or_is_cancelled_has_no_link(world):
     on_the_phone = await world.book(meeting_location_type="phone")
     booked = await world.book(shared=True)
     await world.book(session=booked.session, shared=True)
-    await world.work()
+    await world.run_workers()
     await world.cancel(booked)
 
     for one in (on_the_phone, booked):
-        said = (await world.ask("GET", f"/meetings/{one.id}")).told
+        said = (await world.request("GET", f"/meetings/{one.id}")).told
         assert (said["state"], said["joinUrl"]) == ("none", None)
 
 
 async def test_the_start_link_is_fresh_and_kept_nowhere(world):
     """Two askings, two links; neither stands in the database."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     path = f"/meetings/{booked.id}"
 
-    first = await world.ask("GET", path, query={"startUrl": "true"})
-    second = await world.ask("GET", path, query={"startUrl": "true"})
+    first = await world.request("GET", path, query={"startUrl": "true"})
+    second = await world.request("GET", path, query={"startUrl": "true"})
 
     links = [first.body["startUrl"], second.body["startUrl"]]
     assert all("zak=" in link for link in links)
     assert len(set(links)) == 2
     assert first.headers["Cache-Control"] == "no-store"
-    for table in ("work", "external", "link", "outbox", "wanted"):
+    for table in ("work", "external", "link", "outbox", "desired_meeting"):
         rows = await world.db.fetch(f"SELECT t::text FROM {table} AS t")
         assert "zak=" not in str(rows)
 
@@ -120,7 +120,7 @@ async def test_the_start_link_is_fresh_and_kept_nowhere(world):
 async def test_the_start_link_takes_the_right_to_write(world):
     """It opens the meeting as its host."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     reader = replace(
         Tenant(), account_id=world.tenant.account_id, scopes=("calendars/events.readonly",)
     )
@@ -136,24 +136,24 @@ async def test_without_a_ready_meeting_there_is_no_start_link(new_world):
     """Null, not an error."""
     world = await new_world()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
+    answer = await world.request("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
 
     assert (answer.status, answer.body["startUrl"]) == (200, None)
 
 
 @pytest.mark.parametrize(
-    ("fault", "patience"),
+    ("fault", "zoom_timeout"),
     [("status:500", 10.0), ("garbage", 10.0), ("hang", 2.0), ("status:404", 10.0)],
 )
 async def test_a_start_link_that_zoom_does_not_give_now(world, fault):
     """503: to be asked again."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.fault(fault, "GET", times=1)
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
+    answer = await world.request("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
 
     assert (answer.status, answer.body["code"]) == (503, "unavailable")
 
@@ -163,11 +163,11 @@ async def test_after_disconnecting_not_even_the_start_link_is_asked_for(new_worl
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.disconnect(connection_id)
-    await world.forget_calls()
+    await world.clear_calls()
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
+    answer = await world.request("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
 
     assert (answer.status, answer.body["startUrl"]) == (200, None)
     assert await world.calls() == []
@@ -194,13 +194,13 @@ async def test_an_appointment_of_another_location_is_unknown_to_a_key_of_one(wor
         account_id=world.tenant.account_id, state=world.appointment(location_id=elsewhere)
     )
     async with world.db.transaction() as db:
-        await handlers.take_seat(db, event)
+        await handlers.on_appointment_changed(db, event)
     key = world.runtime.tables.keys._rows[world.tenant.key_id]
     bound = key[1].model_copy(update={"location_ids": (world.tenant.location_id,)})
     world.runtime.tables.keys._rows[world.tenant.key_id] = (key[0], bound)
 
-    assert (await world.ask("GET", f"/meetings/{booked.id}")).status == 200
-    assert (await world.ask("GET", f"/meetings/{event.state.id}")).status == 404
+    assert (await world.request("GET", f"/meetings/{booked.id}")).status == 200
+    assert (await world.request("GET", f"/meetings/{event.state.id}")).status == 404
 
 
 async def test_only_users_of_the_account_can_be_connected(world):
@@ -209,10 +209,10 @@ async def test_only_users_of_the_account_can_be_connected(world):
     for event in stranger.events:
         if event.type == "UserChanged":
             async with world.db.transaction() as db:
-                await handlers.add_user(db, event)
+                await handlers.on_user_changed(db, event)
 
-    foreign = await world.ask("POST", "/connect", {"userId": stranger.user_ids[0]})
-    unknown = await world.ask("POST", "/connect", {"userId": new_id()})
+    foreign = await world.request("POST", "/connect", {"userId": stranger.user_ids[0]})
+    unknown = await world.request("POST", "/connect", {"userId": new_id()})
 
     assert (foreign.status, foreign.told) == (404, unknown.told)
 
@@ -221,7 +221,7 @@ async def test_an_account_that_zoom_does_not_name_is_not_connected(new_world):
     """No token is kept; it can be begun again."""
     world = await new_world()
     await world.fault("garbage", "GET", "^/v2/users/me$", times=1)
-    begun = await world.ask("POST", "/connect", {"userId": world.host})
+    begun = await world.request("POST", "/connect", {"userId": world.host})
 
     assert await world.visit(begun.body["authorizeUrl"]) == 503
     assert await world.db.fetchval("SELECT count(*) FROM credential") == 0
@@ -233,7 +233,7 @@ async def test_an_account_that_zoom_does_not_name_is_not_connected(new_world):
 async def test_a_permission_that_is_withheld_refuses_the_connection(new_world):
     """Without the right to delete, meetings would outlive their appointments."""
     world = await new_world(knobs={"withheld_scopes": ["meeting:delete:meeting"]})
-    begun = await world.ask("POST", "/connect", {"userId": world.host})
+    begun = await world.request("POST", "/connect", {"userId": world.host})
 
     assert await world.visit(begun.body["authorizeUrl"]) == 400
     assert await world.db.fetchval("SELECT reason FROM provider_account") == "scope_missing"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meetings.zoom.answers import Answer, MeetingAnswer, parsed, trouble_of
 from pydantic import ValidationError
 
 from hoop_platform.clock import Clock
@@ -18,7 +19,6 @@ from meetings.domain import (
     Unsure,
 )
 from meetings.zoom import Zoom
-from meetings.zoom.answers import Answer, MeetingAnswer, parsed, trouble_of
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAILY = (

@@ -8,8 +8,7 @@ import pytest
 from hoop_events.base import Personal
 from hoop_platform.providers.errors import NotConnected
 from meetings.domain import Draft, Place, Wanted
-from meetings.jobs.calls import Calls
-from meetings.jobs.connection import keep_fresh
+from meetings.jobs.background import refresh_idle_grants
 
 HOUR = timedelta(hours=1)
 
@@ -23,48 +22,48 @@ async def test_13_without_a_connection_the_link_waits_for_one(new_world):
     """The appointment says what to do; connecting makes the link."""
     world = await new_world()
     booked = await world.book()
-    await world.work()
-    assert [(m.state, m.reason) for m in await world.announced(booked)] == [
+    await world.run_workers()
+    assert [(m.state, m.reason) for m in await world.announcements(booked)] == [
         ("blocked", "connect_zoom")
     ]
     assert await world.calls() == []
 
     await world.connect()
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(booked)).state == "ready"
-    assert await world.writes() == {"C": 1}
+    assert (await world.meeting_of(booked)).state == "ready"
+    assert await world.count_writes() == {"C": 1}
 
 
 async def test_13_connecting_comes_too_late_for_what_is_over(new_world):
     """No call for it."""
     world = await new_world()
     booked = await world.book()
-    await world.work()
-    await world.at(booked.end_time)
+    await world.run_workers()
+    await world.advance_to(booked.end_time)
 
     await world.connect()
-    await world.work()
+    await world.run_workers()
 
-    assert await world.writes() == {}
+    assert await world.count_writes() == {}
 
 
 async def test_14_a_connection_that_waits_for_an_administrator_says_so(new_world):
     """Zoom showed "Request access" and never calls back, hence the user tells us."""
     world = await new_world(knobs={"consent": "request_access"})
     booked = await world.book()
-    begun = await world.ask("POST", "/connect", {"userId": world.host})
+    begun = await world.request("POST", "/connect", {"userId": world.host})
     await world.visit(begun.body["authorizeUrl"])
-    await world.ask("PUT", f"/{begun.body['connectionId']}", {"waitingForAdmin": True})
-    await world.work()
-    assert (await world.shown(booked)).reason == "waiting_for_admin"
+    await world.request("PUT", f"/{begun.body['connectionId']}", {"waitingForAdmin": True})
+    await world.run_workers()
+    assert (await world.meeting_of(booked)).reason == "waiting_for_admin"
 
     await world.control("settings", {"consent": "approve"})
     await world.connect()
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(booked)).state == "ready"
-    assert await world.writes() == {"C": 1}
+    assert (await world.meeting_of(booked)).state == "ready"
+    assert await world.count_writes() == {"C": 1}
 
 
 async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
@@ -72,14 +71,14 @@ async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
     world = await new_world()
     connection_id = await world.connect()
     kept = await world.book()
-    await world.work()
-    link = (await world.shown(kept)).join_url
-    await world.forget_calls()
+    await world.run_workers()
+    link = (await world.meeting_of(kept)).join_url
+    await world.clear_calls()
 
     await world.disconnect(connection_id)
-    await world.work()
+    await world.run_workers()
 
-    shown = await world.shown(kept)
+    shown = await world.meeting_of(kept)
     assert (shown.state, shown.join_url) == ("detached", link)
     assert await api_calls(world) == []
     assert len(await world.meetings()) == 1
@@ -90,14 +89,14 @@ async def test_50_nothing_that_was_under_way_goes_on_after_disconnecting(new_wor
     world = await new_world()
     connection_id = await world.connect()
     edited, cancelled = await world.book(), await world.book()
-    await world.work()
-    await world.forget_calls()
+    await world.run_workers()
+    await world.clear_calls()
     await world.book()
     await world.edit(edited, personal=Personal(title="Another matter"))
     await world.cancel(cancelled)
 
     await world.disconnect(connection_id)
-    await world.work()
+    await world.run_workers()
 
     assert await api_calls(world) == []
 
@@ -107,7 +106,7 @@ async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
-    [claimed] = await world.workers[1]._claim(1)
+    [claimed] = await world.meeting_worker._claim(1)
     place = Place(world.tenant.account_id, booked.session, "zoom")
     wanted = Wanted.from_json(claimed.desired_state.desired)
     until = asyncio.get_running_loop().time() + 60
@@ -115,13 +114,13 @@ async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_
     draft = Draft(booked.session, 1, "Title", booked.start_time, 60, "UTC")
     token = await calls._token()
     await world.disconnect(connection_id)
-    await world.forget_calls()
+    await world.clear_calls()
 
     with pytest.raises(NotConnected):
         await calls._create(draft, token)
 
     assert await api_calls(world) == []
-    assert await world.references(booked) == []
+    assert await world.object_states(booked) == []
 
 
 async def test_51_what_is_cancelled_or_moved_after_disconnecting_makes_no_call(new_world):
@@ -129,18 +128,18 @@ async def test_51_what_is_cancelled_or_moved_after_disconnecting_makes_no_call(n
     world = await new_world()
     connection_id = await world.connect()
     to_cancel, to_move = await world.book(), await world.book()
-    await world.work()
+    await world.run_workers()
     await world.disconnect(connection_id)
-    await world.work()
-    await world.forget_calls()
+    await world.run_workers()
+    await world.clear_calls()
 
     await world.cancel(to_cancel)
     moved = await world.move(to_move)
-    await world.work()
+    await world.run_workers()
 
     assert await api_calls(world) == []
-    assert (await world.shown(to_cancel)).join_url is None
-    assert ((await world.shown(moved)).state, (await world.shown(moved)).reason) == (
+    assert (await world.meeting_of(to_cancel)).join_url is None
+    assert ((await world.meeting_of(moved)).state, (await world.meeting_of(moved)).reason) == (
         "blocked",
         "connect_zoom",
     )
@@ -153,19 +152,19 @@ async def test_52_53_reconnected_only_what_has_no_link_gets_one(new_world, zoom_
     world = await new_world()
     connection_id = await world.connect()
     kept, moved = await world.book(), await world.book()
-    await world.work()
+    await world.run_workers()
     old = {meeting["id"] for meeting in await world.meetings()}
     await world.disconnect(connection_id)
     without = await world.move(moved)
-    await world.work()
-    await world.forget_calls()
+    await world.run_workers()
+    await world.clear_calls()
 
     await world.connect(zoom_user=zoom_user)
-    await world.work()
+    await world.run_workers()
 
-    assert await world.writes() == {"C": 1}
-    assert (await world.shown(kept)).state == "detached"
-    assert (await world.shown(without)).state == "ready"
+    assert await world.count_writes() == {"C": 1}
+    assert (await world.meeting_of(kept)).state == "detached"
+    assert (await world.meeting_of(without)).state == "ready"
     assert old < {meeting["id"] for meeting in await world.meetings()}
 
 
@@ -174,63 +173,63 @@ async def test_52_after_reconnecting_a_later_move_gets_a_new_link(new_world):
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.disconnect(connection_id)
     await world.connect()
-    await world.work()
-    await world.forget_calls()
+    await world.run_workers()
+    await world.clear_calls()
 
     moved = await world.move(booked)
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(moved)).state == "ready"
-    assert await world.writes() == {"C": 1}
+    assert (await world.meeting_of(moved)).state == "ready"
+    assert await world.count_writes() == {"C": 1}
     assert len(await world.meetings()) == 2
 
 
 async def test_42_who_leaves_the_account_is_disconnected(world):
     """As if he had done it himself; he is asked for nothing more."""
     booked = await world.book()
-    await world.work()
-    await world.forget_calls()
+    await world.run_workers()
+    await world.clear_calls()
 
     await world.remove_user(world.host)
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(booked)).state == "detached"
+    assert (await world.meeting_of(booked)).state == "detached"
     assert await api_calls(world) == []
-    again = await world.ask("POST", "/connect", {"userId": world.host})
+    again = await world.request("POST", "/connect", {"userId": world.host})
     assert again.status == 404
 
 
 async def test_54_an_approval_withdrawn_leaves_links_and_blocks_new_ones(world):
     """Until the administrator approves again and the host reconnects; the same meetings go on then."""
     kept = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.control("revoke", {"user": "ada@example.com", "reason": "4738"})
     blocked = await world.book()
     await world.cancel(await world.move(kept))
-    await world.work()
-    assert (await world.shown(blocked)).reason == "waiting_for_admin"
+    await world.run_workers()
+    assert (await world.meeting_of(blocked)).reason == "waiting_for_admin"
 
     await world.connect()
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(blocked)).state == "ready"
-    assert await world.references(kept) == ["gone"]
+    assert (await world.meeting_of(blocked)).state == "ready"
+    assert await world.object_states(kept) == ["gone"]
     assert len(await world.meetings()) == 1
 
 
 async def test_a_ready_link_outlives_the_loss_of_the_grant(world):
     """It is neither withdrawn nor announced again."""
     kept = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.control("revoke", {"user": "ada@example.com"})
     await world.book()
     await world.edit(kept, personal=Personal(title="Another matter"))
-    await world.work()
+    await world.run_workers()
 
-    assert [m.state for m in await world.announced(kept)] == ["ready"]
+    assert [m.state for m in await world.announcements(kept)] == ["ready"]
 
 
 async def test_a_token_that_is_refused_is_refreshed_once(world):
@@ -238,25 +237,25 @@ async def test_a_token_that_is_refused_is_refreshed_once(world):
     await world.fault("status:401", "POST", times=1)
     booked = await world.book()
 
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(booked)).state == "ready"
+    assert (await world.meeting_of(booked)).state == "ready"
     assert len(await world.meetings()) == 1
-    assert await world.references(booked) == ["live"]
+    assert await world.object_states(booked) == ["live"]
 
 
 async def test_a_fresh_token_that_is_refused_asks_for_a_new_connection(world):
     """And only that ends the refusals."""
     await world.fault("status:401", "POST", times=2)
     booked = await world.book()
-    await world.work()
-    assert (await world.shown(booked)).reason == "connect_zoom"
-    assert await world.writes() == {"C": 2}
+    await world.run_workers()
+    assert (await world.meeting_of(booked)).reason == "connect_zoom"
+    assert await world.count_writes() == {"C": 2}
 
     await world.connect()
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(booked)).state == "ready"
+    assert (await world.meeting_of(booked)).state == "ready"
 
 
 async def test_a_permission_that_is_missing_asks_for_a_new_connection(world):
@@ -264,9 +263,9 @@ async def test_a_permission_that_is_missing_asks_for_a_new_connection(world):
     body = {"code": 4711, "message": "Invalid access token, does not contain scopes."}
     await world.fault("status:400", "POST", times=1, body=body)
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    assert (await world.shown(booked)).reason == "connect_zoom"
+    assert (await world.meeting_of(booked)).reason == "connect_zoom"
     [row] = await world.db.fetch("SELECT status, reason FROM provider_account")
     assert (row["status"], row["reason"]) == ("pending", "scope_missing")
 
@@ -278,12 +277,12 @@ async def test_what_was_made_while_its_connection_was_ended_is_history(new_world
     booked = await world.book()
     await world.fault("slow:0.3", "POST", times=1)
 
-    await world.alongside(world.work(), world.disconnect(connection_id), after="POST")
-    await world.work()
+    await world.run_during_call(world.run_workers(), world.disconnect(connection_id), method="POST")
+    await world.run_workers()
 
-    assert (await world.shown(booked)).state == "detached"
-    assert await world.references(booked) == ["abandoned"]
-    assert await world.writes() == {"C": 1}
+    assert (await world.meeting_of(booked)).state == "detached"
+    assert await world.object_states(booked) == ["abandoned"]
+    assert await world.count_writes() == {"C": 1}
 
 
 async def test_many_sessions_follow_their_connection(new_world):
@@ -292,7 +291,7 @@ async def test_many_sessions_follow_their_connection(new_world):
     waiting = [await world.book(confirmed=False) for _ in range(105)]
     past = await world.book(start=world.now - timedelta(hours=3))
     connection_id = await world.connect()
-    assert await world.workers[0].once()
+    assert await world.connection_worker.once()
 
     for one in waiting:
         assert (await world.desired_state(one))["desired"]["connection"].startswith(connection_id)
@@ -301,18 +300,18 @@ async def test_many_sessions_follow_their_connection(new_world):
 
 async def test_a_grant_that_nobody_uses_is_refreshed_before_it_dies(world):
     """Zoom does not say how long a refresh token may rest. An outage is no reason to stop."""
-    await world.pass_time(timedelta(days=8))
+    await world.advance(timedelta(days=8))
     await world.fault("status:503", path="^/oauth/token", times=1)
-    await keep_fresh(world.runtime)
+    await refresh_idle_grants(world.runtime)
     assert await refreshes(world) == 1
-    await world.pass_time(timedelta(minutes=10))
+    await world.advance(timedelta(minutes=10))
 
-    await keep_fresh(world.runtime)
-    await keep_fresh(world.runtime)
+    await refresh_idle_grants(world.runtime)
+    await refresh_idle_grants(world.runtime)
 
     assert await refreshes(world) == 2
     await world.book()
-    await world.work()
+    await world.run_workers()
     assert len(await world.meetings()) == 1
     assert await refreshes(world) == 2
 
