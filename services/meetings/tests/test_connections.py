@@ -1,4 +1,4 @@
-"""Hosts who are not connected, disconnect, are locked out by their administrator, or come back."""
+"""Meetings of hosts who are not connected, disconnect, lose their approval, or connect again."""
 
 import asyncio
 from datetime import timedelta
@@ -7,19 +7,21 @@ import pytest
 
 from hoop_events.base import Personal
 from hoop_platform.providers.errors import NotConnected
-from meetings.domain import Draft, Place, Wanted
+from meetings.domain.adapter import MeetingDraft
+from meetings.domain.sessions import DesiredMeeting, MeetingKey
 from meetings.jobs.background import refresh_idle_grants
+from meetings.jobs.operations import MeetingOperations
 
 HOUR = timedelta(hours=1)
 
 
 async def api_calls(world):
-    """Everything that was asked of Zoom in any host's name."""
+    """All requests that Zoom received, those for tokens included."""
     return [f"{e['method']} {e['path']}" for e in await world.control("log")]
 
 
 async def test_13_without_a_connection_the_link_waits_for_one(new_world):
-    """The appointment says what to do; connecting makes the link."""
+    """The appointment says what to do; after connecting, the link is created."""
     world = await new_world()
     booked = await world.book()
     await world.run_workers()
@@ -35,8 +37,8 @@ async def test_13_without_a_connection_the_link_waits_for_one(new_world):
     assert await world.count_writes() == {"C": 1}
 
 
-async def test_13_connecting_comes_too_late_for_what_is_over(new_world):
-    """No call for it."""
+async def test_13_connecting_after_the_end_creates_no_meeting(new_world):
+    """No call is made."""
     world = await new_world()
     booked = await world.book()
     await world.run_workers()
@@ -49,7 +51,7 @@ async def test_13_connecting_comes_too_late_for_what_is_over(new_world):
 
 
 async def test_14_a_connection_that_waits_for_an_administrator_says_so(new_world):
-    """Zoom showed "Request access" and never calls back, hence the user tells us."""
+    """Zoom shows "Request access" and never redirects back, so the client sets `waitingForAdmin`."""
     world = await new_world(knobs={"consent": "request_access"})
     booked = await world.book()
     begun = await world.request("POST", "/connect", {"userId": world.host})
@@ -67,7 +69,7 @@ async def test_14_a_connection_that_waits_for_an_administrator_says_so(new_world
 
 
 async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
-    """Not even the deletion of a meeting that is cancelled later; and no revocation."""
+    """The token is not revoked at Zoom either."""
     world = await new_world()
     connection_id = await world.connect()
     kept = await world.book()
@@ -78,14 +80,14 @@ async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
     await world.disconnect(connection_id)
     await world.run_workers()
 
-    shown = await world.meeting_of(kept)
-    assert (shown.state, shown.join_url) == ("detached", link)
+    meeting = await world.meeting_of(kept)
+    assert (meeting.state, meeting.join_url) == ("detached", link)
     assert await api_calls(world) == []
     assert len(await world.meetings()) == 1
 
 
-async def test_50_nothing_that_was_under_way_goes_on_after_disconnecting(new_world):
-    """A wish to make, one to change and one to drop, all due: none of them calls."""
+async def test_50_due_operations_are_not_executed_after_disconnecting(new_world):
+    """A create, an update and a delete are due: none is executed."""
     world = await new_world()
     connection_id = await world.connect()
     edited, cancelled = await world.book(), await world.book()
@@ -102,29 +104,29 @@ async def test_50_nothing_that_was_under_way_goes_on_after_disconnecting(new_wor
 
 
 async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_world):
-    """The connection is looked at once more in the transaction that writes the intent."""
+    """The connection is checked again in the transaction that stores the intent."""
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
     [claimed] = await world.meeting_worker._claim(1)
-    place = Place(world.tenant.account_id, booked.session, "zoom")
-    wanted = Wanted.from_json(claimed.desired_state.desired)
-    until = asyncio.get_running_loop().time() + 60
-    calls = Calls(world.runtime, claimed, place, wanted, connection_id, until)
-    draft = Draft(booked.session, 1, "Title", booked.start_time, 60, "UTC")
-    token = await calls._token()
+    key = MeetingKey(world.tenant.account_id, booked.session, "zoom")
+    desired = DesiredMeeting.from_json(claimed.desired_state.desired)
+    deadline = asyncio.get_running_loop().time() + 60
+    operations = MeetingOperations(world.runtime, claimed, key, desired, connection_id, deadline)
+    draft = MeetingDraft(booked.session, 1, "Title", booked.start_time, 60, "UTC")
+    token = await operations._token()
     await world.disconnect(connection_id)
     await world.clear_calls()
 
     with pytest.raises(NotConnected):
-        await calls._create(draft, token)
+        await operations._create(draft, token)
 
     assert await api_calls(world) == []
     assert await world.object_states(booked) == []
 
 
-async def test_51_what_is_cancelled_or_moved_after_disconnecting_makes_no_call(new_world):
-    """Moved, it is blocked; cancelled, it shows nothing."""
+async def test_51_cancelling_or_moving_after_disconnecting_makes_no_call(new_world):
+    """The moved appointment is blocked; the cancelled one shows no link."""
     world = await new_world()
     connection_id = await world.connect()
     to_cancel, to_move = await world.book(), await world.book()
@@ -147,8 +149,8 @@ async def test_51_what_is_cancelled_or_moved_after_disconnecting_makes_no_call(n
 
 
 @pytest.mark.parametrize("zoom_user", ["ada@example.com", "another@example.com"])
-async def test_52_53_reconnected_only_what_has_no_link_gets_one(new_world, zoom_user):
-    """With the same Zoom account or another: old meetings are not adopted and never deleted."""
+async def test_52_53_reconnecting_creates_only_missing_links(new_world, zoom_user):
+    """With the same Zoom account or another, old meetings are neither adopted nor deleted."""
     world = await new_world()
     connection_id = await world.connect()
     kept, moved = await world.book(), await world.book()
@@ -187,8 +189,8 @@ async def test_52_after_reconnecting_a_later_move_gets_a_new_link(new_world):
     assert len(await world.meetings()) == 2
 
 
-async def test_42_who_leaves_the_account_is_disconnected(world):
-    """As if he had done it himself; he is asked for nothing more."""
+async def test_42_a_deleted_user_is_disconnected(world):
+    """As by a request to disconnect; the user can not be connected again."""
     booked = await world.book()
     await world.run_workers()
     await world.clear_calls()
@@ -202,8 +204,8 @@ async def test_42_who_leaves_the_account_is_disconnected(world):
     assert again.status == 404
 
 
-async def test_54_an_approval_withdrawn_leaves_links_and_blocks_new_ones(world):
-    """Until the administrator approves again and the host reconnects; the same meetings go on then."""
+async def test_54_a_withdrawn_approval_keeps_links_and_blocks_new_ones(world):
+    """Until the host reconnects after a new approval; the same meetings are kept then."""
     kept = await world.book()
     await world.run_workers()
     await world.control("revoke", {"user": "ada@example.com", "reason": "4738"})
@@ -221,7 +223,7 @@ async def test_54_an_approval_withdrawn_leaves_links_and_blocks_new_ones(world):
 
 
 async def test_a_ready_link_outlives_the_loss_of_the_grant(world):
-    """It is neither withdrawn nor announced again."""
+    """It is not announced again."""
     kept = await world.book()
     await world.run_workers()
     await world.control("revoke", {"user": "ada@example.com"})
@@ -232,8 +234,8 @@ async def test_a_ready_link_outlives_the_loss_of_the_grant(world):
     assert [m.state for m in await world.announcements(kept)] == ["ready"]
 
 
-async def test_a_token_that_is_refused_is_refreshed_once(world):
-    """401 does not mean disconnected: the call is made again with a new token."""
+async def test_a_rejected_token_is_refreshed_once(world):
+    """After a 401 the call is repeated with a new token."""
     await world.fault("status:401", "POST", times=1)
     booked = await world.book()
 
@@ -244,8 +246,8 @@ async def test_a_token_that_is_refused_is_refreshed_once(world):
     assert await world.object_states(booked) == ["live"]
 
 
-async def test_a_fresh_token_that_is_refused_asks_for_a_new_connection(world):
-    """And only that ends the refusals."""
+async def test_after_a_second_401_the_host_must_reconnect(world):
+    """Reconnecting creates the link."""
     await world.fault("status:401", "POST", times=2)
     booked = await world.book()
     await world.run_workers()
@@ -258,8 +260,8 @@ async def test_a_fresh_token_that_is_refused_asks_for_a_new_connection(world):
     assert (await world.meeting_of(booked)).state == "ready"
 
 
-async def test_a_permission_that_is_missing_asks_for_a_new_connection(world):
-    """Zoom's error 4711, as it comes when the app's scopes were changed."""
+async def test_after_losing_a_scope_the_host_must_reconnect(world):
+    """Zoom's error 4711, as after a change of the app's scopes."""
     body = {"code": 4711, "message": "Invalid access token, does not contain scopes."}
     await world.fault("status:400", "POST", times=1, body=body)
     booked = await world.book()
@@ -270,8 +272,8 @@ async def test_a_permission_that_is_missing_asks_for_a_new_connection(world):
     assert (row["status"], row["reason"]) == ("pending", "scope_missing")
 
 
-async def test_what_was_made_while_its_connection_was_ended_is_history(new_world):
-    """The answer came after the disconnection: the link is shown, the meeting is let be."""
+async def test_a_meeting_created_while_disconnecting_is_abandoned(new_world):
+    """The response comes after the disconnection: the link is shown, the meeting stays at Zoom."""
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
@@ -285,8 +287,8 @@ async def test_what_was_made_while_its_connection_was_ended_is_history(new_world
     assert await world.count_writes() == {"C": 1}
 
 
-async def test_many_sessions_follow_their_connection(new_world):
-    """More than fit into one look; what is over is left alone."""
+async def test_connecting_refreshes_all_sessions_of_the_host(new_world):
+    """More than one query returns; those that are over are left out."""
     world = await new_world()
     waiting = [await world.book(confirmed=False) for _ in range(105)]
     past = await world.book(start=world.now - timedelta(hours=3))
@@ -298,8 +300,8 @@ async def test_many_sessions_follow_their_connection(new_world):
     assert (await world.desired_state(past))["desired"]["connection"] is None
 
 
-async def test_a_grant_that_nobody_uses_is_refreshed_before_it_dies(world):
-    """Zoom does not say how long a refresh token may rest. An outage is no reason to stop."""
+async def test_an_idle_grant_is_refreshed_before_it_expires(world):
+    """Zoom does not document when an unused refresh token expires. After an outage it is tried again."""
     await world.advance(timedelta(days=8))
     await world.fault("status:503", path="^/oauth/token", times=1)
     await refresh_idle_grants(world.runtime)
@@ -317,5 +319,6 @@ async def test_a_grant_that_nobody_uses_is_refreshed_before_it_dies(world):
 
 
 async def refreshes(world):
-    asked = [entry["body"] for entry in await world.control("log") if entry["method"] == "POST"]
-    return sum(bool(body) and body.get("grant_type") == "refresh_token" for body in asked)
+    """The number of refresh requests that Zoom received."""
+    bodies = [entry["body"] for entry in await world.control("log") if entry["method"] == "POST"]
+    return sum(bool(body) and body.get("grant_type") == "refresh_token" for body in bodies)

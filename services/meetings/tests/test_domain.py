@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from hoop_platform.ids import new_id
 from meetings.domain.plan import (
     SETTLE_TIME,
+    AwaitConnection,
+    CreateMeeting,
+    DeleteMeeting,
     ExternalObject,
+    InSync,
+    LookUpLater,
+    LookUpMeetings,
     ObservedState,
+    UpdateMeeting,
     next_step,
 )
 from meetings.domain.quota import allowance, is_urgent, midnight_after, release_after
@@ -63,7 +70,7 @@ OBJECTS = st.builds(
 """Any external object. A session has one live meeting at most: a unique index ensures it."""
 
 
-'def numbered(objects):
+def numbered(objects):
     lives = [n for n, one in enumerate(objects) if one.state == "live"]
     kept = [one for n, one in enumerate(objects) if n not in lives[1:]]
     return [replace(one, generation=n + 1) for n, one in enumerate(kept)]
@@ -92,10 +99,7 @@ class Provider:
 
     def _look_up(self, account):
         for intended in list(self.objects.values()):
-            if (
-                intended.state != "intended"
-                or intended.connection_id != account.connection_id
-            ):
+            if intended.state != "intended" or intended.connection_id != account.connection_id:
                 continue
             if self.data.draw(st.booleans()):
                 has_live = any(m.state == "live" for m in self.objects.values())

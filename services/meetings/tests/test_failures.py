@@ -1,4 +1,4 @@
-"""Lost answers, hanging and lying providers, killed processes: exactly one meeting in the end."""
+"""Lost responses, hanging and faulty providers, crashed processes: exactly one meeting in the end."""
 
 import asyncio
 from contextlib import suppress
@@ -8,56 +8,56 @@ import pytest
 
 from hoop_platform import failpoints
 from hoop_platform.reconcile.desired_state import Done
-from meetings.domain import SETTLE_TIME
+from meetings.domain.plan import SETTLE_TIME
 from meetings.jobs.reconcile import reconcile_meeting
 
 SHORT_TIMEOUT = pytest.mark.parametrize("zoom_timeout", [1.5])
-SOON = timedelta(seconds=45)
-"""Longer than any wait after a first failure, and than a lease."""
+RETRY_WAIT = timedelta(seconds=45)
+"""Longer than a lease, and than the wait after any first failure."""
 
 
 async def settle(world):
-    """Let time pass until nothing is left to do."""
+    """Advance the time until all desired states are done."""
     for _ in range(12):
-        await world.advance(SOON)
+        await world.advance(RETRY_WAIT)
         await world.run_workers()
-    waiting = "SELECT count(*) FROM work WHERE status <> 'done'"
-    assert await world.db.fetchval(waiting) == 0
+    not_done = "SELECT count(*) FROM work WHERE status <> 'done'"
+    assert await world.db.fetchval(not_done) == 0
 
 
-async def exactly_one(world, booked):
-    """One meeting, and it is the one that is shown."""
+async def assert_exactly_one(world, booked):
+    """In the end one meeting exists, and its link is the announced one."""
     await settle(world)
-    [meeting] = await world.meetings()
-    shown = await world.meeting_of(booked)
-    assert (shown.state, shown.join_url) == ("ready", meeting["join_url"])
+    [existing] = await world.meetings()
+    announced = await world.meeting_of(booked)
+    assert (announced.state, announced.join_url) == ("ready", existing["join_url"])
 
 
 @pytest.mark.parametrize(
-    "at", ["meeting_claimed", "meeting_intended", "meeting_created", "meeting_recorded"]
+    "failpoint", ["meeting_claimed", "meeting_intended", "meeting_created", "meeting_recorded"]
 )
-async def test_60_a_crash_at_any_point_leaves_exactly_one(world, at):
-    """Between intent and call, between answer and record: the next attempt finds out."""
+async def test_60_a_crash_at_any_point_leaves_exactly_one(world, failpoint):
+    """The next attempt finds out what the crashed one has done."""
     booked = await world.book()
-    failpoints.arm(f"{at}=raise:1")
-    with suppress(RuntimeError):  # where no attempt's own handling would catch it
+    failpoints.arm(f"{failpoint}=raise:1")
+    with suppress(RuntimeError):  # raised outside of the attempt's own error handling
         await world.run_workers()
     assert not failpoints._armed
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert len(await world.calls("POST")) == 1
 
 
 @pytest.mark.parametrize(
-    "at", ["meeting_marked_for_deletion", "meeting_deleted", "meeting_recorded"]
+    "failpoint", ["meeting_marked_for_deletion", "meeting_deleted", "meeting_recorded"]
 )
-async def test_60_a_crash_while_dropping_leaves_none(world, at):
-    """Deleting is repeated; that it is gone already is fine."""
+async def test_60_a_crash_while_deleting_leaves_none(world, failpoint):
+    """The deletion is repeated; a meeting that is gone already counts as deleted."""
     booked = await world.book()
     await world.run_workers()
     await world.cancel(booked)
-    failpoints.arm(f"{at}=raise:1")
-    with suppress(RuntimeError):  # where no attempt's own handling would catch it
+    failpoints.arm(f"{failpoint}=raise:1")
+    with suppress(RuntimeError):  # raised outside of the attempt's own error handling
         await world.run_workers()
     assert not failpoints._armed
 
@@ -71,33 +71,33 @@ async def test_60_a_crash_while_dropping_leaves_none(world, at):
     "fault",
     ["drop-after-commit", "commit-then-500", "commit-then-502", "truncate", "hang-after-commit"],
 )
-async def test_60_an_answer_lost_after_the_deed_is_adopted(world, fault):
-    """The meeting that exists is found by its mark; no other is made."""
+async def test_60_a_meeting_whose_response_was_lost_is_adopted(world, fault):
+    """It is found by its mark; no other is created."""
     booked = await world.book()
     await world.fault(fault, "POST", times=1)
     await world.run_workers()
-    shown = await world.meeting_of(booked)
-    assert (shown.state, shown.reason) == ("pending", "provider_down")
+    meeting = await world.meeting_of(booked)
+    assert (meeting.state, meeting.reason) == ("pending", "provider_down")
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert await world.count_writes() == {"C": 1}
 
 
 @SHORT_TIMEOUT
 @pytest.mark.parametrize("fault", ["status:500", "status:503", "garbage", "drop", "hang"])
-async def test_60_a_call_that_came_to_nothing_is_made_again(world, fault):
-    """After having looked whether it did."""
+async def test_60_a_call_without_effect_is_repeated(world, fault):
+    """After a look-up has found no meeting."""
     booked = await world.book()
     await world.fault(fault, "POST", times=1)
     await world.run_workers()
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert await world.count_writes() == {"C": 2}
 
 
 @SHORT_TIMEOUT
-async def test_60_a_deed_that_comes_true_late_is_taken_back(world):
-    """Zoom executes the first call after the second: the surplus goes, the shown link stays."""
+async def test_60_a_meeting_created_late_is_deleted(world):
+    """Zoom executes the first call after the second: the surplus is deleted, the link stays."""
     booked = await world.book()
     await world.fault("slow:2.5", "POST", times=1)
     await world.run_workers()
@@ -105,19 +105,19 @@ async def test_60_a_deed_that_comes_true_late_is_taken_back(world):
     await world.run_workers()
     link = (await world.meeting_of(booked)).join_url
     assert link is not None
-    await world.wait_until(lambda: two_exist(world))
+    await world.wait_until(lambda: two_meetings_exist(world))
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert (await world.meeting_of(booked)).join_url == link
     assert await world.count_writes() == {"C": 2, "D": 1}
 
 
-async def two_exist(world):
+async def two_meetings_exist(world):
     return len(await world.meetings()) == 2
 
 
-async def came_true(world, fault):
-    """A slow call is executed in the end, although nobody waits for it any more."""
+async def executed(world, fault):
+    """Whether Zoom has executed the call, if the fault is one that only delays it."""
     log = await world.control("log")
     return not fault.startswith("slow") or any(e["fault"] and e["did"] == 201 for e in log)
 
@@ -125,12 +125,12 @@ async def came_true(world, fault):
 @SHORT_TIMEOUT
 @pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:2.5"])
 async def test_cancelled_while_zoom_hangs_nothing_remains(world, fault):
-    """Whether or not the call comes true in the end."""
+    """Whether or not Zoom executes the call in the end."""
     booked = await world.book()
     await world.fault(fault, "POST", times=1)
     await world.run_during_call(world.run_workers(), world.cancel(booked))
     await world.clear_faults()
-    await world.wait_until(lambda: came_true(world, fault))
+    await world.wait_until(lambda: executed(world, fault))
 
     await settle(world)
     assert await world.meetings() == []
@@ -139,8 +139,8 @@ async def test_cancelled_while_zoom_hangs_nothing_remains(world, fault):
 
 @SHORT_TIMEOUT
 @pytest.mark.parametrize("fault", ["hang", "hang-after-commit", "slow:2.5"])
-async def test_moved_while_zoom_hangs_only_the_last_time_has_a_meeting(world, fault):
-    """One link, for the last of three times."""
+async def test_moved_while_zoom_hangs_only_the_last_session_has_a_meeting(world, fault):
+    """The appointment had three start times; one link, for the last."""
     booked = await world.book()
     await world.fault(fault, "POST", times=1)
 
@@ -151,24 +151,24 @@ async def test_moved_while_zoom_hangs_only_the_last_time_has_a_meeting(world, fa
 
     await world.run_during_call(world.run_workers(), move_twice())
     await world.clear_faults()
-    await world.wait_until(lambda: came_true(world, fault))
+    await world.wait_until(lambda: executed(world, fault))
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
 
 
-async def test_60_a_process_that_comes_back_too_late_makes_no_second_meeting(world):
-    """It lost its lease between its intent and its call: what it makes is found, and goes."""
+async def test_60_a_process_that_hangs_before_its_call_leaves_one_meeting(world):
+    """It loses its lease between its intent and its call; another process takes over."""
     booked = await world.book()
     failpoints.arm("meeting_intended=hang:1")
-    zombie = asyncio.ensure_future(world.meeting_worker.once())  # noqa: TID251 -- it outlives its use
+    hanging = asyncio.ensure_future(world.meeting_worker.once())  # noqa: TID251 -- cancelled below
     await world.wait_until(lambda: intended(world, booked))
-    await world.advance(SOON)
+    await world.advance(RETRY_WAIT)
     await world.run_workers()
     link = (await world.meeting_of(booked)).join_url
     assert link is not None
-    zombie.cancel()
+    hanging.cancel()
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert (await world.meeting_of(booked)).join_url == link
 
 
@@ -176,23 +176,23 @@ async def intended(world, booked):
     return await world.object_states(booked) == ["intended"]
 
 
-async def test_60_what_a_zombie_made_is_dropped(world):
-    """Its call was under way when it lost the lease; it still writes down what it learnt."""
+async def test_60_a_meeting_created_after_losing_the_lease_is_no_second_one(world):
+    """The call was under way when the lease was lost; its meeting is recorded all the same."""
     booked = await world.book()
     await world.fault("slow:0.4", "POST", times=1)
 
-    async def somebody_else():
-        await world.advance(SOON)
+    async def another_process():
+        await world.advance(RETRY_WAIT)
         await world.meeting_worker.once()
 
-    await world.run_during_call(world.meeting_worker.once(), somebody_else())
+    await world.run_during_call(world.meeting_worker.once(), another_process())
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert "live" in await world.object_states(booked)
 
 
-async def test_31_what_is_cancelled_after_its_wish_was_claimed_is_not_made(world):
-    """The wish is looked at once more before the call: it would have been made in vain."""
+async def test_31_an_appointment_cancelled_after_the_claim_gets_no_meeting(world):
+    """The desired state is checked again before the call."""
     booked = await world.book()
     [claimed] = await world.meeting_worker._claim(1)
     await world.cancel(booked)
@@ -203,27 +203,26 @@ async def test_31_what_is_cancelled_after_its_wish_was_claimed_is_not_made(world
     assert await world.db.fetchval("SELECT count(*) FROM provider_call_quota") == 0
 
 
-async def test_60_who_has_lost_the_lease_makes_nothing(world):
-    """Somebody else may be at it by now."""
+async def test_60_without_the_lease_zoom_is_not_called(world):
+    """Another process may work on the desired state by now."""
     booked = await world.book()
     [claimed] = await world.meeting_worker._claim(1)
-    await world.advance(SOON)
+    await world.advance(RETRY_WAIT)
 
     assert await reconcile_meeting(world.runtime, claimed) == Done()
 
     assert await world.calls("POST") == []
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
 
 
 async def test_59_an_outage_of_hours_makes_links_late_and_loses_none(world):
-    """While it lasts each user of Zoom's is tried now and then; the appointments say why they wait."""
+    """Meanwhile each Zoom user is tried now and then; the appointments say why they wait."""
     booked = [await world.book() for _ in range(5)]
     await world.fault("status:503")
     for _ in range(30):
         await world.advance(timedelta(minutes=6))
         await world.run_workers()
-    tried = len(await world.calls())
-    assert tried < 60
+    assert len(await world.calls()) < 60
     assert "provider_down" in {(await world.meeting_of(one)).reason for one in booked}
 
     await world.clear_faults()
@@ -234,7 +233,7 @@ async def test_59_an_outage_of_hours_makes_links_late_and_loses_none(world):
 
 
 async def test_an_outage_for_one_host_is_not_one_for_another(world):
-    """The gate is that of Zoom's user."""
+    """The circuit is that of one Zoom user."""
     other = world.tenant.user_ids[1]
     await world.connect(other, "bea@example.com")
     match = {"method": "*", "path": "^/v2/", "user": "ada@example.com"}
@@ -248,19 +247,19 @@ async def test_an_outage_for_one_host_is_not_one_for_another(world):
 
 
 async def test_zoom_cannot_be_reached_at_all(new_world):
-    """Certainly nothing was made: no look-up is needed afterwards."""
+    """The call had no effect, so no look-up is needed afterwards."""
     world = await new_world()
     await world.connect()
     settings = world.runtime.settings.model_copy(update={"zoom_api_url": "http://127.0.0.1:1/v2"})
-    right = world.runtime.settings
+    original = world.runtime.settings
     object.__setattr__(world.runtime, "settings", settings)
     booked = await world.book()
     await world.run_workers()
     assert (await world.meeting_of(booked)).reason == "provider_down"
     assert await world.object_states(booked) == ["gone"]
 
-    object.__setattr__(world.runtime, "settings", right)
-    await exactly_one(world, booked)
+    object.__setattr__(world.runtime, "settings", original)
+    await assert_exactly_one(world, booked)
     assert await world.calls("GET") == ["GET /v2/users/me"]
 
 
@@ -273,14 +272,13 @@ async def test_zoom_cannot_be_reached_at_all(new_world):
         ({"Retry-After": "soon"}, 1),
     ],
 )
-async def test_429_is_waited_out(world, headers, seconds):
-    """Nothing of this host is tried before; then the link is made, by a second call."""
+async def test_after_a_429_zoom_is_not_called_before_retry_after(world, headers, seconds):
+    """For no meeting of this host; then the link is created by a second call."""
     await world.fault("status:429", "POST", times=1, headers=headers)
     booked = await world.book()
     await world.book()
     await world.run_workers()
-    tried = len(await world.calls("POST"))
-    assert tried == 1
+    assert len(await world.calls("POST")) == 1
     if seconds > 1:
         await world.advance(timedelta(seconds=seconds - 3))
         await world.run_workers()
@@ -293,29 +291,29 @@ async def test_429_is_waited_out(world, headers, seconds):
     assert await world.count_writes() == {"C": 3}
 
 
-async def test_429_for_hours_is_said(world):
-    """An instant, as Zoom writes it; the appointment says until when."""
+async def test_a_429_for_hours_is_announced(world):
+    """`Retry-After` is an instant, as Zoom writes it; the appointment shows when to expect the link."""
     then = world.now.replace(microsecond=0) + timedelta(hours=2)
-    said = then.isoformat().replace("+00:00", "Z")
-    await world.fault("status:429", "POST", times=1, headers={"Retry-After": said})
+    retry_after = then.isoformat().replace("+00:00", "Z")
+    await world.fault("status:429", "POST", times=1, headers={"Retry-After": retry_after})
     booked = await world.book()
 
     await world.run_workers()
 
-    shown = await world.meeting_of(booked)
-    assert shown.reason == "provider_busy"
-    assert shown.expected_at is not None
-    assert abs(shown.expected_at - then) < timedelta(seconds=5)
+    meeting = await world.meeting_of(booked)
+    assert meeting.reason == "provider_busy"
+    assert meeting.expected_at is not None
+    assert abs(meeting.expected_at - then) < timedelta(seconds=5)
 
 
 async def test_a_meeting_that_zoom_refuses_is_visibly_failed(world):
-    """It is not tried for ever; a change of the appointment tries again."""
+    """It is tried again only after a change of the appointment."""
     body = {"code": 300, "message": "Validation Failed.", "errors": [{"field": "topic"}]}
     await world.fault("status:400", "POST", times=1, body=body)
     booked = await world.book()
     await world.run_workers()
-    shown = await world.meeting_of(booked)
-    assert (shown.state, shown.reason) == ("failed", "rejected")
+    meeting = await world.meeting_of(booked)
+    assert (meeting.state, meeting.reason) == ("failed", "rejected")
     assert "Validation Failed. topic" in (await world.desired_state(booked))["last_error"]
 
     await world.edit(booked, end_time=booked.end_time + timedelta(minutes=30))
@@ -325,35 +323,35 @@ async def test_a_meeting_that_zoom_refuses_is_visibly_failed(world):
 
 
 async def test_a_link_that_leads_elsewhere_is_never_shown(new_world):
-    """The meeting is deleted, the wish has visibly failed."""
+    """The meeting is deleted, the desired state has failed."""
     world = await new_world(knobs={"join_base_url": "https://zoom.us.example.net/j"})
     await world.connect()
     booked = await world.book()
 
     await world.run_workers()
 
-    shown = await world.meeting_of(booked)
-    assert (shown.state, shown.reason) == ("failed", "unverifiable_link")
+    meeting = await world.meeting_of(booked)
+    assert (meeting.state, meeting.reason) == ("failed", "unverifiable_link")
     assert await world.meetings() == []
     assert await world.count_writes() == {"C": 1, "D": 1}
 
 
 @SHORT_TIMEOUT
 @pytest.mark.parametrize("fault", ["garbage", "truncate", "status:500", "hang"])
-async def test_a_look_up_that_fails_decides_nothing(world, fault):
-    """Neither a second meeting nor a given-up one."""
+async def test_after_a_failed_look_up_the_outcome_stays_unknown(world, fault):
+    """No second meeting is created, and the first one is adopted later."""
     booked = await world.book()
     await world.fault("drop-after-commit", "POST", times=1)
     await world.run_workers()
     await world.fault(fault, "GET", times=2)
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert await world.count_writes() == {"C": 1}
 
 
 @pytest.mark.parametrize("fault", ["drop-after-commit", "garbage", "commit-then-500", "drop"])
-async def test_a_deletion_in_doubt_is_repeated(world, fault):
-    """200 with a page of HTML is no success either."""
+async def test_a_deletion_with_an_unknown_outcome_is_repeated(world, fault):
+    """Also after a 200 with a page of HTML."""
     booked = await world.book()
     await world.run_workers()
     await world.cancel(booked)
@@ -367,7 +365,7 @@ async def test_a_deletion_in_doubt_is_repeated(world, fault):
 
 
 async def test_a_deletion_that_zoom_refuses_is_tried_again_every_hour(world):
-    """A meeting that is running, say; nothing of it is shown meanwhile."""
+    """For example, a running meeting; its link is not shown meanwhile."""
     booked = await world.book()
     await world.run_workers()
     await world.cancel(booked)
@@ -383,8 +381,8 @@ async def test_a_deletion_that_zoom_refuses_is_tried_again_every_hour(world):
     assert await world.meetings() == []
 
 
-async def test_a_list_that_cannot_be_read_decides_nothing(world):
-    """One of ours without a link, a list without an end: neither is "not there"."""
+async def test_after_an_unreadable_list_the_outcome_stays_unknown(world):
+    """A meeting of ours without a link, a list without an end, a body without a list."""
     booked = await world.book()
     await world.fault("drop-after-commit", "POST", times=1)
     await world.run_workers()
@@ -396,16 +394,16 @@ async def test_a_list_that_cannot_be_read_decides_nothing(world):
         assert await world.object_states(booked) == ["intended"]
         await world.clear_faults()
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
     assert await world.count_writes() == {"C": 1}
 
 
 async def test_a_meeting_is_found_among_many(world):
-    """The list has pages, and shows only the beginning of an agenda."""
+    """The list has pages, and contains only the beginning of an agenda."""
     for n in range(310):
         start = (world.now + timedelta(hours=n)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        said = {"user": "ada@example.com", "agenda": "ref: none of yours", "start_time": start}
-        await world.control("meetings", said)
+        body = {"user": "ada@example.com", "agenda": "ref: none of yours", "start_time": start}
+        await world.control("meetings", body)
     booked = await world.book(start=world.now + timedelta(days=300))
     await world.fault("drop-after-commit", "POST", times=1)
     await world.run_workers()
@@ -417,18 +415,18 @@ async def test_a_meeting_is_found_among_many(world):
 
 
 async def test_the_token_endpoint_is_down(world):
-    """A wish waits; the connection is not taken for lost."""
+    """The link is pending; the connection stays active."""
     await world.advance(timedelta(hours=2))
     await world.fault("status:503", path="^/oauth/", times=1)
     booked = await world.book()
     await world.run_workers()
     assert (await world.meeting_of(booked)).reason == "provider_down"
 
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
 
 
 async def test_no_call_is_begun_when_the_lease_is_nearly_over(world, monkeypatch):
-    """It would end after somebody else has taken over."""
+    """It would end after another process has taken over."""
     monkeypatch.setattr("meetings.jobs.reconcile.CALL_SECONDS", -1.0)
     booked = await world.book()
     await world.meeting_worker.once()
@@ -436,9 +434,9 @@ async def test_no_call_is_begun_when_the_lease_is_nearly_over(world, monkeypatch
     assert (await world.desired_state(booked))["status"] == "due"
 
     monkeypatch.undo()
-    await exactly_one(world, booked)
+    await assert_exactly_one(world, booked)
 
 
-def test_a_lost_call_has_settled_before_it_is_judged():
-    """Three times the longest call."""
+def test_the_settle_time_is_three_times_the_longest_call():
+    """Zoom's timeout is 10 seconds at most."""
     assert timedelta(seconds=30) <= SETTLE_TIME
