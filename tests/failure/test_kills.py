@@ -34,7 +34,7 @@ async def booking_between_commit_and_publish(system: Any) -> None:
 
 
 async def meetings_between_zoom_and_record(system: Any) -> None:
-    await _at_a_fail_point(system, "meetings", "meeting_made")
+    await _at_a_fail_point(system, "meetings", "meeting_created")
 
 
 async def the_broker(system: Any) -> None:

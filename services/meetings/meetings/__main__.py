@@ -1,4 +1,4 @@
-"""The meetings service: one Zoom link for each session that deserves one."""
+"""The meetings service: its routes, the events it handles and announces, and its background tasks."""
 
 from hoop_events.accounts import UserChanged, UserDeleted
 from hoop_events.booking import (
@@ -10,24 +10,25 @@ from hoop_events.booking import (
 from hoop_events.effects import ConnectionChanged, MeetingLinkChanged
 from hoop_platform.service.process import main
 from hoop_platform.service.service import Service
-from meetings import api, handlers, jobs
-from meetings.config import Settings
+from meetings import api, handlers
+from meetings.config import MeetingsSettings
+from meetings.jobs.background import background_tasks
 
 service = Service(
     "meetings",
-    settings=Settings,
+    settings=MeetingsSettings,
     routes=api.routes,
     subscriptions={
-        AppointmentCreated: handlers.take_seat,
-        AppointmentRescheduled: handlers.take_seat,
-        AppointmentUpdated: handlers.take_seat,
-        AppointmentDeleted: handlers.take_seat,
-        UserChanged: handlers.add_user,
-        UserDeleted: handlers.remove_user,
+        AppointmentCreated: handlers.on_appointment_changed,
+        AppointmentRescheduled: handlers.on_appointment_changed,
+        AppointmentUpdated: handlers.on_appointment_changed,
+        AppointmentDeleted: handlers.on_appointment_changed,
+        UserChanged: handlers.on_user_changed,
+        UserDeleted: handlers.on_user_deleted,
     },
     announces=(MeetingLinkChanged, ConnectionChanged),
-    tombstones={"appointments": handlers.forget_appointment},
-    jobs=jobs.jobs,
+    tombstones={"appointments": handlers.on_appointment_tombstone},
+    jobs=background_tasks,
 )
 
 if __name__ == "__main__":

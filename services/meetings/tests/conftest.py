@@ -1,4 +1,4 @@
-"""A small world for the tests: the service on a real PostgreSQL, the simulated Zoom, and events told by hand."""
+"""The tests' world: the service on a real PostgreSQL, the Zoom simulator, and events handed to the handlers."""
 
 import asyncio
 import json
@@ -38,9 +38,9 @@ from local.testing.client import Client, Response
 from local.testing.service import open_admission
 from local.testing.tenant import Tenant
 from meetings import api, handlers
-from meetings.config import Settings
-from meetings.jobs import fulfil
-from meetings.jobs.connection import follow
+from meetings.config import MeetingsSettings
+from meetings.jobs.connections import reconcile_connection
+from meetings.jobs.reconcile import reconcile_meeting
 from simulators.zoom import ZoomSimulator
 
 HOUR = timedelta(hours=1)
@@ -48,11 +48,11 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class World:
-    """What the tests see and do."""
+    """The service, the simulator, and the actions and questions of the tests."""
 
     sim_url: str
     db: Database
-    runtime: Runtime
+    runtime: Runtime[MeetingsSettings]
     tenant: Tenant
     http: ClientSession
     client: Client
@@ -68,18 +68,19 @@ class World:
         return self.runtime.clock.now()
 
     @property
-    def workers(self) -> list[Worker[Runtime]]:
-        return [
-            Worker(handlers.CONNECTION, self.db, self.runtime, follow),
-            Worker(handlers.MEETING, self.db, self.runtime, fulfil),
-        ]
+    def connection_worker(self) -> Worker[Runtime[MeetingsSettings]]:
+        return Worker(handlers.CONNECTION, self.db, self.runtime, reconcile_connection)
 
-    # --- what others announce
+    @property
+    def meeting_worker(self) -> Worker[Runtime[MeetingsSettings]]:
+        return Worker(handlers.MEETING, self.db, self.runtime, reconcile_meeting)
 
-    def appointment(self, *, start: datetime | None = None, **said: Any) -> Appointment:
+    # --- events of other services
+
+    def appointment(self, *, start: datetime | None = None, **fields: Any) -> Appointment:
         """An appointment of an hour, tomorrow at this time, with one host, confirmed, on Zoom."""
         start = start or self.now.replace(microsecond=0) + 24 * HOUR
-        usual: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "id": new_id(),
             "sequence": 1,
             "version": 1,
@@ -99,30 +100,30 @@ class World:
             "date_added": start,
             "date_updated": start,
         }
-        return Appointment(**{**usual, **said})
+        return Appointment(**{**defaults, **fields})
 
-    async def tell(self, event: AppointmentEvent) -> Appointment:
+    async def handle(self, event: AppointmentEvent) -> Appointment:
         async with self.db.transaction() as db:
-            await handlers.take_seat(db, event)
+            await handlers.on_appointment_changed(db, event, self.now)
         return event.state
 
-    async def book(self, **said: Any) -> Appointment:
-        """A new appointment, announced."""
-        return await self.tell(self._event(AppointmentCreated, self.appointment(**said)))
+    async def book(self, **fields: Any) -> Appointment:
+        """A new appointment, whose event has been handled."""
+        return await self.handle(self._event(AppointmentCreated, self.appointment(**fields)))
 
     async def edit(self, before: Appointment, **changes: Any) -> Appointment:
-        """Anything but time and host changed."""
-        return await self.tell(self._event(AppointmentUpdated, changed(before, **changes)))
+        """Change anything but time and host."""
+        return await self.handle(self._event(AppointmentUpdated, changed(before, **changes)))
 
     async def move(self, before: Appointment, **changes: Any) -> Appointment:
-        """To another time, by default the next day, hence to a session of its own."""
+        """Reschedule, by default to the next day, hence to a session of its own."""
         start = changes.pop("start_time", before.start_time + 24 * HOUR)
         to = {"start_time": start, "end_time": start + HOUR, "session": new_id(), **changes}
-        return await self.tell(self._event(AppointmentRescheduled, changed(before, **to)))
+        return await self.handle(self._event(AppointmentRescheduled, changed(before, **to)))
 
     async def cancel(self, before: Appointment) -> Appointment:
         after = changed(before, occupies=False, appointment_status="cancelled")
-        return await self.tell(self._event(AppointmentDeleted, after))
+        return await self.handle(self._event(AppointmentDeleted, after))
 
     def _event(self, kind: type[AppointmentEvent], state: Appointment) -> AppointmentEvent:
         return kind(account_id=self.tenant.account_id, state=state)
@@ -131,64 +132,65 @@ class World:
         state = User(id=user_id, sequence=1, name="Uma", email="uma@example.com")
         async with self.db.transaction() as db:
             event = UserChanged(account_id=self.tenant.account_id, state=state)
-            await handlers.add_user(db, event)
+            await handlers.on_user_changed(db, event, self.now)
 
     async def remove_user(self, user_id: str) -> None:
         async with self.db.transaction() as db:
             event = UserDeleted(
                 account_id=self.tenant.account_id, state=Gone(id=user_id, sequence=2)
             )
-            await handlers.remove_user(db, event)
+            await handlers.on_user_deleted(db, event, self.now)
 
-    # --- what the user does
+    # --- requests of the user
 
     async def connect(self, host: str | None = None, zoom_user: str = "ada@example.com") -> str:
-        """Connect a host's Zoom account as a browser would; answers the connection's id."""
-        answer = await self.ask("POST", "/connect", {"userId": host or self.host})
-        assert answer.status == 200, answer
-        await self.visit(answer.body["authorizeUrl"], zoom_user)
-        return str(answer.body["connectionId"])
+        """Connect a host's Zoom account as a browser would; returns the connection's id."""
+        response = await self.request("POST", "/connect", {"userId": host or self.host})
+        assert response.status == 200, response
+        await self.visit(response.body["authorizeUrl"], zoom_user)
+        return str(response.body["connectionId"])
 
     async def visit(self, authorize_url: str, zoom_user: str = "ada@example.com") -> int:
-        """Say yes at Zoom and follow the way back; answers the status of the last page."""
+        """Consent at Zoom and follow the redirects; returns the status of the last page."""
         async with self.http.get(
             authorize_url, params={"user": zoom_user}, allow_redirects=True
         ) as last:
             return last.status
 
     async def disconnect(self, connection_id: str) -> None:
-        assert (await self.ask("DELETE", f"/{connection_id}")).status == 200
+        assert (await self.request("DELETE", f"/{connection_id}")).status == 200
 
-    async def ask(self, method: str, path: str, json: object = None, **more: Any) -> Response:
+    async def request(self, method: str, path: str, json: object = None, **more: Any) -> Response:
         return await self.client(method, f"/integrations/zoom{path}", json, **more)
 
-    # --- time and work
+    # --- workers and time
 
-    async def work(self) -> None:
-        """Work on all wishes that are due, until none is."""
-        while any([await worker.once() for worker in self.workers]):
+    async def run_workers(self) -> None:
+        """Work on all desired states that are due, until none is."""
+        workers = [self.connection_worker, self.meeting_worker]
+        while any([await worker.once() for worker in workers]):
             pass
 
-    async def alongside(
-        self, work: Awaitable[None], deed: Awaitable[Any], *, after: str = "POST"
+    async def run_during_call(
+        self, work: Awaitable[None], action: Awaitable[Any], *, method: str = "POST"
     ) -> None:
-        """Do something while a call of this method is under way at Zoom."""
+        """Run `work`, and `action` once a call of this method has reached Zoom."""
 
-        async def when_asked() -> None:
-            await self.until(lambda: self.calls(after))
-            await deed
+        async def act() -> None:
+            await self.wait_until(lambda: self.calls(method))
+            await action
 
-        await asyncio.gather(work, when_asked())
+        await asyncio.gather(work, act())
 
-    async def until(self, holds: Callable[[], Awaitable[Any]]) -> None:
-        """Wait until something is so, ten seconds at most."""
+    async def wait_until(self, condition: Callable[[], Awaitable[Any]]) -> None:
+        """Wait until the condition holds, ten seconds at most."""
         deadline = asyncio.get_running_loop().time() + 10
-        while not await holds():
+        while not await condition():
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0.01)
 
-    async def pass_time(self, by: timedelta) -> None:
-        """So much later: for the rules of business, for the simulator, and for what waits in the database."""
+    async def advance(self, by: timedelta) -> None:
+        """Move business time, the simulator's clock and all due times in the database forward."""
         before = float(self.offset_file.read_text())
         self.offset_file.write_text(str(before + by.total_seconds()))
         for table, column in (
@@ -200,48 +202,52 @@ class World:
         ):
             await self.db.execute(f"UPDATE {table} SET {column} = {column} - $1::interval", by)
 
-    async def at(self, moment: datetime) -> None:
-        await self.pass_time(moment - self.now)
+    async def advance_to(self, moment: datetime) -> None:
+        await self.advance(moment - self.now)
 
-    # --- what there is to see
+    # --- the simulator
 
-    async def control(self, part: str, said: object = None) -> Any:
-        """Ask the simulator, or tell it something, through its control interface."""
-        method = "GET" if said is None else "POST"
-        async with self.http.request(method, f"{self.sim_url}/_sim/{part}", json=said) as answer:
-            assert answer.status == 200, await answer.text()
-            return await answer.json()
+    async def control(self, part: str, body: object = None) -> Any:
+        """Call the simulator's control API: GET without a body, POST with one."""
+        method = "GET" if body is None else "POST"
+        async with self.http.request(method, f"{self.sim_url}/_sim/{part}", json=body) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
 
     async def meetings(self) -> list[dict[str, Any]]:
-        """What exists at Zoom."""
+        """The meetings that exist at Zoom."""
         return list((await self.control("state"))["meetings"])
 
     async def calls(self, method: str | None = None) -> list[str]:
-        """Calls of Zoom's API, answered or not, since the last `forget_calls`."""
+        """The calls of Zoom's API since the last `clear_calls`, with and without a response."""
         return [
             f"{entry['method']} {entry['path']}"
             for entry in await self.control("log")
             if entry["path"].startswith("/v2/") and method in (None, entry["method"])
         ]
 
-    async def forget_calls(self) -> None:
+    async def clear_calls(self) -> None:
         await self.control("reset", {"log": True})
 
-    async def writes(self) -> dict[str, int]:
-        """How many creates, updates, deletes were asked for, as the table of situations counts."""
-        by_verb = {"C": "POST", "U": "PATCH", "D": "DELETE"}
-        counts = {verb: len(await self.calls(method)) for verb, method in by_verb.items()}
-        return {verb: count for verb, count in counts.items() if count}
+    async def count_writes(self) -> dict[str, int]:
+        """The numbers of creates, updates, deletes, by the letters of the table of situations."""
+        by_letter = {"C": "POST", "U": "PATCH", "D": "DELETE"}
+        counts = {letter: len(await self.calls(method)) for letter, method in by_letter.items()}
+        return {letter: count for letter, count in counts.items() if count}
 
     async def fault(self, do: str, method: str = "*", path: str = "^/v2/", **more: Any) -> None:
         match = {"method": method, "path": path}
         await self.control("faults", {"match": match, "do": do, **more})
 
-    async def heal(self) -> None:
+    async def clear_faults(self) -> None:
         await self.control("reset", {"faults": True})
 
-    async def announced(self, appointment: Appointment, provider: str = "zoom") -> list[Meeting]:
-        """All that was announced of the appointment's session, oldest first."""
+    # --- announcements and stored states
+
+    async def announcements(
+        self, appointment: Appointment, provider: str = "zoom"
+    ) -> list[Meeting]:
+        """All meetings announced for the appointment's session, oldest first."""
         subject = f"{appointment.session}.{provider}"
         rows = await self.db.fetch(
             "SELECT body, sequence FROM outbox WHERE topic = 'meetings' AND subject = $1"
@@ -251,13 +257,13 @@ class World:
         assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
         return [Meeting.model_validate(json.loads(r["body"])["state"]["meeting"]) for r in rows]
 
-    async def shown(self, appointment: Appointment) -> Meeting:
-        """What the appointment's session shows now."""
-        said = await self.announced(appointment)
-        return said[-1] if said else Meeting()
+    async def meeting_of(self, appointment: Appointment) -> Meeting:
+        """The meeting last announced for the appointment's session."""
+        announced = await self.announcements(appointment)
+        return announced[-1] if announced else Meeting()
 
-    async def references(self, appointment: Appointment) -> list[str]:
-        """The states of all we ever made for a session."""
+    async def object_states(self, appointment: Appointment) -> list[str]:
+        """The states of all external objects of the appointment's session."""
         rows = await self.db.fetch(
             "SELECT state FROM external WHERE subject = $1 ORDER BY generation",
             f"{appointment.session}.zoom",
@@ -276,49 +282,49 @@ def changed(before: Appointment, **changes: Any) -> Appointment:
     return before.model_copy(update={"sequence": before.sequence + 1, **changes})
 
 
-MakeWorld = Callable[..., Awaitable[World]]
+NewWorld = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
-async def new_world(new_database: Any, tmp_path: Path) -> AsyncIterator[MakeWorld]:
-    """Makes a world; `knobs` are the simulator's, `settings` the service's."""
+async def new_world(new_database: Any, tmp_path: Path) -> AsyncIterator[NewWorld]:
+    """Creates a world; `knobs` are the simulator's, `settings` the service's."""
     async with AsyncExitStack() as stack:
 
-        async def make(*, knobs: dict[str, Any] | None = None, **settings: Any) -> World:
+        async def create(*, knobs: dict[str, Any] | None = None, **settings: Any) -> World:
             offset_file = tmp_path / "offset"
             offset_file.write_text("0")
             sim = await stack.enter_async_context(
                 simulators.zoom.serve(clock_offset_file=offset_file, **(knobs or {}))
             )
             db = await new_database("meetings")
-            return await _furnish(stack, sim, db, offset_file, settings)
+            return await _open_world(stack, sim, db, offset_file, settings)
 
-        yield make
+        yield create
         failpoints.disarm()
 
 
 @pytest.fixture
-def patience() -> float:
-    """Seconds that a call of Zoom may take; tests in which it hangs choose less."""
+def zoom_timeout() -> float:
+    """Seconds that a call of Zoom may take; tests in which Zoom hangs set less."""
     return 10.0
 
 
 @pytest.fixture
-async def world(new_world: MakeWorld, patience: float) -> World:
+async def world(new_world: NewWorld, zoom_timeout: float) -> World:
     """A world in which the first user has connected Zoom."""
-    made = await new_world(zoom_timeout=patience)
-    await made.connect()
-    return made
+    connected = await new_world(zoom_timeout=zoom_timeout)
+    await connected.connect()
+    return connected
 
 
 @pytest.fixture
-async def fold_db(new_database: Any) -> Database:
+async def database(new_database: Any) -> Database:
     """A database of the service, without the service."""
-    made: Database = await new_database("meetings")
-    return made
+    migrated: Database = await new_database("meetings")
+    return migrated
 
 
-async def _furnish(
+async def _open_world(
     stack: AsyncExitStack,
     sim: ZoomSimulator,
     db: Database,
@@ -326,7 +332,7 @@ async def _furnish(
     more: dict[str, Any],
 ) -> World:
     [port] = free_ports(1)
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "database_url": db.dsn,
         "kafka_bootstrap": "127.0.0.1:1",
         "public_url": f"http://127.0.0.1:{port}",
@@ -339,14 +345,15 @@ async def _furnish(
         "zoom_daily_limit": 100_000,
         **more,
     }
-    settings = Settings(**given)
+    settings = MeetingsSettings(**values)
+    service = Service("meetings", settings=MeetingsSettings)
     runtime = await stack.enter_async_context(
-        open_runtime(Service("meetings", settings=Settings), settings, GlobalTables("127.0.0.1:1"))
+        open_runtime(service, settings, GlobalTables("127.0.0.1:1"))
     )
     http = await stack.enter_async_context(ClientSession())
     tenant = Tenant()
-    _know(runtime.tables, tenant)
-    await _listen(stack, runtime, port)
+    _fill_tables(runtime.tables, tenant)
+    await _serve_api(stack, runtime, port)
     client = await stack.enter_async_context(Client(settings.public_url, tenant.api_key))
     world = World(sim.url, runtime.db, runtime, tenant, http, client, offset_file)
     for user_id in tenant.user_ids:
@@ -354,20 +361,20 @@ async def _furnish(
     return world
 
 
-def _know(tables: GlobalTables, tenant: Tenant) -> None:
-    """What the tables would have read from Kafka."""
+def _fill_tables(tables: GlobalTables, tenant: Tenant) -> None:
+    """Store in the global tables what they would have read from Kafka."""
     for event in tenant.events:
         for table in (tables.accounts, tables.locations, tables.keys):
             if type(event) in table.types:
                 table._store(event)
 
 
-async def _listen(stack: AsyncExitStack, runtime: Runtime, port: int) -> None:
+async def _serve_api(stack: AsyncExitStack, runtime: Runtime, port: int) -> None:
     async def ready() -> dict[str, bool]:
         return {}
 
     admission = open_admission(runtime.tables, runtime.clock)
-    app = application([(route, runtime) for route in api.routes], admission=admission, ready=ready)
+    app = application([(route, runtime) for route in api.routes], door=admission, ready=ready)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -1,4 +1,4 @@
-"""Asked over HTTP: why there is no link, the host's own way in, and who may be connected."""
+"""The HTTP API: the status of a meeting link, the host's start link, and who may be connected."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from local.testing.tenant import Tenant
 from meetings import handlers
 
 
-async def ask_as(world, tenant, path):
-    """As the holder of another key."""
+async def get_as(world, tenant, path):
+    """GET with the API key of another tenant."""
     for event in tenant.events:
         for table in (world.runtime.tables.accounts, world.runtime.tables.keys):
             if type(event) in table.types:
@@ -21,172 +21,172 @@ async def ask_as(world, tenant, path):
         return await client("GET", f"/integrations/zoom{path}")
 
 
-async def test_a_link_that_exists_is_told(world):
-    """With what was tried, and without the host's own way in."""
+async def test_a_link_that_exists_is_returned(world):
+    """With the attempts, and without the host's start link."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}")
+    response = await world.request("GET", f"/meetings/{booked.id}")
 
-    assert answer.status == 200
-    said = answer.told
-    assert (said["appointmentId"], said["session"]) == (booked.id, booked.session)
-    assert (said["provider"], said["state"]) == ("zoom", "ready")
-    assert said["joinUrl"] == (await world.shown(booked)).join_url
-    assert (said["lastError"], said["nextAttemptAt"], said["startUrl"]) == (None, None, None)
+    assert response.status == 200
+    body = response.body
+    assert (body["appointmentId"], body["session"]) == (booked.id, booked.session)
+    assert (body["provider"], body["state"]) == ("zoom", "ready")
+    assert body["joinUrl"] == (await world.meeting_of(booked)).join_url
+    assert (body["lastError"], body["nextAttemptAt"], body["startUrl"]) == (None, None, None)
 
 
-async def test_an_occurrence_is_asked_by_the_id_that_its_client_knows(world):
-    """`<series>_<milliseconds>_<seconds>`, as booking answered it; what looks like one is unknown."""
+async def test_an_occurrence_is_found_by_the_id_that_its_client_knows(world):
+    """`<series>_<milliseconds>_<seconds>`, as booking returned it; malformed ones are unknown."""
     public = f"{new_id()}_1798794000000_1800"
     booked = await world.book(id=row_id(public))
-    await world.work()
+    await world.run_workers()
 
-    answer = await world.ask("GET", f"/meetings/{public}")
+    response = await world.request("GET", f"/meetings/{public}")
 
-    assert (answer.status, answer.body["appointmentId"]) == (200, public)
-    assert answer.body["session"] == booked.session
+    assert (response.status, response.body["appointmentId"]) == (200, public)
+    assert response.body["session"] == booked.session
     for wrong in (public[:-1], f"{public}_1", "_".join([*public.split("_")[:2], "x"])):
-        assert (await world.ask("GET", f"/meetings/{wrong}")).status == 404
+        assert (await world.request("GET", f"/meetings/{wrong}")).status == 404
 
 
-async def test_a_link_that_is_late_says_why_and_when_it_is_tried_again(world):
-    """The gate of its host counts, too."""
+async def test_a_late_link_says_why_and_when_the_next_attempt_is(world):
+    """The open circuit of its Zoom user is included."""
     await world.fault("status:503", "POST")
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    said = (await world.ask("GET", f"/meetings/{booked.id}")).told
+    body = (await world.request("GET", f"/meetings/{booked.id}")).body
 
-    assert (said["state"], said["reason"]) == ("pending", "provider_down")
-    assert "503" in said["lastError"]
-    assert said["attempts"] == 1
-    assert said["nextAttemptAt"] is not None
+    assert (body["state"], body["reason"]) == ("pending", "provider_down")
+    assert "503" in body["lastError"]
+    assert body["attempts"] == 1
+    assert body["nextAttemptAt"] is not None
 
 
 async def test_a_link_that_was_not_tried_yet_is_pending(world):
     """Between the event and the first attempt."""
     booked = await world.book()
 
-    said = (await world.ask("GET", f"/meetings/{booked.id}")).told
+    body = (await world.request("GET", f"/meetings/{booked.id}")).body
 
-    assert (said["state"], said["attempts"]) == ("pending", 0)
+    assert (body["state"], body["attempts"]) == ("pending", 0)
 
 
 async def test_a_host_who_is_not_connected_is_the_reason(new_world):
-    """And what to do."""
+    """The message says what to do."""
     world = await new_world()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    said = (await world.ask("GET", f"/meetings/{booked.id}")).told
+    body = (await world.request("GET", f"/meetings/{booked.id}")).body
 
-    assert (said["state"], said["reason"]) == ("blocked", "connect_zoom")
-    assert said["nextAttemptAt"] is None
-    assert "connect Zoom" in said["message"]
+    assert (body["state"], body["reason"]) == ("blocked", "connect_zoom")
+    assert body["nextAttemptAt"] is None
+    assert "connect Zoom" in body["message"]
 
 
-async def test_what_meets_elsewhere_or_is_cancelled_has_no_link(world):
-    """Although others of its session may have one."""
+async def test_an_appointment_by_phone_or_cancelled_has_no_link(world):
+    """Although other members of its session may have one."""
     on_the_phone = await world.book(meeting_location_type="phone")
     booked = await world.book(shared=True)
     await world.book(session=booked.session, shared=True)
-    await world.work()
+    await world.run_workers()
     await world.cancel(booked)
 
     for one in (on_the_phone, booked):
-        said = (await world.ask("GET", f"/meetings/{one.id}")).told
-        assert (said["state"], said["joinUrl"]) == ("none", None)
+        body = (await world.request("GET", f"/meetings/{one.id}")).body
+        assert (body["state"], body["joinUrl"]) == ("none", None)
 
 
-async def test_the_start_link_is_fresh_and_kept_nowhere(world):
-    """Two askings, two links; neither stands in the database."""
+async def test_the_start_link_is_fresh_and_never_stored(world):
+    """Two requests, two links; the database holds neither."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     path = f"/meetings/{booked.id}"
 
-    first = await world.ask("GET", path, query={"startUrl": "true"})
-    second = await world.ask("GET", path, query={"startUrl": "true"})
+    first = await world.request("GET", path, query={"startUrl": "true"})
+    second = await world.request("GET", path, query={"startUrl": "true"})
 
     links = [first.body["startUrl"], second.body["startUrl"]]
     assert all("zak=" in link for link in links)
     assert len(set(links)) == 2
     assert first.headers["Cache-Control"] == "no-store"
-    for table in ("work", "external", "link", "outbox", "wanted"):
+    for table in ("work", "external", "link", "outbox", "desired_meeting"):
         rows = await world.db.fetch(f"SELECT t::text FROM {table} AS t")
         assert "zak=" not in str(rows)
 
 
-async def test_the_start_link_takes_the_right_to_write(world):
+async def test_the_start_link_needs_the_scope_to_write(world):
     """It opens the meeting as its host."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     reader = replace(
         Tenant(), account_id=world.tenant.account_id, scopes=("calendars/events.readonly",)
     )
 
-    refused = await ask_as(world, reader, f"/meetings/{booked.id}?startUrl=true")
-    told = await ask_as(world, reader, f"/meetings/{booked.id}")
+    refused = await get_as(world, reader, f"/meetings/{booked.id}?startUrl=true")
+    allowed = await get_as(world, reader, f"/meetings/{booked.id}")
 
     assert (refused.status, refused.body["code"]) == (403, "scope_missing")
-    assert told.status == 200
+    assert allowed.status == 200
 
 
 async def test_without_a_ready_meeting_there_is_no_start_link(new_world):
     """Null, not an error."""
     world = await new_world()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
+    response = await world.request("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
 
-    assert (answer.status, answer.body["startUrl"]) == (200, None)
+    assert (response.status, response.body["startUrl"]) == (200, None)
 
 
 @pytest.mark.parametrize(
-    ("fault", "patience"),
+    ("fault", "zoom_timeout"),
     [("status:500", 10.0), ("garbage", 10.0), ("hang", 2.0), ("status:404", 10.0)],
 )
-async def test_a_start_link_that_zoom_does_not_give_now(world, fault):
-    """503: to be asked again."""
+async def test_a_start_link_that_zoom_does_not_return_is_503(world, fault):
+    """The client may try again."""
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.fault(fault, "GET", times=1)
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
+    response = await world.request("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
 
-    assert (answer.status, answer.body["code"]) == (503, "unavailable")
+    assert (response.status, response.body["code"]) == (503, "unavailable")
 
 
-async def test_after_disconnecting_not_even_the_start_link_is_asked_for(new_world):
-    """No call ever again."""
+async def test_after_disconnecting_no_start_link_is_requested(new_world):
+    """No call is made for an ended connection."""
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
-    await world.work()
+    await world.run_workers()
     await world.disconnect(connection_id)
-    await world.forget_calls()
+    await world.clear_calls()
 
-    answer = await world.ask("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
+    response = await world.request("GET", f"/meetings/{booked.id}", query={"startUrl": "true"})
 
-    assert (answer.status, answer.body["startUrl"]) == (200, None)
+    assert (response.status, response.body["startUrl"]) == (200, None)
     assert await world.calls() == []
 
 
-async def test_an_appointment_of_another_account_is_as_unknown_as_any(world):
-    """Same status, same body, whatever the id."""
+async def test_an_appointment_of_another_account_is_unknown(world):
+    """Same status and same body as for an id that does not exist."""
     booked = await world.book()
     stranger = Tenant()
 
-    foreign = await ask_as(world, stranger, f"/meetings/{booked.id}")
-    unknown = await ask_as(world, stranger, f"/meetings/{new_id()}")
-    no_id = await ask_as(world, stranger, "/meetings/nonsense")
+    foreign = await get_as(world, stranger, f"/meetings/{booked.id}")
+    unknown = await get_as(world, stranger, f"/meetings/{new_id()}")
+    no_id = await get_as(world, stranger, "/meetings/nonsense")
 
     assert (foreign.status, foreign.told) == (404, unknown.told)
     assert no_id.told == unknown.told
 
 
-async def test_an_appointment_of_another_location_is_unknown_to_a_key_of_one(world):
+async def test_an_appointment_of_another_location_is_unknown_to_a_bound_key(world):
     """A key may be bound to locations."""
     elsewhere = new_id()
     booked = await world.book()
@@ -194,34 +194,34 @@ async def test_an_appointment_of_another_location_is_unknown_to_a_key_of_one(wor
         account_id=world.tenant.account_id, state=world.appointment(location_id=elsewhere)
     )
     async with world.db.transaction() as db:
-        await handlers.take_seat(db, event)
+        await handlers.on_appointment_changed(db, event, world.now)
     key = world.runtime.tables.keys._rows[world.tenant.key_id]
     bound = key[1].model_copy(update={"location_ids": (world.tenant.location_id,)})
     world.runtime.tables.keys._rows[world.tenant.key_id] = (key[0], bound)
 
-    assert (await world.ask("GET", f"/meetings/{booked.id}")).status == 200
-    assert (await world.ask("GET", f"/meetings/{event.state.id}")).status == 404
+    assert (await world.request("GET", f"/meetings/{booked.id}")).status == 200
+    assert (await world.request("GET", f"/meetings/{event.state.id}")).status == 404
 
 
 async def test_only_users_of_the_account_can_be_connected(world):
-    """A foreign user is as unknown as one that never was."""
+    """A user of another account gets the same response as an unknown one."""
     stranger = Tenant()
     for event in stranger.events:
         if event.type == "UserChanged":
             async with world.db.transaction() as db:
-                await handlers.add_user(db, event)
+                await handlers.on_user_changed(db, event, world.now)
 
-    foreign = await world.ask("POST", "/connect", {"userId": stranger.user_ids[0]})
-    unknown = await world.ask("POST", "/connect", {"userId": new_id()})
+    foreign = await world.request("POST", "/connect", {"userId": stranger.user_ids[0]})
+    unknown = await world.request("POST", "/connect", {"userId": new_id()})
 
     assert (foreign.status, foreign.told) == (404, unknown.told)
 
 
-async def test_an_account_that_zoom_does_not_name_is_not_connected(new_world):
-    """No token is kept; it can be begun again."""
+async def test_a_zoom_account_that_cannot_be_identified_is_not_connected(new_world):
+    """No token is stored; connecting can be begun again."""
     world = await new_world()
     await world.fault("garbage", "GET", "^/v2/users/me$", times=1)
-    begun = await world.ask("POST", "/connect", {"userId": world.host})
+    begun = await world.request("POST", "/connect", {"userId": world.host})
 
     assert await world.visit(begun.body["authorizeUrl"]) == 503
     assert await world.db.fetchval("SELECT count(*) FROM credential") == 0
@@ -230,10 +230,10 @@ async def test_an_account_that_zoom_does_not_name_is_not_connected(new_world):
     assert await world.db.fetchval("SELECT label FROM provider_account") == "ada@example.com"
 
 
-async def test_a_permission_that_is_withheld_refuses_the_connection(new_world):
+async def test_a_connection_without_a_needed_scope_is_refused(new_world):
     """Without the right to delete, meetings would outlive their appointments."""
     world = await new_world(knobs={"withheld_scopes": ["meeting:delete:meeting"]})
-    begun = await world.ask("POST", "/connect", {"userId": world.host})
+    begun = await world.request("POST", "/connect", {"userId": world.host})
 
     assert await world.visit(begun.body["authorizeUrl"]) == 400
     assert await world.db.fetchval("SELECT reason FROM provider_account") == "scope_missing"

@@ -1,4 +1,4 @@
-"""The rules alone: what a session asks for, what to do next, what to show, what a day allows."""
+"""The domain: the desired meeting, the next step, the status shown, and the daily quota."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,60 +8,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hoop_platform.ids import new_id
-from meetings.domain import (
-    SETTLE,
-    Access,
-    Create,
-    Drop,
-    Edit,
-    LookLater,
-    LookUp,
-    Made,
-    NoAccess,
-    Place,
-    Rest,
-    Wanted,
-    World,
-    allowance,
-    failed,
-    is_urgent,
-    midnight_after,
+from meetings.domain.plan import (
+    SETTLE_TIME,
+    AwaitConnection,
+    CreateMeeting,
+    DeleteMeeting,
+    ExternalObject,
+    InSync,
+    LookUpLater,
+    LookUpMeetings,
+    ObservedState,
+    UpdateMeeting,
     next_step,
-    pending,
-    release_after,
-    shown,
 )
+from meetings.domain.quota import allowance, is_urgent, midnight_after, release_after
+from meetings.domain.sessions import DesiredMeeting, HostAccount, MeetingKey
+from meetings.domain.status import failed, meeting_status, pending
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOST, US, THEM = new_id(), new_id(), new_id()
-ACTIVE = Access(US, True, None, "ada", 3)
-WANTED = Wanted("wanted", HOST, NOW + HOUR, NOW + 2 * HOUR, "UTC", "Title")
-LIVE = Made(1, US, "live", "81", "https://zoom.us/j/81", "Title", 60, looked=False, age=HOUR)
+ACTIVE = HostAccount(US, True, None, "ada", 3)
+DESIRED = DesiredMeeting("needed", HOST, NOW + HOUR, NOW + 2 * HOUR, "UTC", "Title")
+LIVE = ExternalObject(
+    1, US, "live", "81", "https://zoom.us/j/81", "Title", 60, looked_up=False, age=HOUR
+)
 
 
-def test_a_wish_survives_being_written_down():
-    """As JSON and back."""
-    assert Wanted.from_json({**WANTED.as_json(), "connection": None}) == WANTED
+def test_a_desired_meeting_equals_itself_after_json():
+    """To JSON and back."""
+    assert DesiredMeeting.from_json({**DESIRED.to_json(), "connection": None}) == DESIRED
 
 
 @pytest.mark.parametrize(
     ("length", "minutes"),
     [(0, 1), (1, 1), (60, 1), (61, 2), (3600, 60), (3601, 61), (10**6, 1440)],
 )
-def test_a_length_is_told_in_whole_minutes_rounded_up(length, minutes):
-    """Providers take 1 to 1440."""
-    wanted = replace(WANTED, end=WANTED.start + timedelta(seconds=length))
-    assert wanted.minutes == minutes
+def test_the_length_is_in_whole_minutes_rounded_up(length, minutes):
+    """Providers accept 1 to 1440."""
+    desired = replace(DESIRED, end=DESIRED.start + timedelta(seconds=length))
+    assert desired.minutes == minutes
 
 
-def test_a_place_is_named_by_its_subject():
-    place = Place(new_id(), new_id(), "zoom")
-    assert Place.of(place.account_id, place.subject) == place
+def test_a_meeting_key_can_be_read_from_its_subject():
+    key = MeetingKey(new_id(), new_id(), "zoom")
+    assert MeetingKey.from_subject(key.account_id, key.subject) == key
 
 
-MADE = st.builds(
-    Made,
+OBJECTS = st.builds(
+    ExternalObject,
     generation=st.just(0),
     connection_id=st.sampled_from([US, THEM]),
     state=st.sampled_from(["intended", "live", "to_delete", "gone", "abandoned"]),
@@ -69,119 +64,120 @@ MADE = st.builds(
     join_url=st.sampled_from([None, "https://zoom.us/j/81"]),
     topic=st.sampled_from(["Title", "Old"]),
     minutes=st.just(60),
-    looked=st.booleans(),
-    age=st.sampled_from([timedelta(), SETTLE - timedelta(seconds=1), SETTLE, HOUR]),
+    looked_up=st.booleans(),
+    age=st.sampled_from([timedelta(), SETTLE_TIME - timedelta(seconds=1), SETTLE_TIME, HOUR]),
 )
-"""Any reference. A session has one live meeting at most: the database sees to that."""
+"""Any external object. A session has one live meeting at most: a unique index ensures it."""
 
 
-def numbered(made):
-    lives = [n for n, one in enumerate(made) if one.state == "live"]
-    kept = [one for n, one in enumerate(made) if n not in lives[1:]]
+def numbered(objects):
+    lives = [n for n, one in enumerate(objects) if one.state == "live"]
+    kept = [one for n, one in enumerate(objects) if n not in lives[1:]]
     return [replace(one, generation=n + 1) for n, one in enumerate(kept)]
 
 
 class Provider:
-    """What happens when a step is taken: every lost call may turn out either way."""
+    """The effect of each step at a provider: a call without a response may have worked or not."""
 
-    def __init__(self, made, truths):
-        self.made, self.truths = {m.generation: m for m in made}, truths
+    def __init__(self, objects, data):
+        self.objects, self.data = {m.generation: m for m in objects}, data
 
-    def take(self, step, access):
+    def take(self, step, account):
         match step:
-            case LookUp():
-                self._look(access)
-            case Create(generation):
-                self.made[generation] = replace(
-                    LIVE, generation=generation, connection_id=access.connection_id
+            case LookUpMeetings():
+                self._look_up(account)
+            case CreateMeeting(generation):
+                self.objects[generation] = replace(
+                    LIVE, generation=generation, connection_id=account.connection_id
                 )
-            case Drop(made):
-                self.made[made.generation] = replace(made, state="gone")
-            case Edit(made):
-                self.made[made.generation] = replace(made, topic="Title", minutes=60)
-            case LookLater(wait):
-                self.made = {g: replace(m, age=m.age + wait) for g, m in self.made.items()}
+            case DeleteMeeting(meeting):
+                self.objects[meeting.generation] = replace(meeting, state="gone")
+            case UpdateMeeting(meeting):
+                self.objects[meeting.generation] = replace(meeting, topic="Title", minutes=60)
+            case LookUpLater(wait):
+                self.objects = {g: replace(m, age=m.age + wait) for g, m in self.objects.items()}
 
-    def _look(self, access):
-        for made in list(self.made.values()):
-            if made.state != "intended" or made.connection_id != access.connection_id:
+    def _look_up(self, account):
+        for intended in list(self.objects.values()):
+            if intended.state != "intended" or intended.connection_id != account.connection_id:
                 continue
-            if self.truths.draw(st.booleans()):
-                state = (
-                    "to_delete" if any(m.state == "live" for m in self.made.values()) else "live"
-                )
-                found = replace(LIVE, generation=made.generation, state=state)
-                self.made[made.generation] = found
+            if self.data.draw(st.booleans()):
+                has_live = any(m.state == "live" for m in self.objects.values())
+                state = "to_delete" if has_live else "live"
+                found = replace(LIVE, generation=intended.generation, state=state)
+                self.objects[intended.generation] = found
             else:
-                state = "gone" if made.age >= SETTLE else "intended"
-                self.made[made.generation] = replace(made, state=state, looked=True)
+                state = "gone" if intended.age >= SETTLE_TIME else "intended"
+                self.objects[intended.generation] = replace(intended, state=state, looked_up=True)
 
 
 @given(
-    made=st.lists(MADE, max_size=4).map(numbered),
-    phase=st.sampled_from(["wanted", "awaiting", "over"]),
+    objects=st.lists(OBJECTS, max_size=4).map(numbered),
+    phase=st.sampled_from(["needed", "unconfirmed", "unneeded"]),
     data=st.data(),
 )
-def test_whatever_was_left_behind_step_by_step_it_becomes_right(made, phase, data):
-    """Exactly one meeting of ours where one is wanted and none is history; none elsewhere; no loop."""
-    wanted, provider = replace(WANTED, phase=phase), Provider(made, data)
-    history = {m.generation: m for m in made if m.connection_id == THEM}
+def test_from_any_state_the_steps_lead_to_the_desired_meeting(objects, phase, data):
+    """Exactly one live meeting if one is needed and none is detached, else none; and no endless loop."""
+    desired, provider = replace(DESIRED, phase=phase), Provider(objects, data)
+    history = {m.generation: m for m in objects if m.connection_id == THEM}
     for _ in range(40):
-        world = World(ACTIVE, list(provider.made.values()))
-        step = next_step(wanted, world, now=NOW)
-        if isinstance(step, Rest):
+        observed = ObservedState(ACTIVE, list(provider.objects.values()))
+        step = next_step(desired, observed, now=NOW)
+        if isinstance(step, InSync):
             break
         provider.take(step, ACTIVE)
     else:
-        pytest.fail("it never comes to rest")
+        pytest.fail("the steps never end")
 
-    ours = [m for m in provider.made.values() if m.connection_id == US]
+    ours = [m for m in provider.objects.values() if m.connection_id == US]
     live = [m for m in ours if m.state == "live"]
-    least = phase == "wanted" and world.detached is None
-    assert least <= len(live) <= (phase == "wanted")
+    least = phase == "needed" and observed.detached is None
+    assert least <= len(live) <= (phase == "needed")
     assert not [m for m in ours if m.state in ("intended", "to_delete")]
-    assert {g: provider.made[g].state for g in history} == {g: m.state for g, m in history.items()}
+    states = {g: provider.objects[g].state for g in history}
+    assert states == {g: m.state for g, m in history.items()}
 
 
-@given(made=st.lists(MADE, max_size=4).map(numbered), ended=st.booleans())
-def test_without_access_no_step_calls(made, ended):
-    """Nor when all is over."""
-    access = None if ended else replace(ACTIVE, active=False)
-    step = next_step(WANTED, World(access, made), now=NOW)
-    assert isinstance(step, Rest | NoAccess)
-    assert next_step(WANTED, World(ACTIVE, made), now=WANTED.end) == Rest()
+@given(objects=st.lists(OBJECTS, max_size=4).map(numbered), ended=st.booleans())
+def test_without_an_active_account_no_step_calls_the_provider(objects, ended):
+    """Nor after the end of the session."""
+    account = None if ended else replace(ACTIVE, active=False)
+    step = next_step(DESIRED, ObservedState(account, objects), now=NOW)
+    assert isinstance(step, InSync | AwaitConnection)
+    assert next_step(DESIRED, ObservedState(ACTIVE, objects), now=DESIRED.end) == InSync()
 
 
 def test_a_link_is_shown_as_soon_as_there_is_one():
-    """Whatever trouble there was on the way."""
+    """Even if the last attempt has failed."""
     down = pending("zoom", "provider_down")
-    meeting = shown("zoom", WANTED, World(ACTIVE, [LIVE]), now=NOW, trouble=down)
+    observed = ObservedState(ACTIVE, [LIVE])
+    meeting = meeting_status("zoom", DESIRED, observed, now=NOW, condition=down)
     assert (meeting.state, meeting.join_url, meeting.reason) == ("ready", LIVE.join_url, None)
 
 
 @pytest.mark.parametrize(
-    ("access", "reason", "again"),
+    ("account", "reason", "again"),
     [
         (None, "connect_zoom", False),
-        (Access(US, False, "awaiting_authorization", None, 1), "connect_zoom", False),
-        (Access(US, False, "reconnect_needed", "ada", 4), "connect_zoom", True),
-        (Access(US, False, "waiting_for_admin", None, 2), "waiting_for_admin", False),
+        (HostAccount(US, False, "awaiting_authorization", None, 1), "connect_zoom", False),
+        (HostAccount(US, False, "reconnect_needed", "ada", 4), "connect_zoom", True),
+        (HostAccount(US, False, "waiting_for_admin", None, 2), "waiting_for_admin", False),
     ],
 )
-def test_who_is_not_connected_is_told_what_to_do(access, reason, again):
+def test_a_host_who_is_not_connected_sees_what_to_do(account, reason, again):
     """Connect, connect again, or wait for the administrator."""
-    meeting = shown("zoom", WANTED, World(access, []), now=NOW)
+    meeting = meeting_status("zoom", DESIRED, ObservedState(account, []), now=NOW)
     assert (meeting.state, meeting.reason) == ("blocked", reason)
     assert ("again" in meeting.message) is again
 
 
-def test_what_is_over_without_a_link_says_that_it_is_too_late():
-    """Not that the host should connect."""
-    meeting = shown("zoom", WANTED, World(None, []), now=WANTED.end)
+def test_a_session_that_ended_without_a_link_is_too_late():
+    """The host is not asked to connect any more."""
+    meeting = meeting_status("zoom", DESIRED, ObservedState(None, []), now=DESIRED.end)
     assert (meeting.state, meeting.reason) == ("failed", "too_late")
 
 
-def test_every_trouble_says_something_to_people():
+def test_every_condition_has_a_message_for_people():
     """With the provider's name."""
     for reason in ("daily_quota", "provider_down", "provider_busy"):
         assert "Zoom" in pending("zoom", reason).message
@@ -203,7 +199,7 @@ def test_soon_means_within_a_day():
 
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 -- the zone is given beside it
 def test_the_next_day_begins_at_midnight_utc(now):
-    """Within 24 hours, and all of a user's wishes are released at one moment soon after."""
+    """Within 24 hours; all desired states of a user are released at one moment within a minute."""
     midnight = midnight_after(now)
     assert timedelta() < midnight - now <= 24 * HOUR
     assert (midnight.hour, midnight.minute, midnight.second) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""The service as it runs: from the topic to Zoom and back to a topic."""
+"""The running service: an event from Kafka, a meeting at Zoom, an announcement on Kafka."""
 
 import asyncio
 
@@ -15,10 +15,8 @@ from local.testing.tenant import Tenant
 from meetings.__main__ import service
 
 
-async def test_an_appointment_on_the_topic_becomes_a_link_on_the_topic(
-    new_database, kafka_bootstrap, new_world
-):
-    """Connected over HTTP, made by the jobs, announced by the relay; then nothing more is done."""
+async def test_an_appointment_event_leads_to_a_link_event(new_database, kafka_bootstrap, new_world):
+    """Connected over HTTP, created by the worker, announced by the relay, once."""
     tenant = Tenant()
     database = await new_database("meetings")
     booked = (await new_world()).appointment(hosts=(tenant.user_ids[0],))
@@ -36,7 +34,7 @@ async def test_an_appointment_on_the_topic_becomes_a_link_on_the_topic(
             await connect(runtime, url, tenant)
             event = AppointmentCreated(account_id=tenant.account_id, state=booked)
             await publish(kafka_bootstrap, event, event)
-            link = await announced(kafka_bootstrap, f"{booked.session}.zoom")
+            link = await next_link(kafka_bootstrap, f"{booked.session}.zoom")
 
         [meeting] = zoom.state()["meetings"]
     assert (link.state.meeting.state, link.state.sequence) == ("ready", 1)
@@ -45,17 +43,18 @@ async def test_an_appointment_on_the_topic_becomes_a_link_on_the_topic(
 
 
 async def connect(runtime, url, tenant):
-    """As a browser would; the redirect leads to the public URL, which is not this one here."""
-    async with Client(url, tenant.api_key) as ask:
-        begun = await ask("POST", "/integrations/zoom/connect", {"userId": tenant.user_ids[0]})
+    """Connect as a browser would. The redirect leads to the public URL, which nobody serves here."""
+    async with Client(url, tenant.api_key) as client:
+        begun = await client("POST", "/integrations/zoom/connect", {"userId": tenant.user_ids[0]})
         assert begun.status == 200, begun
-        async with runtime.http.get(begun.body["authorizeUrl"], allow_redirects=False) as said:
-            query = said.headers["Location"].partition("?")[2]
-        back = await ask("GET", f"/integrations/zoom/callback?{query}")
-        assert back.status == 200, back
+        async with runtime.http.get(begun.body["authorizeUrl"], allow_redirects=False) as redirect:
+            query = redirect.headers["Location"].partition("?")[2]
+        response = await client("GET", f"/integrations/zoom/callback?{query}")
+        assert response.status == 200, response
 
 
-async def announced(kafka_bootstrap, subject):
+async def next_link(kafka_bootstrap, subject):
+    """The first announcement with this key."""
     async with (
         AIOKafkaConsumer(
             "meetings", bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest"

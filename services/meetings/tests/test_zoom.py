@@ -1,4 +1,4 @@
-"""What Zoom's answers mean, read without Zoom."""
+"""The Zoom adapter without Zoom: the errors its responses stand for, its links, its settings."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hoop_platform.clock import Clock
-from meetings.config import Settings
-from meetings.domain import (
-    NotThere,
-    Rejected,
-    ScopeLost,
+from meetings.config import MeetingsSettings
+from meetings.domain.errors import (
+    ObjectNotFound,
+    OutcomeUnknown,
+    PermissionLost,
+    RateLimited,
+    RequestRejected,
     TokenRejected,
-    TooMany,
-    Unsure,
 )
-from meetings.zoom import Zoom
-from meetings.zoom.answers import Answer, MeetingAnswer, parsed, trouble_of
+from meetings.providers.zoom import ZoomAdapter
+from meetings.providers.zoom_responses import ZoomMeeting, ZoomResponse, error_of, parse_body
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAILY = (
@@ -27,38 +27,38 @@ DAILY = (
 )
 
 
-def settings(**said):
-    usual = {
+def settings(**changes):
+    defaults = {
         "database_url": "postgresql://localhost/meetings",
         "kafka_bootstrap": "localhost:9092",
         "zoom_client_id": "id",
         "zoom_client_secret": "secret",
     }
-    return Settings(**{**usual, **said})
+    return MeetingsSettings(**{**defaults, **changes})
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "trouble"),
+    ("status", "body", "error"),
     [
-        (400, b'{"code":300,"message":"Validation Failed."}', Rejected),
-        (400, b'{"code":4711,"message":"does not contain scopes"}', ScopeLost),
-        (401, b'{"code":4700,"message":"does not contain scopes"}', ScopeLost),
+        (400, b'{"code":300,"message":"Validation Failed."}', RequestRejected),
+        (400, b'{"code":4711,"message":"does not contain scopes"}', PermissionLost),
+        (401, b'{"code":4700,"message":"does not contain scopes"}', PermissionLost),
         (401, b'{"code":124,"message":"Invalid access token."}', TokenRejected),
         (401, b"<html>", TokenRejected),
-        (404, b'{"code":3001,"message":"Meeting does not exist: 1."}', NotThere),
-        (404, b'{"code":300,"message":"Meeting does not exist."}', NotThere),
-        (404, b'{"code":1001,"message":"User does not exist: 1."}', Rejected),
-        (404, b"<html>a proxy's page</html>", Unsure),
-        (403, b"", Unsure),
-        (429, b"<html>", TooMany),
-        (500, b'{"code":500,"message":"Internal"}', Unsure),
-        (302, b"", Unsure),
-        (200, b'{"id":1}', Unsure),
+        (404, b'{"code":3001,"message":"Meeting does not exist: 1."}', ObjectNotFound),
+        (404, b'{"code":300,"message":"Meeting does not exist."}', ObjectNotFound),
+        (404, b'{"code":1001,"message":"User does not exist: 1."}', RequestRejected),
+        (404, b"<html>a proxy's page</html>", OutcomeUnknown),
+        (403, b"", OutcomeUnknown),
+        (429, b"<html>", RateLimited),
+        (500, b'{"code":500,"message":"Internal"}', OutcomeUnknown),
+        (302, b"", OutcomeUnknown),
+        (200, b'{"id":1}', OutcomeUnknown),
     ],
 )
-def test_the_status_counts_first_and_the_code_second(status, body, trouble):
-    """What is not Zoom's own refusal decides nothing."""
-    assert type(trouble_of(Answer(status, {}, body), now=NOW)) is trouble
+def test_the_status_counts_first_and_the_code_second(status, body, error):
+    """A response that is not Zoom's own refusal leaves the outcome unknown."""
+    assert type(error_of(ZoomResponse(status, {}, body), now=NOW)) is error
 
 
 @pytest.mark.parametrize(
@@ -79,38 +79,38 @@ def test_the_status_counts_first_and_the_code_second(status, body, trouble):
 )
 def test_retry_after_in_all_its_forms(headers, wait):
     """Seconds, an instant as Zoom writes it, an HTTP date; never more than a day and an hour."""
-    trouble = trouble_of(Answer(429, headers, b""), now=NOW)
-    assert trouble.wait == (None if wait is None else timedelta(seconds=wait))
-    assert not trouble.daily
+    error = error_of(ZoomResponse(429, headers, b""), now=NOW)
+    assert error.wait == (None if wait is None else timedelta(seconds=wait))
+    assert not error.daily
 
 
 @pytest.mark.parametrize(
     ("headers", "body"), [({}, DAILY), ({"X-RateLimit-Type": "Daily-limit"}, b"")]
 )
-def test_the_daily_limit_is_known_by_header_or_by_its_words(headers, body):
+def test_the_daily_limit_is_recognised_by_its_header_or_its_message(headers, body):
     """The limit of one user has been seen without any header."""
-    assert trouble_of(Answer(429, headers, body), now=NOW).daily
+    assert error_of(ZoomResponse(429, headers, body), now=NOW).daily
 
 
 @given(st.binary(max_size=200), st.sampled_from([200, 201, 204, 400, 404, 429, 500]))
-def test_any_bytes_are_some_trouble(body, status):
-    """Nothing that a provider says makes us crash."""
-    trouble_of(Answer(status, {"Retry-After": body.decode("latin-1")}, body), now=NOW)
+def test_any_bytes_are_an_error(body, status):
+    """No response of a provider raises anything but a `ProviderError`."""
+    error_of(ZoomResponse(status, {"Retry-After": body.decode("latin-1")}, body), now=NOW)
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b'{"id":1}', b'{"id":-1,"join_url":"x"}', b'{"join_url":"x"}', b"{"],
 )
-def test_an_answer_without_a_meeting_is_no_success(body):
-    """And what it said is not repeated: it may hold a start link."""
-    with pytest.raises(Unsure) as unsure:
-        parsed(MeetingAnswer, Answer(201, {}, body))
-    assert unsure.value.__cause__ is None
+def test_a_response_without_a_meeting_is_no_success(body):
+    """The error does not quote the body, which may hold a start link."""
+    with pytest.raises(OutcomeUnknown) as unknown:
+        parse_body(ZoomMeeting, ZoomResponse(201, {}, body))
+    assert unknown.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
-    ("url", "ours"),
+    ("url", "verified"),
     [
         ("https://zoom.us/j/1", True),
         ("https://us02web.zoom.us/j/1?pwd=x", True),
@@ -128,10 +128,10 @@ def test_an_answer_without_a_meeting_is_no_success(body):
         ("", False),
     ],
 )
-async def test_only_a_link_that_leads_to_zoom_is_shown(url, ours):
-    """Its hosts are those of the settings and below them."""
-    zoom = Zoom(None, settings(), Clock())
-    assert (zoom._own_link(url) == url) is ours
+async def test_only_a_link_that_leads_to_zoom_is_shown(url, verified):
+    """To a host of the settings, or a subdomain of one."""
+    adapter = ZoomAdapter(None, settings(), Clock())
+    assert (adapter._verified_link(url) == url) is verified
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_only_a_link_that_leads_to_zoom_is_shown(url, ours):
         {"zoom_timeout": 11},
     ],
 )
-def test_settings_that_cannot_be_right_are_refused(wrong):
-    """A timeout beyond a third of the lease, among them."""
+def test_invalid_settings_are_refused(wrong):
+    """For example, a timeout that is too long for the lease."""
     with pytest.raises(ValidationError):
         settings(**wrong)

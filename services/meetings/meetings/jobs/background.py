@@ -1,0 +1,49 @@
+"""The background tasks: the workers for meetings and connections, and the refresh of idle grants."""
+
+import asyncio
+from collections.abc import Sequence
+
+from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.providers.tokens import refresh_idle
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
+from hoop_platform.service.service import BackgroundTask
+from hoop_platform.telemetry import log
+from hoop_platform.timing import every
+from meetings import handlers
+from meetings.config import MeetingsSettings
+from meetings.jobs.connections import reconcile_connection
+from meetings.jobs.operations import OAUTH_PROVIDERS
+from meetings.jobs.reconcile import reconcile_meeting
+
+REFRESH_SECONDS = 600.0
+
+
+def background_tasks(runtime: Runtime[MeetingsSettings]) -> Sequence[BackgroundTask]:
+    """The tasks that run beside HTTP and the consumer."""
+
+    async def refresh_grants(stop: asyncio.Event) -> None:
+        await every(
+            REFRESH_SECONDS,
+            lambda: refresh_idle_grants(runtime),
+            stop,
+            what="refresh of idle grants",
+        )
+
+    return (
+        Worker(handlers.MEETING, runtime.db, runtime, reconcile_meeting).run,
+        Worker(handlers.CONNECTION, runtime.db, runtime, reconcile_connection, concurrency=1).run,
+        refresh_grants,
+    )
+
+
+async def refresh_idle_grants(runtime: Runtime[MeetingsSettings]) -> None:
+    """Refresh the grants that were not used for days, before they expire at the provider."""
+    now = runtime.clock.now()
+    for oauth_provider in OAUTH_PROVIDERS.values():
+        provider = oauth_provider(runtime.settings)
+        try:
+            while await refresh_idle(runtime.db, runtime.http, runtime.cipher, provider, now=now):
+                pass
+        except (NotConnected, ProviderDown) as error:
+            log.warning("idle grant not refreshed", provider=provider.name, error=str(error))

@@ -1,0 +1,1 @@
+"""The adapters, one for each provider of online meetings."""

@@ -1,0 +1,238 @@
+"""The Zoom adapter: Zoom's authorization server, and its REST API for the token's own user's meetings."""
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ServerDisconnectedError,
+    StreamReader,
+)
+from pydantic import ValidationError
+
+from hoop_platform.clock import Clock
+from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.errors import ProviderDown
+from hoop_platform.providers.oauth import OAuthProvider
+from meetings.config import MeetingsSettings
+from meetings.domain.adapter import MeetingDraft, ProviderMeeting
+from meetings.domain.errors import OutcomeUnknown, ProviderError, Unreachable
+from meetings.providers.zoom_responses import (
+    ZoomMeeting,
+    ZoomMeetingPage,
+    ZoomResponse,
+    ZoomStartLink,
+    ZoomUser,
+    error_of,
+    parse_body,
+)
+
+LARGEST_RESPONSE = 4 * 1024 * 1024  # bytes
+PAGE_SIZE = 300
+MOST_PAGES = 40
+
+SCOPES = (
+    "meeting:write:meeting",
+    "meeting:update:meeting",
+    "meeting:delete:meeting",
+    "meeting:read:meeting",
+    "meeting:read:list_meetings",
+    "user:read:user",
+)
+"""All are needed: without the scope to delete, meetings would outlive their appointments."""
+
+ENDED_GRANTS = {
+    "4735": "reconnect_needed",  # the user left the Zoom account
+    "4738": "waiting_for_admin",  # an administrator withdrew the approval
+    "4741": "reconnect_needed",  # a newer authorization replaced this one
+}
+_MARK = re.compile(r"ref:([0-9a-v]{26})/([0-9]{1,9})")
+
+
+def oauth_provider(settings: MeetingsSettings) -> OAuthProvider:
+    """Zoom's authorization server. The scopes are those of the app's registration at Zoom."""
+    base = settings.zoom_oauth_url
+    return OAuthProvider(
+        name="zoom",
+        authorize_url=f"{base}/oauth/authorize",
+        token_url=f"{base}/oauth/token",
+        client_id=settings.zoom_client_id,
+        client_secret=settings.zoom_client_secret,
+        needs=SCOPES,
+        refusals=ENDED_GRANTS,
+        timeout=settings.zoom_timeout,
+    )
+
+
+def mark(session: str, generation: int) -> str:
+    """The mark by which our meetings are found again: Zoom has no idempotency key for a create."""
+    return f"ref:{session}/{generation}"
+
+
+class ZoomAdapter:
+    """The meetings of the token's own user. Implements `meetings.domain.adapter.MeetingAdapter`."""
+
+    def __init__(self, http: ClientSession, settings: MeetingsSettings, clock: Clock) -> None:
+        self._http = http
+        self._base_url = settings.zoom_api_url
+        self._clock = clock
+        self._timeout = ClientTimeout(total=settings.zoom_timeout, connect=3)
+        self.daily_limit = settings.zoom_daily_limit
+        self._link_scheme = urlsplit(settings.zoom_oauth_url).scheme
+        base_urls = (settings.zoom_oauth_url, settings.zoom_api_url)
+        self._link_hosts = tuple(urlsplit(url).hostname or "" for url in base_urls)
+
+    async def identify(self, token: str) -> Identity:
+        """The Zoom user of a token. Raises `ProviderDown` when Zoom gives no usable response."""
+        try:
+            response = await self._request("GET", "/users/me", token, expected=200)
+            user = parse_body(ZoomUser, response)
+        except ProviderError as error:
+            raise ProviderDown(f"zoom does not say who this is: {error}") from error
+        return Identity(external_id=user.id, label=user.email)
+
+    async def create(self, token: str, draft: MeetingDraft) -> ProviderMeeting:
+        """Create the meeting. The mark is the first line of `agenda`: Zoom's lists cut the rest off."""
+        body = {
+            "topic": draft.topic,
+            "type": 2,
+            "start_time": draft.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timezone": draft.time_zone,
+            "duration": draft.minutes,
+            "agenda": f"{mark(draft.session, draft.generation)}\nBooked with Hoop.",
+            "settings": {"use_pmi": False},
+        }
+        response = await self._request("POST", "/users/me/meetings", token, expected=201, json=body)
+        created = parse_body(ZoomMeeting, response)
+        return ProviderMeeting(
+            generation=draft.generation,
+            external_id=str(created.id),
+            join_url=self._verified_link(created.join_url),
+            topic=draft.topic,
+            minutes=draft.minutes,
+        )
+
+    async def update(self, token: str, external_id: str, *, topic: str, minutes: int) -> None:
+        body = {"topic": topic, "duration": minutes}
+        await self._request("PATCH", f"/meetings/{external_id}", token, expected=204, json=body)
+
+    async def delete(self, token: str, external_id: str) -> None:
+        await self._request("DELETE", f"/meetings/{external_id}", token, expected=204)
+
+    async def find(self, token: str, session: str) -> Sequence[ProviderMeeting]:
+        """All scheduled meetings that carry the mark of this session."""
+        found = []
+        async for item in self._scheduled(token):
+            first_line = str(item.get("agenda") or "").partition("\n")[0].strip()
+            marked = _MARK.fullmatch(first_line)
+            if marked and marked[1] == session:
+                found.append(self._listed_meeting(item, int(marked[2])))
+        return found
+
+    async def start_url(self, token: str, external_id: str) -> str:
+        response = await self._request("GET", f"/meetings/{external_id}", token, expected=200)
+        link = self._verified_link(parse_body(ZoomStartLink, response).start_url)
+        if link is None:
+            raise OutcomeUnknown("zoom's response holds a link that does not lead to zoom")
+        return link
+
+    async def _scheduled(self, token: str) -> AsyncIterator[dict[str, Any]]:
+        """The user's scheduled meetings as Zoom lists them, over all pages."""
+        query = {"type": "scheduled", "page_size": str(PAGE_SIZE)}
+        for _ in range(MOST_PAGES):
+            response = await self._request(
+                "GET", "/users/me/meetings", token, expected=200, params=query
+            )
+            page = parse_body(ZoomMeetingPage, response)
+            for item in page.meetings:
+                yield item
+            if not page.next_page_token:
+                return
+            query["next_page_token"] = page.next_page_token
+        raise OutcomeUnknown("zoom lists meetings without end")
+
+    def _listed_meeting(self, item: dict[str, Any], generation: int) -> ProviderMeeting:
+        try:
+            meeting = ZoomMeeting.model_validate(item)
+        except ValidationError:
+            raise OutcomeUnknown("zoom lists a meeting of ours that cannot be read") from None
+        return ProviderMeeting(
+            generation=generation,
+            external_id=str(meeting.id),
+            join_url=self._verified_link(meeting.join_url),
+            topic=meeting.topic,
+            minutes=meeting.duration,
+        )
+
+    def _verified_link(self, url: str) -> str | None:
+        """The link if its host is one of Zoom's, as configured in the settings; else None."""
+        try:
+            parts = urlsplit(url)
+            host = (parts.hostname or "").lower()
+        except ValueError:
+            return None
+        at_zoom = any(host == h or host.endswith(f".{h}") for h in self._link_hosts if h)
+        plain = url.isascii() and url.isprintable() and parts.username is None and len(url) < 2000
+        return url if at_zoom and plain and parts.scheme == self._link_scheme else None
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        *,
+        expected: int,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> ZoomResponse:
+        """The response, if it has the status `expected`. Raises the `ProviderError` of any other."""
+        try:
+            async with self._http.request(
+                method,
+                self._base_url + path,
+                json=json,
+                params=params,
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                timeout=self._timeout,
+                allow_redirects=False,
+                middlewares=(_without_retry,),
+            ) as response:
+                body = b"".join([chunk async for chunk in _limited(response.content)])
+                received = ZoomResponse(response.status, response.headers.copy(), body)
+        except ClientConnectorError as error:
+            raise Unreachable(f"zoom cannot be reached: {type(error).__name__}") from error
+        except (ClientError, TimeoutError, OSError) as error:
+            raise OutcomeUnknown(f"no response from zoom: {type(error).__name__}") from error
+        if received.status != expected:
+            raise error_of(received, now=self._clock.now())
+        return received
+
+
+async def _without_retry(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Prevents aiohttp's retry of a DELETE whose connection broke: it would not count for the quota."""
+    try:
+        return await handler(request)
+    except ClientConnectorError:
+        raise
+    except (ClientOSError, ServerDisconnectedError) as error:
+        raise OutcomeUnknown(f"no response from zoom: {type(error).__name__}") from error
+
+
+async def _limited(content: StreamReader) -> AsyncIterator[bytes]:
+    """The chunks of a body. Raises `OutcomeUnknown` beyond `LARGEST_RESPONSE`."""
+    size = 0
+    async for chunk in content.iter_chunked(65_536):
+        size += len(chunk)
+        if size > LARGEST_RESPONSE:
+            raise OutcomeUnknown("zoom's response is far too long")
+        yield chunk
