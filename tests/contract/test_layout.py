@@ -27,7 +27,7 @@ ROLES = {
     "jobs",
     "smtp",
     "store",
-    "zoom",
+    "providers",
 }  # fmt: skip -- a list to read, not a column
 DATA = {"migrations", "templates"}
 HEADINGS = ["Owns", "API", "Events in and out", "Settings", "How it fails"]
