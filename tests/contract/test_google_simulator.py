@@ -13,7 +13,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from simulators import google
-from simulators.browser import control, google_tokens
+from simulators.client import control, google_tokens
 from simulators.google import GoogleSimulator
 
 SCOPES = [

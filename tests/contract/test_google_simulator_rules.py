@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from simulators import google
-from simulators.browser import control, google_tokens
-from simulators.browser import google_call as call
+from simulators.client import control, google_tokens
+from simulators.client import google_call as call
 from simulators.google import GoogleSimulator
 
 SCOPES = [

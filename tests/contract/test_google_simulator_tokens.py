@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from simulators import google
-from simulators.browser import REDIRECT_URI, control, google_tokens, sent_back
+from simulators.client import REDIRECT_URI, control, google_tokens, sent_back
 from simulators.google import GoogleSimulator
 
 SCOPES = [

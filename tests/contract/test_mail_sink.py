@@ -8,7 +8,7 @@ import aiosmtplib
 import pytest
 
 from simulators import mail
-from simulators.browser import control
+from simulators.client import control
 from simulators.mail import MailSink
 
 ICS = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:a@b\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from simulators import google, zoom
-from simulators.browser import control, google_call, google_tokens, zoom_call, zoom_tokens
+from simulators.client import control, google_call, google_tokens, zoom_call, zoom_tokens
 from simulators.zoom import ZoomSimulator
 
 MEETING = {"topic": "Cut", "start_time": "2027-03-01T09:00:00Z", "duration": 30}

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from simulators import zoom
-from simulators.browser import zoom_tokens
+from simulators.client import zoom_tokens
 from simulators.zoom import ZoomSimulator
 
 HERE = Path(__file__).parent / "zoom_rivet"

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from simulators import zoom
-from simulators.browser import (
+from simulators.client import (
     control,
     zoom_call,
     zoom_tokens,

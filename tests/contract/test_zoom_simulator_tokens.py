@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from simulators import zoom
-from simulators.browser import (
+from simulators.client import (
     REDIRECT_URI,
     basic_auth,
     control,

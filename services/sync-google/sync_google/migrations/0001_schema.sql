@@ -1,4 +1,4 @@
--- Calendars of ours, as booking announced them: only these may be connected.
+-- Our calendars, as booking announced them: only these may be connected.
 CREATE TABLE calendar (
     account_id  uuid   NOT NULL,
     id          uuid   NOT NULL,
@@ -7,8 +7,8 @@ CREATE TABLE calendar (
     PRIMARY KEY (account_id, id)
 );
 
--- The newest state of each appointment, so that a calendar connected later is filled. `draft` is
--- what its event says; NULL: it occupies no time.
+-- The newest state of each appointment, so that a calendar connected later can be filled. `draft` is
+-- what the appointment's event should say; NULL: the appointment occupies no time.
 CREATE TABLE appointment (
     account_id  uuid        NOT NULL,
     id          uuid        NOT NULL,
@@ -22,29 +22,30 @@ CREATE TABLE appointment (
 CREATE INDEX appointment_ahead ON appointment (account_id, calendar_id, ends_at)
     WHERE draft IS NOT NULL;
 
--- The wishes and events of one appointment, in whichever connection: a subject begins with its id.
+-- Desired states and events of one appointment, of all connections: a subject begins with the
+-- appointment's id.
 CREATE INDEX work_of_appointment ON work (left(subject, 26)) WHERE kind = 'google-event';
 CREATE INDEX external_of_appointment ON external (left(subject, 26)) WHERE kind = 'google-event';
-CREATE INDEX external_id_known ON external (external_id);
+CREATE INDEX external_of_event ON external (external_id);
 
--- A calendar of Google that is looked at, as long as it is connected. One at a time, by a lease.
+-- Connected Google calendars, which are polled by one worker at a time (lease).
 CREATE TABLE feed (
     account_id      uuid        NOT NULL,
     connection_id   uuid        NOT NULL,
     calendar_id     uuid        NOT NULL,
-    -- Google's own id of the calendar, never `primary`.
+    -- The id of the calendar at Google, never `primary`.
     remote_calendar text        NOT NULL,
-    -- Whom its events block; NULL: the calendar.
+    -- The user whom the calendar's events block; NULL: our calendar itself.
     user_id         uuid,
-    -- What Google says of itself: the zone that all-day events are days of.
+    -- The zone of the Google calendar, in which all-day events are days.
     time_zone       text,
     sync_token      text,
-    -- Business time: what the last full list covered, and when the next one is due.
+    -- Business time: the range of the last full listing, and when the next one is due.
     window_start    timestamptz,
     window_end      timestamptz,
     full_due_at     timestamptz,
-    -- Database time: the attempts.
-    next_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Database time.
+    next_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     attempts        int         NOT NULL DEFAULT 0,
     lease_token     uuid,
     lease_until     timestamptz,
@@ -52,10 +53,10 @@ CREATE TABLE feed (
     last_error      text,
     PRIMARY KEY (account_id, connection_id)
 );
-CREATE INDEX feed_due ON feed (next_at);
+CREATE INDEX feed_due ON feed (next_attempt_at);
 CREATE INDEX feed_calendar ON feed (account_id, calendar_id);
 
--- Somebody else's events that block time, one row for each single event or instance.
+-- Other people's events that block time, one row for each single event or instance of a series.
 CREATE TABLE foreign_event (
     account_id    uuid        NOT NULL,
     connection_id uuid        NOT NULL,
@@ -77,7 +78,7 @@ CREATE TABLE busy_week (
     PRIMARY KEY (account_id, connection_id, week)
 );
 
--- How often it was said that an appointment could not be written to a connected calendar.
+-- How many failures to write an appointment to a connected calendar were announced.
 CREATE TABLE push_failure (
     account_id uuid   NOT NULL,
     subject    text   NOT NULL,

@@ -1,8 +1,8 @@
-"""The story as it goes when nothing goes wrong: connect, book, move, cancel; and what Google says back."""
+"""Without faults: an appointment is created, moved and deleted in Google; a foreign event blocks time."""
 
 
-async def test_an_appointment_is_shown_moved_and_taken_away(world) -> None:
-    """One event, always where the appointment is; none after it was cancelled."""
+async def test_an_appointment_is_created_moved_and_deleted(world) -> None:
+    """One event, always at the appointment's time; none after the cancellation."""
     calendar = await world.calendar()
     await world.connect(calendar)
 
@@ -26,7 +26,7 @@ async def test_an_appointment_is_shown_moved_and_taken_away(world) -> None:
 
 
 async def test_a_foreign_event_blocks_and_frees(world) -> None:
-    """Somebody else's event is announced as busy for the calendar's only member, and freed again."""
+    """Another person's event makes the calendar's only member busy, until it is deleted."""
     calendar = await world.calendar()
     await world.connect(calendar)
     await world.pull()

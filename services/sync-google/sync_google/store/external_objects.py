@@ -1,17 +1,17 @@
-"""What was made in Google for each appointment, and whether the right to change it still holds."""
+"""Table `external`: the events that we created in Google, and the lease under which they are changed."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from hoop_platform.db.database import Database, Row, Tx
 from hoop_platform.reconcile.desired_state import Claimed
-from sync_google.domain import Draft, Made, parts_of
+from sync_google.domain.identifiers import split_subject
+from sync_google.domain.plan import EventDraft, ExternalObject
 
-KIND = "google-event"
 
-
-async def made_for(db: Tx | Database, account_id: str, subject: str) -> list[Made]:
+async def list_external_objects(
+    db: Tx | Database, account_id: str, subject: str
+) -> list[ExternalObject]:
     """The events of an appointment in one connection, of all generations."""
     rows = await db.fetch(
         """
@@ -21,28 +21,31 @@ async def made_for(db: Tx | Database, account_id: str, subject: str) -> list[Mad
         account_id,
         subject,
     )
-    return [_made(row) for row in rows]
+    return [_external_object(row) for row in rows]
 
 
-def _made(row: Row) -> Made:
-    said: dict[str, Any] = row["data"]
-    draft = said.get("draft")
-    return Made(
+def _external_object(row: Row) -> ExternalObject:
+    data: dict[str, Any] = row["data"]
+    draft = data.get("draft")
+    return ExternalObject(
         generation=row["generation"],
         remote_calendar=row["remote_calendar"],
         event_id=row["external_id"],
         state=row["state"],
         etag=row["etag"],
-        draft=Draft.from_json(draft) if draft else None,
-        drifted="drift" in said,
+        draft=EventDraft.from_json(draft) if draft else None,
+        drifted="drift" in data,
         age=row["age"],
     )
 
 
-async def next_generation(db: Tx, account_id: str, subject: str, *, remote_calendar: str) -> int:
-    """The first generation whose id is not spent.
+async def get_next_generation(
+    db: Tx, account_id: str, subject: str, *, remote_calendar: str
+) -> int:
+    """The first generation whose event id is not used up.
 
-    What an earlier connection left in the same calendar is taken over: it has the id already.
+    An event that an earlier connection left in the same Google calendar is adopted: its generation
+    is returned again.
     """
     row = await db.fetchrow(
         """
@@ -52,7 +55,7 @@ async def next_generation(db: Tx, account_id: str, subject: str, *, remote_calen
          GROUP BY generation ORDER BY generation DESC LIMIT 1
         """,
         account_id,
-        parts_of(subject)[0],
+        split_subject(subject)[0],
         remote_calendar,
     )
     if row is None:
@@ -60,16 +63,16 @@ async def next_generation(db: Tx, account_id: str, subject: str, *, remote_calen
     return int(row["generation"]) + (0 if row["left_behind"] else 1)
 
 
-async def intend(
+async def upsert_intent(
     db: Tx,
-    mine: Claimed,
+    claimed: Claimed,
     *,
     generation: int,
     connection_id: str,
     remote_calendar: str,
     event_id: str,
 ) -> None:
-    """Say, before the call, what is about to be made."""
+    """Store, before the call, which event is about to be created."""
     await db.execute(
         """
         INSERT INTO external (account_id, kind, subject, generation, connection_id,
@@ -77,8 +80,8 @@ async def intend(
         VALUES ($1, 'google-event', $2, $3, $4, $5, $6, 'intended')
         ON CONFLICT (kind, subject, generation) DO UPDATE SET intent_at = clock_timestamp()
         """,
-        mine.desired_state.account_id,
-        mine.desired_state.subject,
+        claimed.desired_state.account_id,
+        claimed.desired_state.subject,
         generation,
         connection_id,
         remote_calendar,
@@ -86,10 +89,10 @@ async def intend(
     )
 
 
-async def record_live(
-    db: Tx, mine: Claimed, generation: int, *, etag: str, draft: Draft | None
+async def update_live(
+    db: Tx, claimed: Claimed, generation: int, *, etag: str, draft: EventDraft | None
 ) -> None:
-    """It exists and says this. What a connection made that was ended meanwhile stays history."""
+    """The event exists and has these fields (None: unknown). An abandoned event stays abandoned."""
     await db.execute(
         """
         UPDATE external
@@ -97,43 +100,47 @@ async def record_live(
                state = CASE WHEN state = 'abandoned' THEN state ELSE 'live' END
          WHERE account_id = $1 AND kind = 'google-event' AND subject = $2 AND generation = $3
         """,
-        mine.desired_state.account_id,
-        mine.desired_state.subject,
+        claimed.desired_state.account_id,
+        claimed.desired_state.subject,
         generation,
         etag,
         {"draft": draft.as_json()} if draft else {},
     )
 
 
-async def record_gone(db: Tx, mine: Claimed, generation: int) -> None:
-    """It does not exist (any more), and its id is spent."""
+async def update_gone(db: Tx, claimed: Claimed, generation: int) -> None:
+    """The event does not exist (any more); its id cannot be used again."""
     await db.execute(
         """
         UPDATE external SET state = 'gone', etag = NULL, data = '{}'
          WHERE account_id = $1 AND kind = 'google-event' AND subject = $2 AND generation = $3
            AND state <> 'abandoned'
         """,
-        mine.desired_state.account_id,
-        mine.desired_state.subject,
+        claimed.desired_state.account_id,
+        claimed.desired_state.subject,
         generation,
     )
 
 
-async def holds(db: Tx, mine: Claimed) -> bool:
-    """Whether the wish is still ours; nobody can take it before this transaction ends."""
+async def lock_lease(db: Tx, claimed: Claimed) -> bool:
+    """Lock the desired state until this transaction ends; True if the lease is still ours."""
     token = await db.fetchval(
         """
         SELECT lease_token FROM work
          WHERE kind = $1 AND subject = $2 AND lease_until > clock_timestamp() FOR UPDATE
         """,
-        mine.desired_state.kind,
-        mine.desired_state.subject,
+        claimed.desired_state.kind,
+        claimed.desired_state.subject,
     )
-    return bool(token == mine.lease_token)
+    return bool(token == claimed.lease_token)
 
 
-async def look_again(db: Tx, mine: Claimed, generation: int) -> None:
-    """We changed something after having lost the right to: somebody has to find out what is there."""
+async def update_requeued(db: Tx, claimed: Claimed, generation: int) -> None:
+    """Mark the event's state as unknown and its desired state as due.
+
+    For a worker that changed the event in Google after it had lost the lease: the next attempt has
+    to look the event up.
+    """
     await db.execute(
         """
         UPDATE external
@@ -141,8 +148,8 @@ async def look_again(db: Tx, mine: Claimed, generation: int) -> None:
                etag = NULL, data = '{}', intent_at = clock_timestamp()
          WHERE account_id = $1 AND kind = 'google-event' AND subject = $2 AND generation = $3
         """,
-        mine.desired_state.account_id,
-        mine.desired_state.subject,
+        claimed.desired_state.account_id,
+        claimed.desired_state.subject,
         generation,
     )
     await db.execute(
@@ -150,14 +157,14 @@ async def look_again(db: Tx, mine: Claimed, generation: int) -> None:
         UPDATE work SET status = 'due', next_attempt_at = clock_timestamp()
          WHERE kind = $1 AND subject = $2 AND account_id = $3 AND status = 'done'
         """,
-        mine.desired_state.kind,
-        mine.desired_state.subject,
-        mine.desired_state.account_id,
+        claimed.desired_state.kind,
+        claimed.desired_state.subject,
+        claimed.desired_state.account_id,
     )
 
 
-async def abandon(db: Tx, account_id: str, connection_id: str) -> None:
-    """The connection was ended: what it made stays in Google and is never touched again."""
+async def update_abandoned(db: Tx, account_id: str, connection_id: str) -> None:
+    """The connection was ended: its events stay in Google and are not changed by it again."""
     await db.execute(
         """
         UPDATE external SET state = 'abandoned'
@@ -169,8 +176,8 @@ async def abandon(db: Tx, account_id: str, connection_id: str) -> None:
     )
 
 
-async def note_failure(db: Tx, account_id: str, subject: str) -> int:
-    """Count what is announced about this pair."""
+async def upsert_push_failure(db: Tx, account_id: str, subject: str) -> int:
+    """Count the announced failures of a subject; returns the sequence of the next announcement."""
     sequence: int = await db.fetchval(
         """
         INSERT INTO push_failure AS f (account_id, subject, sequence) VALUES ($1, $2, 1)
@@ -183,42 +190,20 @@ async def note_failure(db: Tx, account_id: str, subject: str) -> int:
     return sequence
 
 
-async def database_time(db: Database) -> datetime:
-    """The clock that attempts and gates go by."""
+async def get_database_time(db: Database) -> datetime:
+    """Postgres' clock, by which attempts, leases and circuits are timed."""
     moment: datetime = await db.fetchval("SELECT clock_timestamp()")
     return moment
 
 
-async def transaction_time(db: Tx) -> datetime:
-    """When the present transaction began."""
+async def get_transaction_time(db: Tx) -> datetime:
+    """The begin of the present transaction, by Postgres' clock."""
     moment: datetime = await db.fetchval("SELECT now()")
     return moment
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a connection writes to; `remote_calendar` None: nowhere (any more)."""
-
-    status: str
-    remote_calendar: str | None
-
-
-async def place_of(db: Database, account_id: str, connection_id: str) -> Place:
-    """The connection's state; one that is unknown counts as ended."""
-    row = await db.fetchrow(
-        """
-        SELECT c.status, f.remote_calendar FROM provider_account AS c
-          LEFT JOIN feed AS f ON f.account_id = c.account_id AND f.connection_id = c.id
-         WHERE c.account_id = $1 AND c.id = $2
-        """,
-        account_id,
-        connection_id,
-    )
-    return Place(row["status"], row["remote_calendar"]) if row else Place("disconnected", None)
-
-
-async def open_pushes(db: Database, connection_id: str) -> int:
-    """How many wishes of this connection are not fulfilled yet."""
+async def count_open_pushes(db: Database, connection_id: str) -> int:
+    """How many desired states of this connection's events are due."""
     count: int = await db.fetchval(
         """
         SELECT count(*) FROM work
