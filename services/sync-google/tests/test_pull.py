@@ -340,9 +340,9 @@ async def test_a_rate_limit_while_pulling_delays_pushes_too(world, calendar) -> 
     await world.pull()
     await world.book(calendar)
     assert await world.push() == 0
-    await world.runtime.db.execute("UPDATE feed SET next_attempt_attempt_at = clock_timestamp()")
+    await world.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
     calls = await world.calls()
-    await world.runtime.db.execute("UPDATE feed SET next_attempt_attempt_at = clock_timestamp()")
+    await world.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
     assert await world.calls() == calls
     await world.end_waits()
     assert await world.push() == 1

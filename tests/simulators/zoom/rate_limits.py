@@ -1,4 +1,4 @@
-"""Zoom's rate limits: so many calls a second per account, so many writes a day per user."""
+"""Zoom's rate limits: calls per second and account, writes per day and user."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from simulators.frame import Answer
+from simulators.base import EarlyResponse
 from simulators.zoom.errors import TOO_FAST
 from simulators.zoom.knobs import ZoomKnobs
-from simulators.zoom.meetings import User
+from simulators.zoom.meetings import ZoomUser
 
 CATEGORY = {"create": "Medium", "list": "Medium"}  # all others are Light
 DAILY = (
@@ -19,26 +19,26 @@ DAILY = (
 
 
 @dataclass
-class Limits:
-    """`calls[user][day][verb]` counts what was let through; `refused` is a verb of its own there."""
+class RateLimits:
+    """`calls[user][day][verb]` counts the admitted calls; those refused are counted as verb `refused`."""
 
     calls: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     recent: dict[tuple[str, str], deque[datetime]] = field(
         default_factory=lambda: defaultdict(deque)
     )
 
-    def admit(self, user: User, verb: str, knobs: ZoomKnobs, *, now: datetime) -> None:
-        """Count the call, or refuse it with 429."""
+    def admit(self, user: ZoomUser, verb: str, knobs: ZoomKnobs, *, now: datetime) -> None:
+        """Count the call. Raises 429 if a limit is exceeded."""
         today = self.calls.setdefault(user.name, {}).setdefault(now.date().isoformat(), {})
         try:
             self._check_second(user, verb, knobs, now)
             _check_day(today, verb, knobs, now)
-        except Answer:
+        except EarlyResponse:
             today["refused"] = today.get("refused", 0) + 1
             raise
         today[verb] = today.get(verb, 0) + 1
 
-    def _check_second(self, user: User, verb: str, knobs: ZoomKnobs, now: datetime) -> None:
+    def _check_second(self, user: ZoomUser, verb: str, knobs: ZoomKnobs, now: datetime) -> None:
         category = CATEGORY.get(verb, "Light")
         limit = knobs.medium_per_second if category == "Medium" else knobs.light_per_second
         if not limit:
@@ -76,6 +76,6 @@ def _headers(category: str, kind: str, limit: int) -> dict[str, str]:
     }
 
 
-def _too_many(message: str, headers: dict[str, str]) -> Answer:
+def _too_many(message: str, headers: dict[str, str]) -> EarlyResponse:
     body = {"code": 429, "message": message}
-    return Answer(web.json_response(body, status=429, headers=headers))
+    return EarlyResponse(web.json_response(body, status=429, headers=headers))

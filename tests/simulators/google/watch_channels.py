@@ -1,4 +1,4 @@
-"""Watch channels: who wants to be told of changes, and the bodiless POSTs that tell them."""
+"""Watch channels: who is notified of changes in a calendar, by POST requests without a body."""
 
 import asyncio
 import ipaddress
@@ -13,20 +13,22 @@ import aiohttp
 
 from simulators.clock import SimClock
 from simulators.google import errors
-from simulators.google.calendars import Calendar
+from simulators.google.calendars import GoogleCalendar
+from simulators.google.event_fields import Fields
 from simulators.google.knobs import GoogleKnobs
-from simulators.google.shape import Fields
 
 CHANNEL_ID = re.compile(r"[A-Za-z0-9\-_+/=]{1,64}")
 DEFAULT_TTL = timedelta(days=7)
 MAX_TOKEN = 256
-RETRIED = (500, 502, 503, 504)
-RETRIES = (0.2, 1.0)  # seconds between the tries; Google's own are longer
-PATIENCE = aiohttp.ClientTimeout(total=5)
+RETRIED_STATUSES = (500, 502, 503, 504)
+RETRY_DELAYS = (0.2, 1.0)  # seconds between the attempts; Google's are longer
+POST_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 @dataclass
 class Channel:
+    """A channel that was opened by `events.watch`."""
+
     id: str
     calendar_id: str
     user: str
@@ -39,11 +41,11 @@ class Channel:
 
     @property
     def expiration(self) -> str:
-        """Unix milliseconds, as a string: that is how int64 travels in Google's JSON."""
+        """Unix milliseconds, as a string: Google's JSON has int64 as strings."""
         return str(int(self.expires_at.timestamp() * 1000))
 
     def shown(self) -> Fields:
-        """As the answer to a watch shows it."""
+        """The body of the response to `events.watch`."""
         token = {} if self.token is None else {"token": self.token}
         return {
             "kind": "api#channel",
@@ -55,7 +57,7 @@ class Channel:
         }
 
     def message(self, state: str) -> dict[str, str]:
-        """The headers of the next message; its body is empty."""
+        """The headers of the next message, which has no body."""
         self.number += 1
         token = {} if self.token is None else {"X-Goog-Channel-Token": self.token}
         return {
@@ -70,17 +72,17 @@ class Channel:
 
 
 @dataclass
-class Pushes:
-    """The channels, the messages that wait, and what became of those that went out."""
+class WatchChannels:
+    """The open channels, the messages to be sent, and the messages that were sent."""
 
     channels: dict[str, Channel] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
     waiting: asyncio.Queue[tuple[Channel, dict[str, str]]] = field(default_factory=asyncio.Queue)
 
     def open(
-        self, body: Fields, calendar: Calendar, user: str, *, uri: str, now: datetime
+        self, body: Fields, calendar: GoogleCalendar, user: str, *, uri: str, now: datetime
     ) -> Channel:
-        """A new channel from the body of a watch; its `sync` message is on the way."""
+        """Open a channel from the body of `events.watch`, and queue its `sync` message."""
         _check(body)
         if body["id"] in self.channels:
             text = f"Channel id {body['id']} not unique"
@@ -96,7 +98,7 @@ class Pushes:
             expires_at=_expiry(body, now),
         )
         self.channels[channel.id] = channel
-        self._tell(channel, "sync", times=1)
+        self._queue(channel, "sync", times=1)
         return channel
 
     def stop(self, channel_id: str, resource_id: str, user: str) -> None:
@@ -106,20 +108,20 @@ class Pushes:
             raise errors.refusal(404, "global", "notFound", text)
         del self.channels[channel_id]
 
-    def changed(self, calendar: Calendar, *, times: int, now: datetime) -> None:
-        """Something in the calendar changed; `times` messages tell each living channel."""
+    def changed(self, calendar: GoogleCalendar, *, times: int, now: datetime) -> None:
+        """Queue `times` messages to each open channel of a calendar that has changed."""
         for channel in self.channels.values():
             if channel.calendar_id == calendar.id and channel.expires_at > now:
-                self._tell(channel, "exists", times=times)
+                self._queue(channel, "exists", times=times)
 
-    def forget(self) -> None:
-        """Close every channel; the courier keeps waiting at the same queue."""
+    def clear(self) -> None:
+        """Close every channel. The queue stays the same, since the notifier waits at it."""
         self.channels.clear()
         self.sent.clear()
         while not self.waiting.empty():
             self.waiting.get_nowait()
 
-    def _tell(self, channel: Channel, state: str, *, times: int) -> None:
+    def _queue(self, channel: Channel, state: str, *, times: int) -> None:
         for _ in range(times):
             self.waiting.put_nowait((channel, channel.message(state)))
 
@@ -131,30 +133,32 @@ class Pushes:
         return {"channels": channels, "pushes": self.sent}
 
 
-class Courier:
-    """Delivers the waiting messages, one after the other."""
+class ChannelNotifier:
+    """Sends the queued messages, one after the other."""
 
     def __init__(self, session: aiohttp.ClientSession, clock: SimClock) -> None:
         self._session = session
         self._clock = clock
 
-    async def deliver(self, pushes: Pushes, knobs: GoogleKnobs) -> None:
-        """Wait for a message and send it; a receiver that fails is tried again, then given up."""
-        channel, headers = await pushes.waiting.get()
+    async def send_next(self, channels: WatchChannels, knobs: GoogleKnobs) -> None:
+        """Wait for a message and send it; if the receiver fails, retry twice."""
+        channel, headers = await channels.waiting.get()
         await asyncio.sleep(knobs.push_delay_seconds)
         status = await self._post(channel.address, headers)
-        for pause in RETRIES:
-            if status not in RETRIED:
+        for pause in RETRY_DELAYS:
+            if status not in RETRIED_STATUSES:
                 break
             await asyncio.sleep(pause)
             status = await self._post(channel.address, headers)
-        pushes.sent.append({"channel": channel.id, "headers": headers, "status": status})
+        channels.sent.append({"channel": channel.id, "headers": headers, "status": status})
 
     async def _post(self, address: str, headers: dict[str, str]) -> int | None:
-        """The receiver's status; None when it could not be reached."""
+        """The receiver's status; None if it cannot be reached."""
         try:
-            async with self._session.post(address, headers=headers, timeout=PATIENCE) as answer:
-                return answer.status
+            async with self._session.post(
+                address, headers=headers, timeout=POST_TIMEOUT
+            ) as response:
+                return response.status
         except (aiohttp.ClientError, TimeoutError):
             return None
 
@@ -172,7 +176,7 @@ def _check(body: Fields) -> None:
 
 
 def _on_loopback(address: str) -> bool:
-    """Google wants https and a proven domain; this simulator only ever calls its own machine."""
+    """Google requires https and a verified domain; this simulator calls loopback addresses only."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or parts.hostname is None:
         return False

@@ -1,4 +1,4 @@
-"""What every request to the calendar API passes: token, quota, scope, query and body."""
+"""The checks of every request to the Calendar API: token, quota, scope, query and body."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from simulators.google import errors
-from simulators.google.calendars import Calendar, Calendars
-from simulators.google.discovery import Method
+from simulators.google.calendars import CalendarStore, GoogleCalendar
+from simulators.google.discovery import ApiMethod
 from simulators.google.oauth import GoogleOAuth
 from simulators.oauth import bearer
 
@@ -20,7 +20,7 @@ READS_BY_POST = ("freebusy.query", "channels.stop")
 
 
 @dataclass
-class Quota:
+class RequestQuota:
     """Units spent by each user within the sliding minute, and calls since the start."""
 
     recent: dict[str, deque[tuple[datetime, int]]] = field(
@@ -28,8 +28,8 @@ class Quota:
     )
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def spend(self, user: str, method: Method, limit: int, *, now: datetime) -> bool:
-        """Count the call; false when the minute's units do not suffice for it."""
+    def spend(self, user: str, method: ApiMethod, limit: int, *, now: datetime) -> bool:
+        """Count the call; False when the units of this minute do not suffice."""
         cost = COST.get(method.id, 1)
         spent = self.recent[user]
         while spent and spent[0][0] <= now - MINUTE:
@@ -44,14 +44,14 @@ class Quota:
 
 
 @dataclass(frozen=True)
-class Call:
-    """A request that passed: who calls, on which calendar, with what."""
+class ApiCall:
+    """A request that passed the checks, with its user and body."""
 
     request: web.Request
     user: str
     body: Any
     now: datetime
-    calendars: Calendars
+    calendars: CalendarStore
 
     @property
     def query(self) -> Any:
@@ -60,43 +60,43 @@ class Call:
     def path(self, name: str) -> str:
         return self.request.match_info[name]
 
-    def calendar(self, role: str) -> Calendar:
-        """The calendar of the path, if the caller has at least this role there."""
+    def calendar(self, role: str) -> GoogleCalendar:
+        """The calendar of the path. Raises Google's error unless the user has at least this role."""
         calendar = self.calendars.find(self.path("calendarId"), self.user)
         if calendar is None:
             raise errors.not_found()
         if not calendar.allows(self.user, role):
-            raise errors.needs_access(role)
+            raise errors.access_required(role)
         return calendar
 
 
-async def passed(
+async def checked_call(
     request: web.Request,
-    method: Method,
+    method: ApiMethod,
     *,
     oauth: GoogleOAuth,
-    calendars: Calendars,
-    quota: Quota,
+    calendars: CalendarStore,
+    quota: RequestQuota,
     now: datetime,
-) -> Call:
-    """The call, or Google's refusal: 401, 403 of scope or quota, 400 of query or body."""
+) -> ApiCall:
+    """The call. Raises Google's 401, 403 (scope, quota) or 400 (query, body)."""
     knobs = oauth.knobs
     access = oauth.tokens.access.get(bearer(request))
     if access is None or access.grant.dead is not None or access.expires_at <= now:
         raise errors.unauthorized()
     user = access.grant.user
     if not method.scopes & set(access.grant.scopes):
-        raise errors.lacks_scope()
+        raise errors.scope_missing()
     if not quota.spend(user, method, knobs.user_per_minute, now=now):
         raise errors.rate_limited(knobs.rate_limit_status)
     if knobs.quota_exceeded and method.verb in WRITES and method.id not in READS_BY_POST:
         raise errors.quota_exceeded()
     method.check_query(request.query)
-    calendars.welcome(user, zone=knobs.time_zone, holidays=knobs.holiday_calendar)
-    return Call(request, user, await _body(request, method), now, calendars)
+    calendars.ensure_user(user, zone=knobs.time_zone, holidays=knobs.holiday_calendar)
+    return ApiCall(request, user, await _body(request, method), now, calendars)
 
 
-async def _body(request: web.Request, method: Method) -> Any:
+async def _body(request: web.Request, method: ApiMethod) -> Any:
     if method.body is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What makes an event acceptable to Google, and how Google shows it again."""
+"""The fields of an event: which ones Google accepts, and how Google returns them."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from simulators.google import errors
-from simulators.schema import zones
+from simulators.json_schema import zone_names
 
 ENUMS = {
     "status": ("confirmed", "tentative", "cancelled"),
@@ -22,14 +22,14 @@ ENUMS = {
     ),
 }
 RESPONSES = ("needsAction", "declined", "tentative", "accepted")
-DEFAULTS = {"transparency": "opaque", "visibility": "default"}  # shown only when otherwise
+DEFAULTS = {"transparency": "opaque", "visibility": "default"}  # left out in responses
 MAX_KEY, MAX_VALUE, MAX_PROPERTIES, MAX_OVERRIDES = 44, 1024, 300, 5
 
 Fields = dict[str, Any]
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
-    """A patch applied: objects merge, arrays are replaced whole, null removes."""
+    """Apply a patch: objects are merged, arrays are replaced, null removes a field."""
     result = dict(base)
     for name, value in changes.items():
         if value is None:
@@ -42,7 +42,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
 
 
 def checked(fields: Fields, zone: ZoneInfo) -> Fields:
-    """The fields as Google would keep them, or its refusal."""
+    """The fields as Google stores them. Raises Google's error if it refuses them."""
     for name, allowed in ENUMS.items():
         if fields.get(name, allowed[0]) not in allowed:
             raise errors.invalid(f"Invalid value for: {name}")
@@ -68,7 +68,7 @@ def moment(edge: Mapping[str, Any], zone: ZoneInfo) -> datetime:
 
 
 def shown(fields: Mapping[str, Any], zone: ZoneInfo, calendar_zone: ZoneInfo) -> Fields:
-    """The event as an answer shows it, its times in `zone`."""
+    """The event as a response contains it, with times in `zone`."""
     edges = {
         name: _edge_shown(fields[name], zone, calendar_zone)
         for name in ("start", "end", "originalStartTime")
@@ -78,7 +78,7 @@ def shown(fields: Mapping[str, Any], zone: ZoneInfo, calendar_zone: ZoneInfo) ->
 
 
 def tombstone(fields: Mapping[str, Any]) -> Fields:
-    """All that a list guarantees of a deleted event."""
+    """The fields that a list contains of a deleted event."""
     kept = ("etag", "id", "status", "recurringEventId", "originalStartTime")
     return {"kind": "calendar#event", **{k: fields[k] for k in kept if k in fields}}
 
@@ -89,7 +89,7 @@ def in_zone(at: datetime, zone: ZoneInfo) -> str:
 
 
 def zone_named(name: str, *, parameter: str = "timeZone") -> ZoneInfo:
-    if name not in zones():
+    if name not in zone_names():
         raise errors.bad_parameter(parameter, f"Invalid time zone: {name}", reason="invalid")
     return ZoneInfo(name)
 
@@ -117,7 +117,7 @@ def _check_edge(name: str, edge: Fields | None) -> None:
         raise errors.invalid(f"Missing {name} time.", reason="required")
     if "date" in edge and "dateTime" in edge:
         raise errors.invalid(f"Invalid {name} time.")
-    if "timeZone" in edge and edge["timeZone"] not in zones():
+    if "timeZone" in edge and edge["timeZone"] not in zone_names():
         raise errors.invalid(f"Invalid time zone definition for {name} time.")
     if "date" not in edge and "timeZone" not in edge and _is_naive(edge["dateTime"]):
         text = f"Missing time zone definition for {name} time."
@@ -129,7 +129,7 @@ def _is_naive(text: str) -> bool:
 
 
 def _empty_days(fields: Fields) -> bool:
-    """The end of an all-day event is exclusive, so equal dates are no day at all."""
+    """The end of an all-day event is exclusive, so equal dates are an empty range."""
     return "date" in fields["start"] and fields["start"]["date"] >= fields["end"]["date"]
 
 
@@ -155,7 +155,7 @@ def _check_reminders(reminders: Fields) -> None:
 
 
 def _properties(extended: Fields) -> Fields:
-    """Long names are dropped, long values cut, without a word: that is what Google does."""
+    """Properties with long names are dropped, long values are cut, without an error: as Google does."""
     kept: Fields = {}
     for kind, pairs in extended.items():
         if len(pairs) > MAX_PROPERTIES:

@@ -1,7 +1,7 @@
 """A small validator for the part of JSON Schema that the providers' contracts use.
 
-Written here rather than taken as a dependency: the product needs none, and the providers' contracts
-use a dozen keywords. Unlike a full one it refuses unknown properties unless the schema allows them.
+Not a dependency, since the product needs none and the contracts use a dozen keywords. Unlike a full
+validator it refuses unknown properties unless the schema allows them.
 """
 
 import re
@@ -24,13 +24,15 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 
 @cache
-def zones() -> frozenset[str]:
-    """All IANA time zones; looked up once, for that reads the disk."""
+def zone_names() -> frozenset[str]:
+    """The names of all IANA time zones; cached, since they are read from the disk."""
     return frozenset(available_timezones())
 
 
 @dataclass(frozen=True)
 class Problem:
+    """One violation of a schema."""
+
     path: str  # `settings.audio`, `attendees[0].email`; empty for the whole
     message: str
 
@@ -38,11 +40,11 @@ class Problem:
 def problems(
     value: Any, schema: Schema, definitions: Mapping[str, Schema], path: str = ""
 ) -> Iterator[Problem]:
-    """All that is wrong with the value; nothing when it fits. `$ref` names a definition."""
+    """All violations of the schema; none when the value is valid. `$ref` names a definition."""
     if "$ref" in schema:
         schema = definitions[schema["$ref"]]
     kind = schema.get("type", "any")
-    if kind != "any" and not _is_of(value, kind):
+    if kind != "any" and not _has_type(value, kind):
         yield Problem(path, f"must be of type {kind}")
     elif kind == "object":
         yield from _object_problems(value, schema, definitions, path)
@@ -53,7 +55,7 @@ def problems(
         yield from _scalar_problems(value, schema, path)
 
 
-def _is_of(value: Any, kind: str) -> bool:
+def _has_type(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
     return isinstance(value, KINDS[kind])

@@ -1,13 +1,13 @@
-"""What other hands than ours do in the simulated Google, asked for through its control API.
+"""The control API of the simulated Google: what its users do there without our app.
 
-Beside the common control API:
-`POST   /_sim/events`       `{"user", "calendar"?, "event"}`: somebody else makes this event
+Besides the common control API:
+`POST   /_sim/events`       `{"user", "calendar"?, "event"}`: somebody else creates this event
 `PATCH  /_sim/events/{id}`  somebody else changes it (`?calendar=` when the id is in several);
                             `DELETE` likewise
 `POST   /_sim/calendars`    `{"user", "id"?, "summary"?, "timeZone"?, "accessRole"?}`: one more
                             calendar that the user sees; `DELETE /_sim/calendars/{id}` removes one
-`POST   /_sim/revoke`       `{"user"}`: the user takes back his consent
-`POST   /_sim/expire-sync-tokens`  `{"calendar"?}`: the tokens given so far demand a full sync
+`POST   /_sim/revoke`       `{"user"}`: the user withdraws the consent
+`POST   /_sim/expire-sync-tokens`  `{"calendar"?}`: sync tokens issued so far require a full sync
 """
 
 from typing import Any
@@ -15,18 +15,20 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from simulators.control import body_of
+from simulators.control_api import json_body
 from simulators.google.api import GoogleApi
-from simulators.google.calendars import Calendar, Event
-from simulators.google.deeds import Deeds
+from simulators.google.calendars import CalendarEvent, GoogleCalendar
 from simulators.google.discovery import method
+from simulators.google.event_fields import Fields, shown, zone_named
+from simulators.google.event_writer import EventWriter
 from simulators.google.oauth import GoogleOAuth
-from simulators.google.shape import Fields, shown, zone_named
 
 SOMEBODY = "somebody.else@example.com"
 
 
 class NewCalendar(BaseModel):
+    """The body of `POST /_sim/calendars`."""
+
     model_config = ConfigDict(extra="forbid")
 
     user: str
@@ -37,6 +39,8 @@ class NewCalendar(BaseModel):
 
 
 class NewEvent(BaseModel):
+    """The body of `POST /_sim/events`."""
+
     model_config = ConfigDict(extra="forbid")
 
     user: str
@@ -44,13 +48,17 @@ class NewEvent(BaseModel):
     event: dict[str, Any]
 
 
-class Revocation(BaseModel):
+class ConsentWithdrawal(BaseModel):
+    """The body of `POST /_sim/revoke`."""
+
     model_config = ConfigDict(extra="forbid")
 
     user: str
 
 
-class OtherHands:
+class GoogleControlApi:
+    """The routes of the control API that only Google has."""
+
     def __init__(self, api: GoogleApi, oauth: GoogleOAuth) -> None:
         self._api = api
         self._oauth = oauth
@@ -67,28 +75,28 @@ class OtherHands:
         ]
 
     async def add_event(self, request: web.Request) -> web.Response:
-        wanted = NewEvent(**await body_of(request))
-        self._welcome(wanted.user)
+        wanted = NewEvent(**await json_body(request))
+        self._ensure_user(wanted.user)
         calendar = self._api.calendars.find(wanted.calendar, wanted.user)
         if calendar is None:
             raise web.HTTPNotFound(text="this user sees no such calendar")
-        event = self._as_somebody(calendar).insert(_acceptable(wanted.event))
-        return web.json_response(event_shown(calendar, event))
+        event = self._writer(calendar).insert(_checked(wanted.event))
+        return web.json_response(event_with_calendar(calendar, event))
 
     async def change_event(self, request: web.Request) -> web.Response:
-        calendar, event = self._found(request)
-        changes = _acceptable(await body_of(request))
-        changed = self._as_somebody(calendar).patch(event, changes)
-        return web.json_response(event_shown(calendar, changed))
+        calendar, event = self._find(request)
+        changes = _checked(await json_body(request))
+        changed = self._writer(calendar).patch(event, changes)
+        return web.json_response(event_with_calendar(calendar, changed))
 
     async def delete_event(self, request: web.Request) -> web.Response:
-        calendar, event = self._found(request)
-        self._as_somebody(calendar).delete(event)
+        calendar, event = self._find(request)
+        self._writer(calendar).delete(event)
         return web.Response(status=204)
 
     async def add_calendar(self, request: web.Request) -> web.Response:
-        wanted = NewCalendar(**await body_of(request))
-        self._welcome(wanted.user)
+        wanted = NewCalendar(**await json_body(request))
+        self._ensure_user(wanted.user)
         calendar = self._api.calendars.add(
             wanted.user,
             calendar_id=wanted.id,
@@ -104,43 +112,43 @@ class OtherHands:
         return web.Response(status=204)
 
     async def revoke(self, request: web.Request) -> web.Response:
-        wanted = Revocation(**await body_of(request))
+        wanted = ConsentWithdrawal(**await json_body(request))
         return web.json_response({"revoked": self._oauth.tokens.kill(wanted.user, "revoked")})
 
     async def expire_sync_tokens(self, request: web.Request) -> web.Response:
-        wanted = (await body_of(request)).get("calendar")
+        wanted = (await json_body(request)).get("calendar")
         for calendar in self._api.calendars.all.values():
             if wanted in (None, calendar.id):
-                calendar.forget_tokens()
+                calendar.expire_sync_tokens()
         return web.Response(status=204)
 
-    def _welcome(self, user: str) -> None:
+    def _ensure_user(self, user: str) -> None:
         knobs = self._oauth.knobs
-        self._api.calendars.welcome(user, zone=knobs.time_zone, holidays=knobs.holiday_calendar)
+        self._api.calendars.ensure_user(user, zone=knobs.time_zone, holidays=knobs.holiday_calendar)
 
-    def _as_somebody(self, calendar: Calendar) -> Deeds:
-        return self._api.deeds(calendar, SOMEBODY)
+    def _writer(self, calendar: GoogleCalendar) -> EventWriter:
+        return self._api.writer(calendar, SOMEBODY)
 
-    def _found(self, request: web.Request) -> tuple[Calendar, Event]:
-        """The event of the path. Raises 404, and ValueError when several calendars have it."""
+    def _find(self, request: web.Request) -> tuple[GoogleCalendar, CalendarEvent]:
+        """The calendar and event of the path. Raises 404, and ValueError if several calendars have it."""
         wanted, event_id = request.query.get("calendar"), request.match_info["id"]
         calendars = [
             calendar
             for calendar in self._api.calendars.all.values()
-            if wanted in (None, calendar.id) and self._as_somebody(calendar).has(event_id)
+            if wanted in (None, calendar.id) and self._writer(calendar).has(event_id)
         ]
         if not calendars:
             raise web.HTTPNotFound(text="no such event")
         if len(calendars) > 1:
             raise ValueError("several calendars have this event: add ?calendar=")
-        return calendars[0], self._as_somebody(calendars[0]).find(event_id)
+        return calendars[0], self._writer(calendars[0]).find(event_id)
 
 
-def event_shown(calendar: Calendar, event: Event) -> Fields:
-    """An event as the control API shows it: Google's own form, and where it lies."""
+def event_with_calendar(calendar: GoogleCalendar, event: CalendarEvent) -> Fields:
+    """An event as the control API returns it: in Google's form, with its calendar and user."""
     where = {"calendarId": calendar.id, "user": calendar.primary_of}
     return {**shown(event.fields, calendar.zone, calendar.zone), **where}
 
 
-def _acceptable(body: Fields) -> Fields:
+def _checked(body: Fields) -> Fields:
     return method("events.insert").check_body(body)

@@ -1,11 +1,11 @@
 """The control API that every simulator has: `/_sim/log`, `state`, `faults`, `settings`, `reset`.
 
-`GET  /_sim/log`        what it was asked, a JSON array in order; `?after=SEQ&method=&path=&principal=`
-`GET  /_sim/state`      what exists now
-`POST /_sim/faults`     order a fault (see `http_faults.py`), answers `{"id"}`; `GET` lists, `DELETE …/{id}`
-`POST /_sim/settings`   change some knobs, answers all of them; `GET` shows them
-`POST /_sim/reset`      no body: log, faults, settings and state are as at the start, but who is
-                        connected stays so; `{"faults": true}`: only that; also `log`, `settings`,
+`GET  /_sim/log`        the requests, a JSON array in order; `?after=SEQ&method=&path=&principal=`
+`GET  /_sim/state`      the objects that exist now
+`POST /_sim/faults`     add a fault (see `http_faults.py`), returns `{"id"}`; `GET` lists, `DELETE …/{id}`
+`POST /_sim/settings`   change some knobs, returns all of them; `GET` returns them
+`POST /_sim/reset`      no body: log, faults, settings and state are as at the start, but connected
+                        users stay connected; `{"faults": true}`: only that; also `log`, `settings`,
                         `state`, `grants`, `all`
 """
 
@@ -15,10 +15,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from simulators.faults import Faults
-from simulators.log import Log
+from simulators.request_log import RequestLog
 
 
 class Reset(BaseModel):
+    """The body of `POST /_sim/reset`: the parts to be reset."""
+
     model_config = ConfigDict(extra="forbid")
 
     faults: bool = False
@@ -28,18 +30,18 @@ class Reset(BaseModel):
     grants: bool = False
     all: bool = False
 
-    def wants(self, part: str) -> bool:
+    def includes(self, part: str) -> bool:
         if self.all:
             return True
         nothing_named = not any(self.model_dump().values())
         return bool(getattr(self, part)) or (nothing_named and part != "grants")
 
 
-class Controlled(Protocol):
-    """What the control API needs of a simulator."""
+class ControlledSimulator(Protocol):
+    """The parts of a simulator that the control API uses."""
 
     @property
-    def log(self) -> Log[Any]: ...
+    def log(self) -> RequestLog[Any]: ...
 
     @property
     def faults(self) -> Faults[Any]: ...
@@ -49,12 +51,12 @@ class Controlled(Protocol):
 
     def state(self) -> dict[str, Any]: ...
     def patch_knobs(self, changes: dict[str, Any]) -> None: ...
-    def first_knobs(self) -> None: ...
-    def forget_state(self) -> None: ...
-    def forget_grants(self) -> None: ...
+    def reset_knobs(self) -> None: ...
+    def clear_state(self) -> None: ...
+    def clear_grants(self) -> None: ...
 
 
-def routes(sim: Controlled) -> list[web.RouteDef]:
+def routes(sim: ControlledSimulator) -> list[web.RouteDef]:
     async def get_log(request: web.Request) -> web.Response:
         return web.json_response(list(sim.log.matching(request.query)))
 
@@ -65,11 +67,11 @@ def routes(sim: Controlled) -> list[web.RouteDef]:
         return web.json_response(sim.knobs.model_dump(mode="json"))
 
     async def post_settings(request: web.Request) -> web.Response:
-        sim.patch_knobs(await body_of(request))
+        sim.patch_knobs(await json_body(request))
         return await get_settings(request)
 
     async def post_reset(request: web.Request) -> web.Response:
-        return web.json_response({"reset": reset(sim, Reset(**await body_of(request)))})
+        return web.json_response({"reset": reset(sim, Reset(**await json_body(request)))})
 
     return [
         web.get("/_sim/log", get_log),
@@ -86,7 +88,7 @@ def fault_routes(faults: Faults[Any]) -> list[web.RouteDef]:
         return web.json_response([fault.shown() for fault in faults.all()])
 
     async def post_fault(request: web.Request) -> web.Response:
-        fault = faults.add(faults.order(**await body_of(request)))
+        fault = faults.add(faults.spec_type(**await json_body(request)))
         return web.json_response({"id": fault.id})
 
     async def delete_fault(request: web.Request) -> web.Response:
@@ -101,22 +103,22 @@ def fault_routes(faults: Faults[Any]) -> list[web.RouteDef]:
     ]
 
 
-def reset(sim: Controlled, wanted: Reset) -> list[str]:
-    """Do what is wanted; answers the names of the parts that were reset."""
-    deeds = {
+def reset(sim: ControlledSimulator, wanted: Reset) -> list[str]:
+    """Reset the wanted parts; returns their names."""
+    actions = {
         "faults": sim.faults.clear,
         "log": sim.log.clear,
-        "settings": sim.first_knobs,
-        "state": sim.forget_state,
-        "grants": sim.forget_grants,
+        "settings": sim.reset_knobs,
+        "state": sim.clear_state,
+        "grants": sim.clear_grants,
     }
-    parts = [part for part in deeds if wanted.wants(part)]
+    parts = [part for part in actions if wanted.includes(part)]
     for part in parts:
-        deeds[part]()
+        actions[part]()
     return parts
 
 
-async def body_of(request: web.Request) -> dict[str, Any]:
+async def json_body(request: web.Request) -> dict[str, Any]:
     """The JSON object in the body; an empty body is an empty object. Raises ValueError."""
     body = await request.json() if await request.read() else {}
     if not isinstance(body, dict):

@@ -1,4 +1,4 @@
-"""The files of a simulator: its log, the shared clock offset, and what it knew when it last stopped."""
+"""The files of a simulator: its log, the shared clock offset, and its state at the last stop."""
 
 import pickle
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ UNREADABLE = (pickle.UnpicklingError, AttributeError, EOFError, ImportError, Typ
 
 
 @dataclass(frozen=True)
-class Files:
+class SimulatorFiles:
     """All optional. `state` is read at the start and written at an orderly stop."""
 
     log: Path | None = None
     clock_offset: Path | None = None
     state: Path | None = None
 
-    def kept(self) -> Any:
-        """What was kept at the last stop; None when nothing was, or another version kept it."""
+    def load_snapshot(self) -> Any:
+        """The state at the last stop; None if there is none, or if another version has written it."""
         if self.state is None or not self.state.exists():
             return None
         try:
@@ -25,9 +25,9 @@ class Files:
         except UNREADABLE:
             return None
 
-    def keep(self, memory: Any) -> None:
-        """Keep this for the next start, whole or not at all."""
+    def save_snapshot(self, snapshot: Any) -> None:
+        """Write the state for the next start, atomically."""
         if self.state is not None:
             unfinished = self.state.with_suffix(".new")
-            unfinished.write_bytes(pickle.dumps(memory))
+            unfinished.write_bytes(pickle.dumps(snapshot))
             unfinished.replace(self.state)

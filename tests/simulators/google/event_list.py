@@ -1,4 +1,4 @@
-"""`events.list`: filters, pages and sync tokens, with the combinations that Google refuses."""
+"""`events.list`: filters, pages and sync tokens, and the combinations that Google refuses."""
 
 import base64
 import json
@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from multidict import MultiMapping
 
 from simulators.google import errors
-from simulators.google.calendars import Calendar, Event
+from simulators.google.calendars import CalendarEvent, GoogleCalendar
+from simulators.google.event_fields import Fields, moment, shown, tombstone, zone_named
 from simulators.google.recurrence import HORIZON, instances
-from simulators.google.shape import Fields, moment, shown, tombstone, zone_named
 
-# a list narrowed by these ends without a sync token
+# a list filtered by one of these has no sync token
 NO_SYNC_AFTER = (
     "iCalUID",
     "orderBy",
@@ -32,26 +32,26 @@ Key = list[Any]
 
 
 @dataclass(frozen=True)
-class Listing:
+class EventListRequest:
     """One request of `events.list` on one calendar."""
 
-    calendar: Calendar
+    calendar: GoogleCalendar
     query: Query
     now: datetime
     largest_page: int
-    max_changes: int  # after which a sync token dies; 0: never
+    max_changes: int  # after which a sync token expires; 0: never
 
-    def answer(self) -> Fields:
-        """The page asked for: items, and the token of the next page or of the next sync."""
-        since, place = self._since(), self._place()
-        rows = sorted(self._changed(since) if since is not None else self._all(), key=_first)
-        rest = [row for row in rows if place is None or row[0] > place["after"]]
+    def page(self) -> Fields:
+        """The requested page: items, and the token of the next page or of the next sync."""
+        since, position = self._since(), self._position()
+        rows = sorted(self._changed(since) if since is not None else self._all(), key=_sort_key)
+        rest = [row for row in rows if position is None or row[0] > position["after"]]
         size = min(int(self.query.get("maxResults", "250")), self.largest_page)
-        started = place["revision"] if place else self.calendar.revision
+        started = position["revision"] if position else self.calendar.revision
         items = [item for _, item in rest[:size]]
         if len(rest) > size:
             token = {"after": rest[size - 1][0], "revision": started, "of": self._fingerprint()}
-            return {"items": items, "nextPageToken": _sealed(token)}
+            return {"items": items, "nextPageToken": _encode_token(token)}
         if any(name in self.query for name in NO_SYNC_AFTER):
             return {"items": items}
         revision = self.calendar.revision if since is not None else started
@@ -59,10 +59,10 @@ class Listing:
 
     def _sync_token(self, revision: int) -> str:
         same = [self.query.get(name, "") for name in SAME_AS_FIRST]
-        return _sealed({"calendar": self.calendar.id, "revision": revision, "same": same})
+        return _encode_token({"calendar": self.calendar.id, "revision": revision, "same": same})
 
     def _since(self) -> int | None:
-        """The revision the caller knows; None for a full list."""
+        """The revision of the sync token; None for a full list."""
         if "syncToken" not in self.query:
             return None
         for name in NOT_WITH_SYNC:
@@ -72,7 +72,7 @@ class Listing:
         if self.query.get("showDeleted") == "false":
             text = "showDeleted cannot be false with a sync token."
             raise errors.bad_parameter("showDeleted", text, reason="invalid")
-        return self._known_revision(_opened(self.query["syncToken"], "syncToken"))
+        return self._known_revision(_decode_token(self.query["syncToken"], "syncToken"))
 
     def _known_revision(self, token: dict[str, Any]) -> int:
         if token.get("calendar") != self.calendar.id:
@@ -82,27 +82,27 @@ class Listing:
             raise errors.bad_parameter("syncToken", text, reason="invalid")
         revision = int(token["revision"])
         aged = self.max_changes and self.calendar.revision - revision > self.max_changes
-        if revision < self.calendar.forgotten or aged:
+        if revision < self.calendar.oldest_valid or aged:
             raise errors.full_sync_required()
         return revision
 
-    def _place(self) -> dict[str, Any] | None:
+    def _position(self) -> dict[str, Any] | None:
         if "pageToken" not in self.query:
             return None
-        place = _opened(self.query["pageToken"], "pageToken")
-        if place.get("of") != self._fingerprint():
+        position = _decode_token(self.query["pageToken"], "pageToken")
+        if position.get("of") != self._fingerprint():
             text = "The page token was issued for another request."
             raise errors.bad_parameter("pageToken", text, reason="invalid")
-        return place
+        return position
 
     def _fingerprint(self) -> list[list[str]]:
-        """What must not change while paging."""
+        """The parameters that must not change from page to page."""
         free = ("pageToken", "maxResults", "fields")
         pairs = [[k, v] for k, v in self.query.items() if k not in free]
         return [["calendar", self.calendar.id], *sorted(pairs)]
 
     def _changed(self, since: int) -> Iterator[tuple[Key, Fields]]:
-        """What changed after that revision, deletions always included."""
+        """The events changed after that revision, deleted ones included."""
         for event in self.calendar.events.values():
             if event.revision > since:
                 for number, row in enumerate(self._expanded(event, self.now + HORIZON)):
@@ -113,17 +113,17 @@ class Listing:
         until = self._instant("timeMax") or self.now + HORIZON
         for event in self.calendar.events.values():
             for number, row in enumerate(self._expanded(event, until)):
-                if self._wanted(row):
-                    yield self._key(row, number), self._item(row)
+                if self._matches(row):
+                    yield self._row_key(row, number), self._item(row)
 
-    def _expanded(self, event: Event, until: datetime) -> Iterator[Event]:
-        """The event itself, or the instances of its series when single ones are wanted."""
+    def _expanded(self, event: CalendarEvent, until: datetime) -> Iterator[CalendarEvent]:
+        """The event itself, or the instances of its series with `singleEvents`."""
         if event.recurring and self.query.get("singleEvents") == "true":
             yield from instances(event, self.calendar, until=until)
         else:
             yield event
 
-    def _key(self, event: Event, number: int) -> Key:
+    def _row_key(self, event: CalendarEvent, number: int) -> Key:
         order = self.query.get("orderBy")
         if order == "startTime":
             start = moment(event.fields["start"], self.calendar.zone)
@@ -132,7 +132,7 @@ class Listing:
             return [event.fields["updated"], event.id]
         return [event.ordinal, number]
 
-    def _item(self, event: Event) -> Fields:
+    def _item(self, event: CalendarEvent) -> Fields:
         if event.cancelled:
             return tombstone(event.fields)
         return shown(event.fields, zone_of(self.calendar, self.query), self.calendar.zone)
@@ -154,10 +154,14 @@ class Listing:
     def _instant(self, name: str) -> datetime | None:
         return datetime.fromisoformat(self.query[name]) if name in self.query else None
 
-    def _wanted(self, event: Event) -> bool:
-        return self._alive(event) and self._within(event) and self._fits(event.fields)
+    def _matches(self, event: CalendarEvent) -> bool:
+        return (
+            self._is_listed(event)
+            and self._in_window(event)
+            and self._matches_filters(event.fields)
+        )
 
-    def _alive(self, event: Event) -> bool:
+    def _is_listed(self, event: CalendarEvent) -> bool:
         if not event.cancelled or self.query.get("showDeleted") == "true":
             return True
         updated = self._instant("updatedMin")
@@ -167,8 +171,8 @@ class Listing:
         single = self.query.get("singleEvents") == "true"
         return master is not None and not master.cancelled and not single
 
-    def _within(self, event: Event) -> bool:
-        """`timeMin` looks at the end, `timeMax` at the start, both exclusive; a series always fits."""
+    def _in_window(self, event: CalendarEvent) -> bool:
+        """`timeMin` is compared with the end, `timeMax` with the start; a series is always in the window."""
         low, high = self._instant("timeMin"), self._instant("timeMax")
         updated = self._instant("updatedMin")
         if updated and datetime.fromisoformat(event.fields["updated"]) < updated:
@@ -178,7 +182,7 @@ class Listing:
         start, end = (moment(event.fields[e], self.calendar.zone) for e in ("start", "end"))
         return (low is None or end > low) and (high is None or start < high)
 
-    def _fits(self, fields: Fields) -> bool:
+    def _matches_filters(self, fields: Fields) -> bool:
         extended = fields.get("extendedProperties", {})
         if "iCalUID" in self.query and fields["iCalUID"] != self.query["iCalUID"]:
             return False
@@ -187,29 +191,29 @@ class Listing:
         text = " ".join(str(fields.get(k, "")) for k in ("summary", "description", "location"))
         return (
             self.query.get("q", "").casefold() in text.casefold()
-            and self._has(extended.get("private", {}), "privateExtendedProperty")
-            and self._has(extended.get("shared", {}), "sharedExtendedProperty")
+            and self._has_property(extended.get("private", {}), "privateExtendedProperty")
+            and self._has_property(extended.get("shared", {}), "sharedExtendedProperty")
         )
 
-    def _has(self, properties: Fields, parameter: str) -> bool:
+    def _has_property(self, properties: Fields, parameter: str) -> bool:
         wanted = (text.partition("=") for text in self.query.getall(parameter, []))
         return all(properties.get(name) == value for name, _, value in wanted)
 
 
-def zone_of(calendar: Calendar, query: Query) -> ZoneInfo:
-    """The zone in which the answer tells times."""
+def zone_of(calendar: GoogleCalendar, query: Query) -> ZoneInfo:
+    """The zone of the times in the response."""
     return zone_named(query["timeZone"]) if "timeZone" in query else calendar.zone
 
 
-def _first(row: tuple[Key, Fields]) -> Key:
+def _sort_key(row: tuple[Key, Fields]) -> Key:
     return row[0]
 
 
-def _sealed(token: dict[str, Any]) -> str:
+def _encode_token(token: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(token).encode()).decode()
 
 
-def _opened(text: str, name: str) -> dict[str, Any]:
+def _decode_token(text: str, name: str) -> dict[str, Any]:
     try:
         token = json.loads(base64.urlsafe_b64decode(text))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What can be done to an event: insert, patch, update, delete, with Google's rules for each."""
+"""Writes events: insert, patch, update and delete, with Google's rules for each."""
 
 import re
 import secrets
@@ -7,55 +7,68 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from simulators.clock import stamp
+from simulators.clock import format_instant
 from simulators.google import errors
-from simulators.google.calendars import Calendar, Event
+from simulators.google.calendars import CalendarEvent, GoogleCalendar
+from simulators.google.event_fields import Fields, checked, merged, same_instant
 from simulators.google.recurrence import instance
-from simulators.google.shape import Fields, checked, merged, same_instant
 
-OWN_ID = re.compile(r"[0-9a-v]{5,1024}")
-KEPT = ("id", "iCalUID", "created", "creator", "organizer", "htmlLink", "sequence", "eventType")
-UNLESS_GIVEN = {"status": "confirmed", "reminders": {"useDefault": True}}
-KEPT_OF_INSTANCE = ("recurringEventId", "originalStartTime")
+EVENT_ID = re.compile(r"[0-9a-v]{5,1024}")
+KEPT_BY_UPDATE = (
+    "id",
+    "iCalUID",
+    "created",
+    "creator",
+    "organizer",
+    "htmlLink",
+    "sequence",
+    "eventType",
+)
+DEFAULT_FIELDS = {"status": "confirmed", "reminders": {"useDefault": True}}
+KEPT_BY_UPDATE_OF_INSTANCE = ("recurringEventId", "originalStartTime")
 
 
 @dataclass(frozen=True)
-class Deeds:
-    """Changes one calendar in the name of one user; `changed` is told of every change."""
+class EventWriter:
+    """Writes the events of one calendar for one user; calls `changed` after every write."""
 
-    calendar: Calendar
+    calendar: GoogleCalendar
     user: str
     now: datetime
     revive: str
-    changed: Callable[[Calendar], None]
+    changed: Callable[[GoogleCalendar], None]
 
-    def insert(self, body: Fields) -> Event:
+    def insert(self, body: Fields) -> CalendarEvent:
         if "id" in body and "iCalUID" in body:
             raise errors.invalid("Only one of id and iCalUID may be given.")
         new_id = body.get("id") or secrets.token_hex(13)
-        if OWN_ID.fullmatch(new_id) is None:
+        if EVENT_ID.fullmatch(new_id) is None:
             raise errors.invalid("Invalid resource id value.")
         if new_id in self.calendar.events:
             raise errors.duplicate()
         fields = checked({**self._first_fields(new_id), **merged({}, body)}, self.calendar.zone)
-        return self._store(Event(fields, self.calendar.next_ordinal()))
+        return self._store(CalendarEvent(fields, self.calendar.next_ordinal()))
 
-    def patch(self, event: Event, changes: Fields) -> Event:
+    def patch(self, event: CalendarEvent, changes: Fields) -> CalendarEvent:
         return self._write(event, merged(event.fields, changes), changes)
 
-    def update(self, event: Event, body: Fields) -> Event:
-        kept = {k: event.fields[k] for k in (*KEPT, *KEPT_OF_INSTANCE) if k in event.fields}
-        return self._write(event, {**kept, **UNLESS_GIVEN, **merged({}, body)}, body)
+    def update(self, event: CalendarEvent, body: Fields) -> CalendarEvent:
+        kept = {
+            k: event.fields[k]
+            for k in (*KEPT_BY_UPDATE, *KEPT_BY_UPDATE_OF_INSTANCE)
+            if k in event.fields
+        }
+        return self._write(event, {**kept, **DEFAULT_FIELDS, **merged({}, body)}, body)
 
-    def delete(self, event: Event) -> None:
+    def delete(self, event: CalendarEvent) -> None:
         if event.cancelled:
             raise errors.deleted()
         for exception in list(self.calendar.exceptions_of(event)):
             self._cancel(exception)
         self._cancel(event)
 
-    def find(self, event_id: str) -> Event:
-        """The event or unchanged instance of this id; raises Google's 404."""
+    def find(self, event_id: str) -> CalendarEvent:
+        """The event, or instance of a series, of this id. Raises Google's 404."""
         event = self._known(event_id)
         if event is None:
             raise errors.not_found()
@@ -64,25 +77,25 @@ class Deeds:
     def has(self, event_id: str) -> bool:
         return self._known(event_id) is not None
 
-    def _known(self, event_id: str) -> Event | None:
+    def _known(self, event_id: str) -> CalendarEvent | None:
         return self.calendar.events.get(event_id) or instance(event_id, self.calendar)
 
-    def _write(self, event: Event, fields: Fields, asked: Fields) -> Event:
-        _check_identity(event, asked)
+    def _write(self, event: CalendarEvent, fields: Fields, requested: Fields) -> CalendarEvent:
+        _check_identity(event, requested)
         if event.cancelled and fields["status"] != "cancelled" and self.revive == "forbidden":
             raise errors.forbidden("Forbidden")
         fields = checked(fields, self.calendar.zone)
-        if "sequence" not in asked and _moved(event, fields, self.calendar):
+        if "sequence" not in requested and _moved(event, fields, self.calendar):
             fields["sequence"] = event.fields["sequence"] + 1
         ordinal = event.ordinal
         if event.id not in self.calendar.events:  # an instance becomes an exception of its series
             ordinal = self.calendar.next_ordinal()
-        return self._store(Event(fields, ordinal))
+        return self._store(CalendarEvent(fields, ordinal))
 
-    def _cancel(self, event: Event) -> None:
-        self._store(Event({**event.fields, "status": "cancelled"}, event.ordinal))
+    def _cancel(self, event: CalendarEvent) -> None:
+        self._store(CalendarEvent({**event.fields, "status": "cancelled"}, event.ordinal))
 
-    def _store(self, event: Event) -> Event:
+    def _store(self, event: CalendarEvent) -> CalendarEvent:
         self.calendar.touch(event, now=self.now)
         self.changed(self.calendar)
         return event
@@ -93,9 +106,9 @@ class Deeds:
             organizer["displayName"] = self.calendar.summary
         return {
             "id": new_id,
-            **UNLESS_GIVEN,
+            **DEFAULT_FIELDS,
             "htmlLink": f"https://www.google.com/calendar/event?eid={new_id}",
-            "created": stamp(self.now),
+            "created": format_instant(self.now),
             "creator": {"email": self.user, "self": True},
             "organizer": organizer,
             "iCalUID": f"{new_id}@google.com",
@@ -104,21 +117,21 @@ class Deeds:
         }
 
 
-def _check_identity(event: Event, asked: Fields) -> None:
-    """What an update may not change."""
-    if asked.get("id", event.id) != event.id:
+def _check_identity(event: CalendarEvent, requested: Fields) -> None:
+    """Raise Google's 400 if fields change that an update may not change."""
+    if requested.get("id", event.id) != event.id:
         raise errors.invalid("Invalid resource id value.")
-    if asked.get("iCalUID", event.fields["iCalUID"]) != event.fields["iCalUID"]:
+    if requested.get("iCalUID", event.fields["iCalUID"]) != event.fields["iCalUID"]:
         raise errors.invalid("The iCalUID of an event cannot be changed.")
-    if asked.get("eventType", event.fields["eventType"]) != event.fields["eventType"]:
+    if requested.get("eventType", event.fields["eventType"]) != event.fields["eventType"]:
         text = "The event type cannot be changed."
         raise errors.refusal(400, "calendar", "eventTypeRestriction", text)
-    if (asked.get("sequence") or event.fields["sequence"]) < event.fields["sequence"]:
+    if (requested.get("sequence") or event.fields["sequence"]) < event.fields["sequence"]:
         text = "Invalid sequence value. The specified sequence number is below the current one."
         raise errors.invalid(text)
 
 
-def _moved(event: Event, fields: Fields, calendar: Calendar) -> bool:
+def _moved(event: CalendarEvent, fields: Fields, calendar: GoogleCalendar) -> bool:
     return any(
         ("date" in fields[edge]) != ("date" in event.fields[edge])
         or not same_instant(fields[edge], event.fields[edge], calendar.zone)

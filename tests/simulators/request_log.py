@@ -1,4 +1,4 @@
-"""What a simulator was asked, in order, with the secrets masked: the evidence for "made no call"."""
+"""The log of the requests that a simulator received, in order, with secrets masked."""
 
 import json
 from collections import deque
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-KEPT = 100_000  # entries; older ones are forgotten, not in the file
+MAX_ENTRIES = 100_000  # in memory; the file has all of them
 MASK = "***"
 SECRETS = frozenset(
     {
@@ -36,19 +36,19 @@ HEADERS_OF_INTEREST = (
 
 
 @dataclass
-class Entry:
-    """What every entry has: its place in the log, and when it came."""
+class LogEntry:
+    """The fields that all entries have: sequence number and time."""
 
     seq: int
     at: str
 
 
 @dataclass
-class HttpEntry(Entry):
-    """One request. `status` stays null while it is being answered, and for ever if it never was.
+class HttpLogEntry(LogEntry):
+    """One request. `status` is null until the response is sent, and stays so if none ever is.
 
-    `did` is the status the provider's own code gave when a fault then answered something else:
-    `{"status": 500, "did": 201}` means that the meeting was made.
+    `did` is the status of the simulator's own response when a fault then sent another one:
+    `{"status": 500, "did": 201}` means that the meeting was created.
     """
 
     method: str
@@ -62,15 +62,15 @@ class HttpEntry(Entry):
     fault: dict[str, str] | None = None
 
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound=LogEntry)
 
 
 @dataclass
-class Log(Generic[E]):
+class RequestLog(Generic[E]):
     """The entries since the start or the last reset; each is also appended to `file` when done."""
 
     file: Path | None = None
-    entries: deque[E] = field(default_factory=lambda: deque(maxlen=KEPT))
+    entries: deque[E] = field(default_factory=lambda: deque(maxlen=MAX_ENTRIES))
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def next_seq(self) -> int:
@@ -80,7 +80,7 @@ class Log(Generic[E]):
         self.entries.append(entry)
         return entry
 
-    def done(self, entry: E) -> None:
+    def finish(self, entry: E) -> None:
         if self.file is not None:
             with self.file.open("a") as file:
                 file.write(json.dumps(asdict(entry)) + "\n")
@@ -89,7 +89,7 @@ class Log(Generic[E]):
         self.entries.clear()
 
     def matching(self, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """Entries whose fields equal the wanted ones; `after` is a `seq` to start behind."""
+        """The entries whose fields equal the wanted ones, and whose `seq` is greater than `after`."""
         after = int(wanted.get("after", "0"))
         fields = {name: value for name, value in wanted.items() if name != "after"}
         for entry in self.entries:
@@ -98,10 +98,10 @@ class Log(Generic[E]):
                 yield shown
 
 
-def http_entry(
+def http_log_entry(
     request: web.Request, *, seq: int, at: str, principal: str | None, body: Any
-) -> HttpEntry:
-    return HttpEntry(
+) -> HttpLogEntry:
+    return HttpLogEntry(
         seq=seq,
         at=at,
         method=request.method,
@@ -113,8 +113,8 @@ def http_entry(
     )
 
 
-def readable(body: bytes, content_type: str) -> Any:
-    """The body as data: parsed JSON or form, else text cut to what a reader can use, or null."""
+def parse_body(body: bytes, content_type: str) -> Any:
+    """The body as parsed JSON or form, else the first 1000 characters; None if empty."""
     if not body:
         return None
     text = body.decode("utf-8", "replace")
