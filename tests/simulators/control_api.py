@@ -85,7 +85,7 @@ def routes(sim: ControlledSimulator) -> list[web.RouteDef]:
 
 def fault_routes(faults: Faults[Any]) -> list[web.RouteDef]:
     async def get_faults(request: web.Request) -> web.Response:
-        return web.json_response([fault.shown() for fault in faults.all()])
+        return web.json_response([fault.as_json() for fault in faults.all()])
 
     async def post_fault(request: web.Request) -> web.Response:
         fault = faults.add(faults.spec_type(**await json_body(request)))

@@ -45,7 +45,7 @@ class Fault(Generic[Spec]):
         self.used += 1
         return True
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {"id": self.id, **self.spec.model_dump(), "seen": self.seen, "used": self.used}
 
 

@@ -10,7 +10,7 @@ from simulators.clock import SimClock, format_instant
 from simulators.google import errors
 from simulators.google.calendars import RANKS, CalendarEvent, CalendarStore, GoogleCalendar
 from simulators.google.discovery import method
-from simulators.google.event_fields import Fields, shown
+from simulators.google.event_fields import Fields, event_body
 from simulators.google.event_list import EventListRequest, zone_of
 from simulators.google.event_writer import EventWriter
 from simulators.google.free_busy import free_busy
@@ -142,7 +142,7 @@ class GoogleApi:
         calendar = call.calendar("reader")
         uri = f"{self._own_url()}/calendar/v3/calendars/{calendar.id}/events?alt=json"
         channel = self.channels.open(call.body, calendar, call.user, uri=uri, now=call.now)
-        return web.json_response(channel.shown())
+        return web.json_response(channel.as_json())
 
     async def stop(self, call: ApiCall) -> web.Response:
         self.channels.stop(call.body.get("id", ""), call.body.get("resourceId", ""), call.user)
@@ -193,7 +193,7 @@ class GoogleApi:
 
 
 def _event_response(call: ApiCall, calendar: GoogleCalendar, event: CalendarEvent) -> web.Response:
-    body = shown(event.fields, zone_of(calendar, call.query), calendar.zone)
+    body = event_body(event.fields, zone_of(calendar, call.query), calendar.zone)
     return web.json_response(body, headers={"ETag": event.fields["etag"]})
 
 

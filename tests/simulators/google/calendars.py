@@ -76,7 +76,7 @@ class GoogleCalendar:
     def allows(self, user: str, role: str) -> bool:
         return RANKS.index(self.roles[user]) >= RANKS.index(role)
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         live = [event.id for event in self.live()]
         return {
             "id": self.id,

@@ -19,7 +19,7 @@ from simulators.control_api import json_body
 from simulators.google.api import GoogleApi
 from simulators.google.calendars import CalendarEvent, GoogleCalendar
 from simulators.google.discovery import method
-from simulators.google.event_fields import Fields, shown, zone_named
+from simulators.google.event_fields import Fields, event_body, zone_named
 from simulators.google.event_writer import EventWriter
 from simulators.google.oauth import GoogleOAuth
 
@@ -104,7 +104,7 @@ class GoogleControlApi:
             zone=zone_named(wanted.timeZone).key,
             role=wanted.accessRole,
         )
-        return web.json_response(calendar.shown())
+        return web.json_response(calendar.as_json())
 
     async def delete_calendar(self, request: web.Request) -> web.Response:
         if self._api.calendars.all.pop(request.match_info["id"], None) is None:
@@ -147,7 +147,7 @@ class GoogleControlApi:
 def event_with_calendar(calendar: GoogleCalendar, event: CalendarEvent) -> Fields:
     """An event as the control API returns it: in Google's form, with its calendar and user."""
     where = {"calendarId": calendar.id, "user": calendar.primary_of}
-    return {**shown(event.fields, calendar.zone, calendar.zone), **where}
+    return {**event_body(event.fields, calendar.zone, calendar.zone), **where}
 
 
 def _checked(body: Fields) -> Fields:

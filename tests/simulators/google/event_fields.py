@@ -28,20 +28,20 @@ MAX_KEY, MAX_VALUE, MAX_PROPERTIES, MAX_OVERRIDES = 44, 1024, 300, 5
 Fields = dict[str, Any]
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
+def apply_patch(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
     """Apply a patch: objects are merged, arrays are replaced, null removes a field."""
     result = dict(base)
     for name, value in changes.items():
         if value is None:
             result.pop(name, None)
         elif isinstance(value, dict):
-            result[name] = merged(result.get(name) or {}, value)
+            result[name] = apply_patch(result.get(name) or {}, value)
         else:
             result[name] = value
     return result
 
 
-def checked(fields: Fields, zone: ZoneInfo) -> Fields:
+def validate_fields(fields: Fields, zone: ZoneInfo) -> Fields:
     """The fields as Google stores them. Raises Google's error if it refuses them."""
     for name, allowed in ENUMS.items():
         if fields.get(name, allowed[0]) not in allowed:
@@ -59,7 +59,7 @@ def checked(fields: Fields, zone: ZoneInfo) -> Fields:
     return {k: v for k, v in fields.items() if DEFAULTS.get(k) != v}
 
 
-def moment(edge: Mapping[str, Any], zone: ZoneInfo) -> datetime:
+def instant_of(edge: Mapping[str, Any], zone: ZoneInfo) -> datetime:
     """The instant of a `start` or `end`; a date is midnight in the calendar's zone."""
     if "date" in edge:
         return datetime.combine(date.fromisoformat(edge["date"]), time(), zone)
@@ -67,7 +67,7 @@ def moment(edge: Mapping[str, Any], zone: ZoneInfo) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(edge["timeZone"]))
 
 
-def shown(fields: Mapping[str, Any], zone: ZoneInfo, calendar_zone: ZoneInfo) -> Fields:
+def event_body(fields: Mapping[str, Any], zone: ZoneInfo, calendar_zone: ZoneInfo) -> Fields:
     """The event as a response contains it, with times in `zone`."""
     edges = {
         name: _edge_shown(fields[name], zone, calendar_zone)
@@ -98,7 +98,7 @@ def _edge_shown(edge: Mapping[str, Any], zone: ZoneInfo, calendar_zone: ZoneInfo
     if "date" in edge:
         return {"date": edge["date"]}
     named = edge.get("timeZone", calendar_zone.key)
-    return {"dateTime": in_zone(moment(edge, calendar_zone), zone), "timeZone": named}
+    return {"dateTime": in_zone(instant_of(edge, calendar_zone), zone), "timeZone": named}
 
 
 def _check_times(fields: Fields, zone: ZoneInfo) -> None:
@@ -107,7 +107,7 @@ def _check_times(fields: Fields, zone: ZoneInfo) -> None:
     if ("date" in fields["start"]) != ("date" in fields["end"]):
         text = "The start and end times must either both be date or both be dateTime."
         raise errors.invalid(text)
-    if moment(fields["start"], zone) > moment(fields["end"], zone) or _empty_days(fields):
+    if instant_of(fields["start"], zone) > instant_of(fields["end"], zone) or _empty_days(fields):
         text = "The specified time range is empty."
         raise errors.refusal(400, "calendar", "timeRangeEmpty", text)
 
@@ -165,4 +165,4 @@ def _properties(extended: Fields) -> Fields:
 
 
 def same_instant(one: Mapping[str, Any], other: Mapping[str, Any], zone: ZoneInfo) -> bool:
-    return moment(one, zone).astimezone(UTC) == moment(other, zone).astimezone(UTC)
+    return instant_of(one, zone).astimezone(UTC) == instant_of(other, zone).astimezone(UTC)

@@ -12,7 +12,7 @@ from multidict import MultiMapping
 
 from simulators.google import errors
 from simulators.google.calendars import CalendarEvent, GoogleCalendar
-from simulators.google.event_fields import Fields, moment, shown, tombstone, zone_named
+from simulators.google.event_fields import Fields, event_body, instant_of, tombstone, zone_named
 from simulators.google.recurrence import HORIZON, instances
 
 # a list filtered by one of these has no sync token
@@ -126,7 +126,7 @@ class EventListRequest:
     def _row_key(self, event: CalendarEvent, number: int) -> Key:
         order = self.query.get("orderBy")
         if order == "startTime":
-            start = moment(event.fields["start"], self.calendar.zone)
+            start = instant_of(event.fields["start"], self.calendar.zone)
             return [start.timestamp(), event.id]
         if order == "updated":
             return [event.fields["updated"], event.id]
@@ -135,7 +135,7 @@ class EventListRequest:
     def _item(self, event: CalendarEvent) -> Fields:
         if event.cancelled:
             return tombstone(event.fields)
-        return shown(event.fields, zone_of(self.calendar, self.query), self.calendar.zone)
+        return event_body(event.fields, zone_of(self.calendar, self.query), self.calendar.zone)
 
     def _check_window(self) -> None:
         low, high = self._instant("timeMin"), self._instant("timeMax")
@@ -179,7 +179,7 @@ class EventListRequest:
             return False
         if event.recurring:
             return True
-        start, end = (moment(event.fields[e], self.calendar.zone) for e in ("start", "end"))
+        start, end = (instant_of(event.fields[e], self.calendar.zone) for e in ("start", "end"))
         return (low is None or end > low) and (high is None or start < high)
 
     def _matches_filters(self, fields: Fields) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from simulators.clock import format_instant
 from simulators.google import errors
 from simulators.google.calendars import CalendarEvent, GoogleCalendar
-from simulators.google.event_fields import Fields, checked, merged, same_instant
+from simulators.google.event_fields import Fields, apply_patch, same_instant, validate_fields
 from simulators.google.recurrence import instance
 
 EVENT_ID = re.compile(r"[0-9a-v]{5,1024}")
@@ -46,11 +46,13 @@ class EventWriter:
             raise errors.invalid("Invalid resource id value.")
         if new_id in self.calendar.events:
             raise errors.duplicate()
-        fields = checked({**self._first_fields(new_id), **merged({}, body)}, self.calendar.zone)
+        fields = validate_fields(
+            {**self._first_fields(new_id), **apply_patch({}, body)}, self.calendar.zone
+        )
         return self._store(CalendarEvent(fields, self.calendar.next_ordinal()))
 
     def patch(self, event: CalendarEvent, changes: Fields) -> CalendarEvent:
-        return self._write(event, merged(event.fields, changes), changes)
+        return self._write(event, apply_patch(event.fields, changes), changes)
 
     def update(self, event: CalendarEvent, body: Fields) -> CalendarEvent:
         kept = {
@@ -58,7 +60,7 @@ class EventWriter:
             for k in (*KEPT_BY_UPDATE, *KEPT_BY_UPDATE_OF_INSTANCE)
             if k in event.fields
         }
-        return self._write(event, {**kept, **DEFAULT_FIELDS, **merged({}, body)}, body)
+        return self._write(event, {**kept, **DEFAULT_FIELDS, **apply_patch({}, body)}, body)
 
     def delete(self, event: CalendarEvent) -> None:
         if event.cancelled:
@@ -84,7 +86,7 @@ class EventWriter:
         _check_identity(event, requested)
         if event.cancelled and fields["status"] != "cancelled" and self.revive == "forbidden":
             raise errors.forbidden("Forbidden")
-        fields = checked(fields, self.calendar.zone)
+        fields = validate_fields(fields, self.calendar.zone)
         if "sequence" not in requested and _moved(event, fields, self.calendar):
             fields["sequence"] = event.fields["sequence"] + 1
         ordinal = event.ordinal

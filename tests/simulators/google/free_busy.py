@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from simulators.google import errors
 from simulators.google.calendars import CalendarEvent, GoogleCalendar
-from simulators.google.event_fields import Fields, in_zone, moment, zone_named
+from simulators.google.event_fields import Fields, in_zone, instant_of, zone_named
 from simulators.google.recurrence import instances
 from simulators.google.request_checks import ApiCall
 
@@ -67,7 +67,7 @@ def _blocking(calendar: GoogleCalendar, user: str, span: Span) -> Iterator[Span]
     for event in calendar.live():
         every = instances(event, calendar, until=high) if event.recurring else [event]
         for one in every:
-            start, end = (moment(one.fields[edge], calendar.zone) for edge in ("start", "end"))
+            start, end = (instant_of(one.fields[edge], calendar.zone) for edge in ("start", "end"))
             if start < high and end > low and _blocks(one, user):
                 yield max(start, low), min(end, high)
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import rrulestr  # type: ignore[import-untyped]  # it ships no types
 
 from simulators.google.calendars import CalendarEvent, GoogleCalendar
-from simulators.google.event_fields import Fields, in_zone, moment
+from simulators.google.event_fields import Fields, in_zone, instant_of
 
 INSTANCE_ID = re.compile(r"(?P<master>[0-9a-v]+)_(?P<start>\d{8}(T\d{6}Z)?)")
 HORIZON = timedelta(days=730)  # the end of a list without `timeMax`
@@ -41,7 +41,7 @@ def instance(instance_id: str, calendar: GoogleCalendar) -> CalendarEvent | None
 
 def _instance_fields(master: CalendarEvent, zone: ZoneInfo, until: datetime) -> Iterator[Fields]:
     fields = {k: v for k, v in master.fields.items() if k != "recurrence"}
-    length = moment(fields["end"], zone) - moment(fields["start"], zone)
+    length = instant_of(fields["end"], zone) - instant_of(fields["start"], zone)
     for start in _starts(master.fields, zone):
         if start.astimezone(UTC) >= until.astimezone(UTC):
             return
@@ -51,7 +51,7 @@ def _instance_fields(master: CalendarEvent, zone: ZoneInfo, until: datetime) -> 
 def _starts(fields: Fields, zone: ZoneInfo) -> Iterator[datetime]:
     """The starts, at the same wall-clock time in the series' zone across daylight saving changes."""
     own = ZoneInfo(fields["start"].get("timeZone", zone.key))
-    first = moment(fields["start"], zone).astimezone(own)
+    first = instant_of(fields["start"], zone).astimezone(own)
     all_day = "date" in fields["start"]
     rule = rrulestr(
         "\n".join(fields["recurrence"]),

@@ -48,7 +48,7 @@ class GoogleSimulator(Simulator[GoogleKnobs]):
         return {
             "events": [event_with_calendar(c, e) for c, e in every if not e.cancelled],
             "cancelled": [event_with_calendar(c, e) for c, e in every if e.cancelled],
-            "calendars": [c.shown() for c in calendars],
+            "calendars": [c.as_json() for c in calendars],
             "users": sorted({user for c in calendars for user in c.roles}),
             "tokens": self.oauth.tokens.counts(),
             "calls": self.api.quota.calls,

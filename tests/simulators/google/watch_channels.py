@@ -44,7 +44,7 @@ class Channel:
         """Unix milliseconds, as a string: Google's JSON has int64 as strings."""
         return str(int(self.expires_at.timestamp() * 1000))
 
-    def shown(self) -> Fields:
+    def as_json(self) -> Fields:
         """The body of the response to `events.watch`."""
         token = {} if self.token is None else {"token": self.token}
         return {
@@ -127,7 +127,7 @@ class WatchChannels:
 
     def state(self) -> dict[str, Any]:
         channels = [
-            {**c.shown(), "user": c.user, "calendarId": c.calendar_id, "address": c.address}
+            {**c.as_json(), "user": c.user, "calendarId": c.calendar_id, "address": c.address}
             for c in self.channels.values()
         ]
         return {"channels": channels, "pushes": self.sent}

@@ -14,7 +14,7 @@ def inbox_routes(messages: list[MailMessage]) -> list[web.RouteDef]:
         return web.Response(text=_page(messages), content_type="text/html")
 
     async def get_messages(request: web.Request) -> web.Response:
-        return web.json_response([message.shown() for message in messages])
+        return web.json_response([message.as_json() for message in messages])
 
     async def get_source(request: web.Request) -> web.Response:
         wanted = request.match_info["id"]
@@ -44,7 +44,7 @@ def _page(messages: list[MailMessage]) -> str:
 
 
 def _article(message: MailMessage) -> str:
-    shown = message.shown()
+    shown = message.as_json()
     to = ", ".join(message.recipients)
     seen = (message.at, message.sender, to, shown["subject"], shown["text"] or "")
     at, sender, to, subject, text = (html.escape(part) for part in seen)

@@ -17,7 +17,7 @@ class MailMessage:
     recipients: list[str]  # of the envelope
     raw: str
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The mail as JSON: envelope, headers, bodies, attachments and source.
 
         `from` and `to` are the envelope's; `ics` is the first calendar part's text.

@@ -74,7 +74,7 @@ class ZoomMeeting:
     def id(self) -> int:
         return int(self.fields["id"])
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {"user": self.user.name, **self.fields}
 
     def listed(self) -> dict[str, Any]:

@@ -47,9 +47,8 @@ class ZoomOAuth:
 
     async def authorize(self, request: web.Request) -> web.Response:
         authorization = parse_authorization_request(request, self.knobs)
-        if " " in request.query.get(
-            "scope", ""
-        ):  # observed: Zoom requires commas, or no scope at all
+        # observed: Zoom requires commas, or no scope at all
+        if " " in request.query.get("scope", ""):
             raise EarlyResponse(page(400, "We were unable to complete your request", "Error 4,700"))
         if refused := consent_refusal(authorization, self.knobs):
             return refused

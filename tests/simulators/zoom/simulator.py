@@ -66,8 +66,8 @@ class ZoomSimulator(Simulator[ZoomKnobs]):
         names = {g.user for g in self.oauth.tokens.grants}
         names |= {m.user.name for m in (*meetings.live.values(), *meetings.deleted.values())}
         return {
-            "meetings": [m.shown() for m in meetings.live.values()],
-            "deleted": [m.shown() for m in meetings.deleted.values()],
+            "meetings": [m.as_json() for m in meetings.live.values()],
+            "deleted": [m.as_json() for m in meetings.deleted.values()],
             "users": [self._user_body(ZoomUser(name)) for name in sorted(names)],
             "tokens": self.oauth.tokens.counts(),
             "calls": self.api.limits.calls,
@@ -111,13 +111,13 @@ class ZoomSimulator(Simulator[ZoomKnobs]):
     async def _host_creates(self, request: web.Request) -> web.Response:
         body = await json_body(request)
         user = ZoomUser(str(body.pop("user")))
-        return web.json_response(self.api.create_for(user, _checked(body)).shown())
+        return web.json_response(self.api.create_for(user, _checked(body)).as_json())
 
     async def _host_changes(self, request: web.Request) -> web.Response:
         meeting = self._any_meeting(request)
         body = _checked(await json_body(request))
         self.api.meetings.update(meeting, body)
-        return web.json_response(meeting.shown())
+        return web.json_response(meeting.as_json())
 
     async def _host_deletes(self, request: web.Request) -> web.Response:
         self.api.meetings.delete(self._any_meeting(request))
