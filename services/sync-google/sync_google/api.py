@@ -13,7 +13,7 @@ from sync_google.store import calendars
 
 class ReconfigureGoogle(UpdateConnection):
     user_id: Id | None = None
-    """The user whom the Google events block; null: the calendar's only member, else the calendar."""
+    """The user whom the Google events block, in every calendar; null: the only member, else the calendar."""
 
 
 async def check_calendar(call: AnyCall, calendar_id: str) -> None:

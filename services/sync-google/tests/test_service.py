@@ -207,5 +207,5 @@ async def test_disconnecting_over_http_is_final(office: Any) -> None:
     for _ in range(2):
         response = await office.client("DELETE", f"/integrations/google/{connection_id}")
         assert (response.status, response.body["connection"]["status"]) == (200, "disconnected")
-    asked = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
-    assert [entry["status"] for entry in asked] == [200]
+    log = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
+    assert [entry["status"] for entry in log] == [200]
