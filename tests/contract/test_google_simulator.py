@@ -1,4 +1,4 @@
-"""The simulated Google, judged by Google's own Python client and by its documented behaviour."""
+"""The simulated Google, used by Google's own Python client and compared with its documentation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,9 +12,8 @@ from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from simulators import google
-from simulators.browser import control, google_tokens
-from simulators.google import GoogleSimulator
+from simulators.client import control, google_tokens
+from simulators.google.simulator import GoogleSimulator, serve
 
 SCOPES = [
     "https://www.googleapis.com/auth/calendar.events",
@@ -25,7 +24,7 @@ MINE = "0192f0c1e8a47b9d8c6f3e2a1b"
 
 @pytest.fixture
 async def sim() -> AsyncIterator[GoogleSimulator]:
-    async with google.serve() as running:
+    async with serve() as running:
         yield running
 
 
@@ -48,7 +47,7 @@ def event(hour: int = 9, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def client(sim: GoogleSimulator, refresh_token: str) -> Iterator[Any]:
-    """Google's own client, pointed at the simulator; it begins with a refresh."""
+    """Google's own client with the simulator's URLs; its first call is a token refresh."""
     credentials = Credentials(
         token=None,
         refresh_token=refresh_token,
@@ -68,7 +67,7 @@ def client(sim: GoogleSimulator, refresh_token: str) -> Iterator[Any]:
 
 
 async def with_client(sim: GoogleSimulator, refresh_token: str, work: Callable[[Any], Any]) -> Any:
-    """Google's client is synchronous: let it work in a thread beside the simulator."""
+    """Run `work` in a thread with Google's client, which is synchronous."""
 
     def run() -> Any:
         with client(sim, refresh_token) as service:
@@ -78,31 +77,31 @@ async def with_client(sim: GoogleSimulator, refresh_token: str, work: Callable[[
 
 
 def refused(request: Any) -> tuple[int, str]:
-    """Status and reason of the refusal, as Google's client understands it."""
+    """Status and reason of the error response, as Google's client parses it."""
     with pytest.raises(HttpError) as caught:
         request.execute()
     return caught.value.status_code, caught.value.error_details[0]["reason"]
 
 
-async def test_a_life_of_an_event(sim, refresh_token, http):
-    """Insert, read, patch, replace and delete work with Google's client, refresh included."""
+async def test_the_lifecycle_of_an_event(sim, refresh_token, http):
+    """Insert, patch, update, delete and get work with Google's client, token refresh included."""
 
     def work(events: Any) -> list[Any]:
-        made = events.insert(calendarId="primary", body=event(id=MINE), sendUpdates="none")
+        created = events.insert(calendarId="primary", body=event(id=MINE), sendUpdates="none")
         patch = events.patch(calendarId="primary", eventId=MINE, body={"summary": "Shave"})
         put = events.update(calendarId="primary", eventId=MINE, body=event(11))
         delete = events.delete(calendarId="primary", eventId=MINE)
         get = events.get(calendarId="primary", eventId=MINE)
-        return [request.execute() for request in (made, patch, put, delete, get)]
+        return [request.execute() for request in (created, patch, put, delete, get)]
 
-    made, patched, put, deleted, gone = await with_client(sim, refresh_token, work)
-    assert (made["status"], made["sequence"], made["iCalUID"]) == (
+    created, patched, put, deleted, gone = await with_client(sim, refresh_token, work)
+    assert (created["status"], created["sequence"], created["iCalUID"]) == (
         "confirmed",
         0,
         f"{MINE}@google.com",
     )
     assert patched["summary"] == "Shave"
-    assert patched["sequence"] == 0, "only a move counts"
+    assert patched["sequence"] == 0, "only a new time increments it"
     assert (put["summary"], put["sequence"], deleted) == ("Cut", 1, "")
     assert gone["status"] == "cancelled"
     state = await control(http, sim, "GET state")
@@ -110,8 +109,8 @@ async def test_a_life_of_an_event(sim, refresh_token, http):
     assert state["events"] == []
 
 
-async def test_the_refusals_have_the_shape_googles_client_knows(sim, refresh_token):
-    """409, 410, 404, 412 and 400 arrive with the reasons that are documented."""
+async def test_error_responses_have_the_shape_of_googles(sim, refresh_token):
+    """409, 410, 404, 412 and 400 have the documented reasons."""
 
     def work(events: Any) -> dict[str, tuple[int, str]]:
         events.insert(calendarId="primary", body=event(id=MINE)).execute()
@@ -126,8 +125,8 @@ async def test_the_refusals_have_the_shape_googles_client_knows(sim, refresh_tok
         }
         events.delete(calendarId="primary", eventId=MINE).execute()
         deleted_again = refused(events.delete(calendarId="primary", eventId=MINE))
-        burnt = refused(events.insert(calendarId="primary", body=event(id=MINE)))
-        return {**found, "deleted": deleted_again, "burnt": burnt}
+        used_up = refused(events.insert(calendarId="primary", body=event(id=MINE)))
+        return {**found, "deleted": deleted_again, "used up": used_up}
 
     assert await with_client(sim, refresh_token, work) == {
         "again": (409, "duplicate"),
@@ -136,29 +135,27 @@ async def test_the_refusals_have_the_shape_googles_client_knows(sim, refresh_tok
         "bad id": (400, "invalid"),
         "empty": (400, "required"),
         "deleted": (410, "deleted"),
-        "burnt": (409, "duplicate"),
+        "used up": (409, "duplicate"),
     }
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])
-async def test_googles_client_retries_what_it_takes_for_throttling(
-    sim, refresh_token, http, status
-):
-    """`num_retries` only helps when the body says what Google's body says: here it does."""
+async def test_googles_client_retries_throttled_calls(sim, refresh_token, http, status):
+    """`num_retries` has an effect only if the error's body is like Google's."""
     fault = {"match": {"method": "POST", "path": "/events$"}, "do": f"status:{status}", "times": 1}
     await control(http, sim, "POST faults", fault)
 
     def work(events: Any) -> Any:
         return events.insert(calendarId="primary", body=event(id=MINE)).execute(num_retries=2)
 
-    made = await with_client(sim, refresh_token, work)
+    created = await with_client(sim, refresh_token, work)
     log = await control(http, sim, "GET log?method=POST&principal=ada@example.com")
-    assert made["id"] == MINE
+    assert created["id"] == MINE
     assert [e["status"] for e in log if e["path"].endswith("/events")] == [status, 200]
 
 
-async def test_a_quota_that_is_used_up_is_not_retried(sim, refresh_token, http):
-    """`quotaExceeded` makes the calendar read-only, and Google's client gives up at once."""
+async def test_an_exceeded_quota_is_not_retried(sim, refresh_token, http):
+    """`quotaExceeded`: the calendar is read-only, and Google's client does not retry."""
     await control(http, sim, "POST settings", {"quota_exceeded": True})
 
     def work(events: Any) -> Any:
@@ -170,7 +167,7 @@ async def test_a_quota_that_is_used_up_is_not_retried(sim, refresh_token, http):
 
 
 async def test_patches_cost_three_units(sim, refresh_token, http):
-    """With four units a minute an insert and one patch pass, the next call does not."""
+    """With four units a minute, an insert and one patch succeed, the next call does not."""
     await control(http, sim, "POST settings", {"user_per_minute": 4})
 
     def work(events: Any) -> tuple[int, str]:
@@ -182,7 +179,7 @@ async def test_patches_cost_three_units(sim, refresh_token, http):
 
 
 async def test_a_withdrawn_consent_is_invalid_grant(sim, refresh_token, http):
-    """google-auth reads our refusal as what it is, with Google's own words."""
+    """google-auth raises `RefreshError` with Google's text."""
     await control(http, sim, "POST revoke", {"user": "ada@example.com"})
     with pytest.raises(RefreshError, match="Token has been expired or revoked") as caught:
         await with_client(sim, refresh_token, lambda events: events.list(calendarId="x").execute())
@@ -190,19 +187,19 @@ async def test_a_withdrawn_consent_is_invalid_grant(sim, refresh_token, http):
 
 
 def pages(events: Any, **query: Any) -> tuple[list[dict[str, Any]], str]:
-    """All items over all pages, and the sync token of the last one."""
+    """All items of all pages, and the sync token of the last page."""
     items: list[dict[str, Any]] = []
     request = events.list(calendarId="primary", **query)
     while request is not None:
-        answer = request.execute()
-        items += answer["items"]
-        assert ("nextPageToken" in answer) != ("nextSyncToken" in answer)
-        request = events.list_next(request, answer)
-    return items, answer["nextSyncToken"]
+        response = request.execute()
+        items += response["items"]
+        assert ("nextPageToken" in response) != ("nextSyncToken" in response)
+        request = events.list_next(request, response)
+    return items, response["nextSyncToken"]
 
 
-async def test_sync_tells_each_change_once(sim, refresh_token, http):
-    """Full list by pages of one, then only what changed, deletions as bare tombstones."""
+async def test_sync_lists_each_change_once(sim, refresh_token, http):
+    """A full list in pages of one, then only the changed events, deleted ones without fields."""
     for number in range(3):
         body = {"user": "ada@example.com", "event": event(id=f"event{number}")}
         await control(http, sim, "POST events", body)
@@ -226,7 +223,7 @@ async def test_sync_tells_each_change_once(sim, refresh_token, http):
 
 
 async def test_sync_refuses_what_google_refuses(sim, refresh_token, http):
-    """Time windows with a token, another query than at first, an aged token."""
+    """A sync token with a window, with another query than at first, or expired."""
 
     def work(events: Any) -> list[tuple[int, str]]:
         _, token = pages(events)
@@ -241,29 +238,29 @@ async def test_sync_refuses_what_google_refuses(sim, refresh_token, http):
     assert await with_client(sim, refresh_token, work) == [(400, "invalid")] * 4
     _, token = await with_client(sim, refresh_token, pages)
     await control(http, sim, "POST expire-sync-tokens")
-    aged = await with_client(
+    expired = await with_client(
         sim, refresh_token, lambda e: refused(e.list(calendarId="primary", syncToken=token))
     )
-    assert aged == (410, "fullSyncRequired")
+    assert expired == (410, "fullSyncRequired")
 
 
-async def test_a_sync_token_may_die_of_changes(sim, refresh_token, http):
-    """With `sync_token_max_changes` one change is fine, the second demands a full sync."""
+async def test_a_sync_token_may_expire_by_changes(sim, refresh_token, http):
+    """With `sync_token_max_changes` 1, one change is listed, the second requires a full sync."""
     await control(http, sim, "POST settings", {"sync_token_max_changes": 1})
     _, token = await with_client(sim, refresh_token, pages)
     for expected in (1, (410, "fullSyncRequired")):
         await control(http, sim, "POST events", {"user": "ada@example.com", "event": event()})
-        asked = {"calendarId": "primary", "syncToken": token}
+        query = {"calendarId": "primary", "syncToken": token}
 
-        def work(events: Any, asked=asked, expected=expected) -> Any:
-            request = events.list(**asked)
+        def work(events: Any, query=query, expected=expected) -> Any:
+            request = events.list(**query)
             return len(request.execute()["items"]) if expected == 1 else refused(request)
 
         assert await with_client(sim, refresh_token, work) == expected
 
 
-async def test_a_window_looks_at_ends_and_starts(sim, refresh_token, http):
-    """`timeMin` excludes what ended then, `timeMax` what starts then."""
+async def test_a_window_is_compared_with_ends_and_starts(sim, refresh_token, http):
+    """`timeMin` excludes events that end then, `timeMax` events that start then."""
     for hour in (8, 9, 10):
         body = {"user": "ada@example.com", "event": event(hour, id=f"hour{hour}")}
         await control(http, sim, "POST events", body)
@@ -272,8 +269,8 @@ async def test_a_window_looks_at_ends_and_starts(sim, refresh_token, http):
     assert [item["id"] for item in items] == ["hour9"]
 
 
-async def test_a_series_is_told_whole_or_by_instances(sim, refresh_token, http):
-    """Berlin at nine stays at nine over the change of clocks; one moved instance stands alone."""
+async def test_a_series_is_listed_whole_or_by_instances(sim, refresh_token, http):
+    """Nine o'clock in Berlin stays nine o'clock across the change of clocks; one instance differs."""
     berlin = {"timeZone": "Europe/Berlin"}
     series = {
         "id": "ser1es",

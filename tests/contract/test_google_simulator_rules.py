@@ -1,8 +1,9 @@
-"""The simulated Google's own rules: what it refuses, cuts, hides and pushes, by the documentation."""
+"""The rules of the simulated Google, by the documentation: validation, visibility, watch channels."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from simulators import google
-from simulators.browser import control, google_tokens
-from simulators.browser import google_call as call
-from simulators.google import GoogleSimulator
+from simulators.client import control, google_tokens
+from simulators.client import google_call as call
+from simulators.google.simulator import GoogleSimulator, serve
 
 SCOPES = [
     "https://www.googleapis.com/auth/calendar.events",
@@ -24,7 +24,7 @@ MINE = "0192f0c1e8a47b9d8c6f3e2a1b"
 
 @pytest.fixture
 async def sim() -> AsyncIterator[GoogleSimulator]:
-    async with google.serve() as running:
+    async with serve() as running:
         yield running
 
 
@@ -39,22 +39,22 @@ def event(hour: int = 9, **more: Any) -> dict[str, Any]:
     return {"summary": "Cut", "start": {"dateTime": start}, "end": {"dateTime": end}, **more}
 
 
-async def test_free_busy_merges_and_hides_whose(sim, http):
-    """Touching events become one interval, transparent ones none; strangers are errors within."""
+async def test_free_busy_merges_and_hides_events(sim, http):
+    """Touching events become one interval, transparent ones none; unknown calendars are errors."""
     tokens = await google_tokens(
         http, sim, "ada@example.com", scope="https://www.googleapis.com/auth/calendar"
     )
     for body in (event(9), event(10), event(14, transparency="transparent")):
         await control(http, sim, "POST events", {"user": "ada@example.com", "event": body})
-    asked = {
+    body = {
         "timeMin": "2027-03-01T00:00:00Z",
         "timeMax": "2027-03-02T00:00:00Z",
         "items": [{"id": "primary"}, {"id": "bob@example.com"}],
     }
-    answer = await call(http, sim, tokens["access_token"], "POST freeBusy", asked)
+    response = await call(http, sim, tokens["access_token"], "POST freeBusy", body)
     busy = {"start": "2027-03-01T09:00:00Z", "end": "2027-03-01T11:00:00Z"}
-    assert answer["calendars"]["primary"] == {"busy": [busy]}
-    assert answer["calendars"]["bob@example.com"]["errors"][0]["reason"] == "notFound"
+    assert response["calendars"]["primary"] == {"busy": [busy]}
+    assert response["calendars"]["bob@example.com"]["errors"][0]["reason"] == "notFound"
 
 
 @pytest.mark.parametrize(
@@ -72,41 +72,41 @@ async def test_free_busy_merges_and_hides_whose(sim, http):
         ({"reminders": {"overrides": [{"method": "popup", "minutes": 1}] * 6}}, "tooManyReminders"),
     ],
 )
-async def test_a_body_is_held_to_the_discovery_document(sim, http, change, reason):
+async def test_a_body_is_checked_against_the_discovery_document(sim, http, change, reason):
     """Unknown fields, wrong types and impossible times are refused with 400."""
     tokens = await google_tokens(http, sim, scope=" ".join(SCOPES))
-    answer = await call(
+    response = await call(
         http, sim, tokens["access_token"], "POST calendars/primary/events", event() | change
     )
-    assert answer == (400, reason)
+    assert response == (400, reason)
 
 
 async def test_an_unknown_query_parameter_is_refused(sim, http):
-    """What the document does not name is 400; what it names is checked."""
+    """400 for a parameter that the discovery document does not name, and for an invalid value."""
     tokens = await google_tokens(http, sim, scope=" ".join(SCOPES))
     for query in ("max=1", "maxResults=none", "singleEvents=yes", "timeMin=2027-03-01"):
-        answer = await call(
+        response = await call(
             http, sim, tokens["access_token"], f"GET calendars/primary/events?{query}"
         )
-        assert answer == (400, "invalidParameter"), query
+        assert response == (400, "invalidParameter"), query
     fine = "calendars/primary/events?fields=items(id)&maxResults=1&timeZone=Europe/Berlin"
     assert (await call(http, sim, tokens["access_token"], f"GET {fine}"))[
         "timeZone"
     ] == "Europe/Berlin"
 
 
-async def test_scopes_open_only_what_they_name(sim, http):
-    """With the events scope alone the list of calendars is closed, the events are not."""
+async def test_scopes_are_checked(sim, http):
+    """With the events scope alone, the list of calendars is refused, events are not."""
     tokens = await google_tokens(http, sim, scope=SCOPES[0])
-    closed = await call(http, sim, tokens["access_token"], "GET users/me/calendarList")
-    assert closed == (403, "insufficientPermissions")
+    calendars = await call(http, sim, tokens["access_token"], "GET users/me/calendarList")
+    assert calendars == (403, "insufficientPermissions")
     assert (await call(http, sim, tokens["access_token"], "GET calendars/primary/events"))[
         "items"
     ] == []
 
 
 async def test_nobody_sees_another_users_calendar(sim, http):
-    """Bob's token finds neither Ada's calendar nor her event, and may only read holidays."""
+    """404 with Bob's token for Ada's calendar and event; the holiday calendar is read-only."""
     bob = await google_tokens(http, sim, "bob@example.com", scope=" ".join(SCOPES))
     await control(http, sim, "POST events", {"user": "ada@example.com", "event": event(id=MINE)})
     hers = "calendars/ada@example.com/events"
@@ -122,21 +122,21 @@ async def test_nobody_sees_another_users_calendar(sim, http):
     )
 
 
-async def test_an_untouched_event_is_not_sent_again(sim, http):
-    """`If-None-Match` with the current etag answers 304 without a body."""
+async def test_an_unchanged_event_is_not_sent_again(sim, http):
+    """304 without a body for `If-None-Match` with the current etag."""
     ada = await google_tokens(http, sim, scope=" ".join(SCOPES))
-    made = await call(
+    created = await call(
         http, sim, ada["access_token"], "POST calendars/primary/events", event(id=MINE)
     )
-    headers = {"Authorization": f"Bearer {ada['access_token']}", "If-None-Match": made["etag"]}
+    headers = {"Authorization": f"Bearer {ada['access_token']}", "If-None-Match": created["etag"]}
     url = f"{sim.url}/calendar/v3/calendars/primary/events/{MINE}"
-    async with http.get(url, headers=headers) as answer:
-        assert (answer.status, await answer.read()) == (304, b"")
+    async with http.get(url, headers=headers) as response:
+        assert (response.status, await response.read()) == (304, b"")
 
 
 @pytest.mark.parametrize(("revive", "expected"), [("ok", "confirmed"), ("forbidden", "forbidden")])
-async def test_a_deleted_event_may_come_back_or_not(sim, http, revive, expected):
-    """Reports about Google differ, so this is a knob."""
+async def test_a_deleted_event_may_be_restored_or_not(sim, http, revive, expected):
+    """Reports about Google differ, hence the knob `revive`."""
     await control(http, sim, "POST settings", {"revive": revive})
     ada = await google_tokens(http, sim, scope=" ".join(SCOPES))
     await control(http, sim, "POST events", {"user": "ada@example.com", "event": event(id=MINE)})
@@ -147,13 +147,13 @@ async def test_a_deleted_event_may_come_back_or_not(sim, http, revive, expected)
     assert expected == (back["status"] if revive == "ok" else back[1])
 
 
-async def test_long_properties_are_cut_and_dropped_without_a_word(sim, http):
-    """Names over 44 characters vanish, values over 1024 are cut; null removes in a patch."""
+async def test_long_properties_are_cut_or_dropped_silently(sim, http):
+    """Names over 44 characters are dropped, values over 1024 cut; null removes one in a patch."""
     ada = await google_tokens(http, sim, scope=" ".join(SCOPES))
     private = {"k" * 45: "gone", "long": "v" * 2000, "mark": "x"}
     body = event(id=MINE, extendedProperties={"private": private})
-    made = await call(http, sim, ada["access_token"], "POST calendars/primary/events", body)
-    kept = made["extendedProperties"]["private"]
+    created = await call(http, sim, ada["access_token"], "POST calendars/primary/events", body)
+    kept = created["extendedProperties"]["private"]
     assert {k: len(v) for k, v in kept.items()} == {"long": 1024, "mark": 1}
     patch = {"extendedProperties": {"private": {"long": None}}}
     path = f"calendars/primary/events/{MINE}"
@@ -163,23 +163,23 @@ async def test_long_properties_are_cut_and_dropped_without_a_word(sim, http):
     assert len((await call(http, sim, ada["access_token"], f"GET {marked}"))["items"]) == 1
 
 
-async def test_a_watcher_is_told_without_a_body(sim, http):
-    """`sync` first, then `exists` for each change, all in headers; silence after the stop."""
+async def test_a_channel_is_notified_without_a_body(sim, http):
+    """`sync` first, then `exists` for each change, all in headers; the channel can be stopped once."""
     ada = await google_tokens(http, sim, scope=" ".join(SCOPES))
-    heard: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue()
-    async with listening(heard) as address:
+    messages: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue()
+    async with receiver(messages) as address:
         body = {"id": "channel-1", "type": "web_hook", "address": address, "token": "t0k"}
         channel = await call(
             http, sim, ada["access_token"], "POST calendars/primary/events/watch", body
         )
-        assert await asyncio.wait_for(heard.get(), 5) == ("sync", "t0k", b"")
+        assert await asyncio.wait_for(messages.get(), 5) == ("sync", "t0k", b"")
         new = {"user": "ada@example.com", "event": event(id=MINE)}
         await control(http, sim, "POST events", new)
-        assert await asyncio.wait_for(heard.get(), 5) == ("exists", "t0k", b"")
+        assert await asyncio.wait_for(messages.get(), 5) == ("exists", "t0k", b"")
         stop = {"id": "channel-1", "resourceId": channel["resourceId"]}
         url, auth = f"{sim.url}/calendar/v3/channels/stop", f"Bearer {ada['access_token']}"
-        async with http.post(url, json=stop, headers={"Authorization": auth}) as answer:
-            assert answer.status == 204
+        async with http.post(url, json=stop, headers={"Authorization": auth}) as response:
+            assert response.status == 204
         assert await call(http, sim, ada["access_token"], "POST channels/stop", stop) == (
             404,
             "notFound",
@@ -188,39 +188,38 @@ async def test_a_watcher_is_told_without_a_body(sim, http):
     assert timedelta(days=6) < until - datetime.fromisoformat(sim.log.entries[0].at)
 
 
-class listening:  # noqa: N801 - read as a deed: `async with listening(…)`
-    """A receiver of push messages on a port of its own."""
+@asynccontextmanager
+async def receiver(messages: asyncio.Queue[tuple[str, str, bytes]]) -> AsyncIterator[str]:
+    """A server that puts channel messages (state, token, body) into the queue; yields its address."""
 
-    def __init__(self, heard: asyncio.Queue[tuple[str, str, bytes]]) -> None:
-        self._heard = heard
-        app = web.Application()
-        app.add_routes([web.post("/push", self._hear)])
-        self._runner = web.AppRunner(app)
-
-    async def _hear(self, request: web.Request) -> web.Response:
+    async def receive(request: web.Request) -> web.Response:
         state, token = (request.headers[f"X-Goog-{h}"] for h in ("Resource-State", "Channel-Token"))
-        self._heard.put_nowait((state, token, await request.read()))
+        messages.put_nowait((state, token, await request.read()))
         return web.Response()
 
-    async def __aenter__(self) -> str:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/push"
+    app = web.Application()
+    app.add_routes([web.post("/push", receive)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/push"
+    finally:
+        await runner.cleanup()
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
 
-
-async def test_a_watch_never_leaves_this_machine(sim, http):
-    """The simulator calls loopback only; Google's own refusal is what others get."""
+async def test_a_channel_must_have_a_loopback_address(sim, http):
+    """Any other address is refused as Google refuses an unverified one."""
     ada = await google_tokens(http, sim, scope=" ".join(SCOPES))
     body = {"id": "c", "type": "web_hook", "address": "https://example.com/push"}
-    answer = await call(http, sim, ada["access_token"], "POST calendars/primary/events/watch", body)
-    assert answer == (401, "push.webhookUrlUnauthorized")
+    response = await call(
+        http, sim, ada["access_token"], "POST calendars/primary/events/watch", body
+    )
+    assert response == (401, "push.webhookUrlUnauthorized")
 
 
 async def test_state_and_log_are_plain_json(sim, http):
-    """What scripts read: live events with their calendar, and each request with its user."""
+    """`state` lists live events with their calendars, `log` each request with its user."""
     ada = await google_tokens(http, sim, "ada@example.com", scope=" ".join(SCOPES))
     await call(http, sim, ada["access_token"], "POST calendars/primary/events", event(id=MINE))
     state = await control(http, sim, "GET state")
@@ -231,8 +230,8 @@ async def test_state_and_log_are_plain_json(sim, http):
     assert ada["access_token"] not in json.dumps(log)
 
 
-async def test_only_asked_for_mails_would_go_out(sim, http):
-    """Guests hear of an event when `sendUpdates=all`, never otherwise: the state lists the mails."""
+async def test_only_requested_invitations_are_sent(sim, http):
+    """Guests are invited with `sendUpdates=all` only: `state` lists the invitations."""
     ada = (await google_tokens(http, sim, scope=" ".join(SCOPES)))["access_token"]
     body = event(attendees=[{"email": "guest@example.com"}])
     for how in ("none", "all"):
@@ -241,11 +240,11 @@ async def test_only_asked_for_mails_would_go_out(sim, http):
     assert mail["to"] == ["guest@example.com"]
 
 
-async def test_a_calendar_can_go_away(sim, http):
-    """Another calendar appears in the list and takes events; deleted, it is 404."""
+async def test_a_calendar_can_be_added_and_deleted(sim, http):
+    """A new calendar is listed and accepts events; after its deletion it is 404."""
     ada = (await google_tokens(http, sim, scope=" ".join(SCOPES)))["access_token"]
-    made = await control(http, sim, "POST calendars", {"user": "ada@example.com", "id": "work"})
-    assert made["roles"] == {"ada@example.com": "owner"}
+    created = await control(http, sim, "POST calendars", {"user": "ada@example.com", "id": "work"})
+    assert created["roles"] == {"ada@example.com": "owner"}
     listed = await call(http, sim, ada, "GET users/me/calendarList?minAccessRole=writer")
     assert [(c["id"], c.get("primary")) for c in listed["items"]] == [
         ("ada@example.com", True),

@@ -1,13 +1,12 @@
-"""The simulated Google's authorization: who may consent to what, and when a refresh token is told."""
+"""The simulated Google's OAuth: the authorize page, scopes, and when a refresh token is issued."""
 
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
-from simulators import google
-from simulators.browser import REDIRECT_URI, control, google_tokens, sent_back
-from simulators.google import GoogleSimulator
+from simulators.client import REDIRECT_URI, control, google_tokens, redirect_query
+from simulators.google.simulator import GoogleSimulator, serve
 
 SCOPES = [
     "https://www.googleapis.com/auth/calendar.events",
@@ -18,7 +17,7 @@ MINE = "0192f0c1e8a47b9d8c6f3e2a1b"
 
 @pytest.fixture
 async def sim() -> AsyncIterator[GoogleSimulator]:
-    async with google.serve() as running:
+    async with serve() as running:
         yield running
 
 
@@ -28,8 +27,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def test_a_refresh_token_is_told_once(sim, http):
-    """Without `prompt=consent` a second authorization has none, and a refresh never tells one."""
+async def test_a_refresh_token_is_issued_once(sim, http):
+    """A second authorization without `prompt=consent` has none, nor has the response to a refresh."""
     first = await google_tokens(http, sim, scope=SCOPES[0])
     assert "refresh_token" in first
     assert "refresh_token" not in await google_tokens(http, sim, scope=SCOPES[0], prompt="none")
@@ -39,13 +38,13 @@ async def test_a_refresh_token_is_told_once(sim, http):
         "client_id": sim.knobs.client_id,
         "client_secret": sim.knobs.client_secret,
     }
-    async with http.post(f"{sim.url}/token", data=form) as answer:
-        again = await answer.json()
+    async with http.post(f"{sim.url}/token", data=form) as response:
+        again = await response.json()
     assert sorted(again) == ["access_token", "expires_in", "scope", "token_type"]
 
 
 async def test_the_authorize_page_is_strict(sim, http):
-    """Anything missing or wrong shows a page and redirects nowhere."""
+    """A missing or wrong parameter results in a page without a redirect."""
     good = {
         "client_id": sim.knobs.client_id,
         "redirect_uri": REDIRECT_URI,
@@ -56,7 +55,7 @@ async def test_the_authorize_page_is_strict(sim, http):
         "code_challenge_method": "S256",
     }
     url = f"{sim.url}/o/oauth2/v2/auth"
-    assert set(await sent_back(http, url, good)) == {"code", "state", "scope"}
+    assert set(await redirect_query(http, url, good)) == {"code", "state", "scope"}
     wrong = {
         "client_id": "another",
         "redirect_uri": "https://evil.example/callback",
@@ -66,10 +65,10 @@ async def test_the_authorize_page_is_strict(sim, http):
         "code_challenge_method": "plain",
     }
     for name, value in wrong.items():
-        assert await sent_back(http, url, good | {name: value}) == {}, name
+        assert await redirect_query(http, url, good | {name: value}) == {}, name
 
 
-async def test_an_unticked_scope_is_not_granted(sim, http):
-    """The answer names only what the user left ticked."""
+async def test_a_withheld_scope_is_not_granted(sim, http):
+    """The response names only the scopes that the user has granted."""
     await control(http, sim, "POST settings", {"withheld_scopes": [SCOPES[1]]})
     assert (await google_tokens(http, sim, scope=" ".join(SCOPES)))["scope"] == SCOPES[0]

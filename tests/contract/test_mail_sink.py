@@ -1,4 +1,4 @@
-"""The mail sink: keeps what it is given, refuses and loses on demand, shows it safely."""
+"""The mail sink: stores mails, refuses or loses them on demand, shows them escaped."""
 
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
@@ -7,16 +7,15 @@ import aiohttp
 import aiosmtplib
 import pytest
 
-from simulators import mail
-from simulators.browser import control
-from simulators.mail import MailSink
+from simulators.client import control
+from simulators.mail.simulator import MailSink, serve
 
 ICS = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:a@b\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
 
 @pytest.fixture
 async def sink() -> AsyncIterator[MailSink]:
-    async with mail.serve() as running:
+    async with serve() as running:
         yield running
 
 
@@ -26,7 +25,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-def letter(*, to: str = "bob@example.com", subject: str = "Grüße") -> EmailMessage:
+def mail(*, to: str = "bob@example.com", subject: str = "Grüße") -> EmailMessage:
     message = EmailMessage()
     message["From"] = "desk@example.com"
     message["To"] = to
@@ -45,9 +44,9 @@ async def send(sink: MailSink, message: EmailMessage, *, patience: float = 5) ->
     await aiosmtplib.send(message, hostname=host, port=int(port), timeout=patience)
 
 
-async def test_a_mail_is_kept_with_all_its_parts(sink, http):
-    """Envelope, headers, both bodies, the invitation and the source are there to be read."""
-    await send(sink, letter())
+async def test_a_mail_is_stored_with_all_its_parts(sink, http):
+    """Envelope, headers, both bodies, the invitation and the source can be read."""
+    await send(sink, mail())
     (kept,) = await control(http, sink, "GET messages")
     assert (kept["from"], kept["to"]) == ("desk@example.com", ["bob@example.com"])
     assert (kept["subject"], kept["message_id"]) == ("Grüße", "<one@example.com>")
@@ -58,51 +57,51 @@ async def test_a_mail_is_kept_with_all_its_parts(sink, http):
     assert (attached["filename"], attached["type"]) == ("invite.ics", "text/calendar")
     assert attached["parameters"]["method"] == "REQUEST"
     assert "multipart/mixed" in kept["raw"]
-    async with http.get(f"{sink.url}/_sim/messages/{kept['id']}/source") as answer:
-        assert await answer.text() == kept["raw"]
+    async with http.get(f"{sink.url}/_sim/messages/{kept['id']}/source") as response:
+        assert await response.text() == kept["raw"]
 
 
 async def test_the_inbox_can_be_emptied(sink, http):
-    """By `DELETE`, and with everything else by a reset."""
-    await send(sink, letter())
+    """By `DELETE`, and by a reset."""
+    await send(sink, mail())
     await control(http, sink, "DELETE messages")
     assert await control(http, sink, "GET messages") == []
-    await send(sink, letter())
+    await send(sink, mail())
     await control(http, sink, "POST reset")
     assert (await control(http, sink, "GET state"))["messages"] == []
 
 
 async def test_the_page_for_people_escapes_everything(sink, http):
     """A mail full of markup is shown as text."""
-    message = letter(subject="<script>alert(1)</script>")
+    message = mail(subject="<script>alert(1)</script>")
     message.get_body(("plain",)).set_content("<img src=x onerror=alert(2)>")
     await send(sink, message)
-    async with http.get(sink.url) as answer:
-        page = await answer.text()
+    async with http.get(sink.url) as response:
+        page = await response.text()
     assert "<script>" not in page
     assert "<img" not in page
     assert "&lt;script&gt;" in page
 
 
 @pytest.mark.parametrize("code", [451, 550])
-async def test_a_recipient_is_refused_as_told(sink, http, code):
-    """The reply is the test's own; others get their mail."""
+async def test_a_recipient_is_refused_on_demand(sink, http, code):
+    """With the test's reply; mails to others are accepted."""
     fault = {"match": {"rcpt": "^bob@"}, "do": f"reply:{code} 4.3.0 Not today"}
     await control(http, sink, "POST faults", fault)
     with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as caught:
-        await send(sink, letter())
+        await send(sink, mail())
     assert caught.value.recipients[0].code == code
-    await send(sink, letter(to="eve@example.com"))
+    await send(sink, mail(to="eve@example.com"))
     assert [m["to"] for m in await control(http, sink, "GET messages")] == [["eve@example.com"]]
     log = await control(http, sink, "GET log?verb=RCPT")
     assert [e["reply"] for e in log] == [f"{code} 4.3.0 Not today", "250 OK"]
 
 
-async def test_content_is_refused_as_told(sink, http):
-    """`data-reply` refuses after the content, and keeps nothing."""
+async def test_content_is_refused_on_demand(sink, http):
+    """`data-reply` refuses after the content, and stores nothing."""
     await control(http, sink, "POST faults", {"do": "data-reply:552 5.3.4 Too big", "times": 1})
     with pytest.raises(aiosmtplib.SMTPDataError) as caught:
-        await send(sink, letter())
+        await send(sink, mail())
     assert caught.value.code == 552
     assert await control(http, sink, "GET messages") == []
 
@@ -110,26 +109,26 @@ async def test_content_is_refused_as_told(sink, http):
 @pytest.mark.parametrize(
     ("do", "kept"), [("drop", 0), ("drop-after-data", 1), ("hang", 0), ("hang-after-data", 1)]
 )
-async def test_an_answer_may_never_come(sink, http, do, kept):
-    """The sender cannot know; with `-after-data` the mail is there all the same."""
+async def test_a_reply_may_never_be_sent(sink, http, do, kept):
+    """No reply for the sender; with `-after-data` the mail is stored all the same."""
     await control(http, sink, "POST faults", {"do": do, "times": 1})
     with pytest.raises(aiosmtplib.SMTPException):
-        await send(sink, letter(), patience=0.3)
+        await send(sink, mail(), patience=0.3)
     assert len(await control(http, sink, "GET messages")) == kept
     (faulted,) = [e for e in await control(http, sink, "GET log") if e["fault"]]
     assert faulted["reply"] is None
-    await send(sink, letter())
+    await send(sink, mail())
 
 
-async def test_a_hang_that_ends_lets_the_mail_through(sink, http):
-    """`hang:0.1` only delays."""
+async def test_a_hang_that_ends_accepts_the_mail(sink, http):
+    """`hang:0.1` only delays the reply."""
     await control(http, sink, "POST faults", {"do": "hang:0.1"})
-    await send(sink, letter())
+    await send(sink, mail())
     assert len(await control(http, sink, "GET messages")) == 1
 
 
 @pytest.mark.parametrize("fault", [{"do": "reply:999 x"}, {"do": "drop", "match": {"rcpt": "("}}])
-async def test_a_wrong_order_is_refused(sink, http, fault):
-    """What the grammar does not know is 400."""
+async def test_a_wrong_fault_is_refused(sink, http, fault):
+    """400 for an unknown fault or an invalid regular expression."""
     with pytest.raises(ValueError, match="error"):
         await control(http, sink, "POST faults", fault)

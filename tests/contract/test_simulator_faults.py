@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulators import google, zoom
-from simulators.browser import control, google_call, google_tokens, zoom_call, zoom_tokens
-from simulators.zoom import ZoomSimulator
+from simulators.client import control, google_call, google_tokens, zoom_call, zoom_tokens
+from simulators.google import simulator as google
+from simulators.zoom import simulator as zoom
 
 MEETING = {"topic": "Cut", "start_time": "2027-03-01T09:00:00Z", "duration": 30}
 EVENT = {
@@ -28,7 +28,7 @@ CREATES = {"method": "POST", "path": "/v2/users/me/meetings"}
 
 
 @pytest.fixture
-async def sim() -> AsyncIterator[ZoomSimulator]:
+async def sim() -> AsyncIterator[zoom.ZoomSimulator]:
     async with zoom.serve() as running:
         yield running
 
@@ -46,7 +46,7 @@ async def token(http, sim) -> str:
 
 
 async def outcome(http, sim, token: str, patience: float = 5) -> Any:
-    """What a create comes to for its caller: a status, or the kind of failure."""
+    """What the caller of a create sees: a status, or the kind of failure."""
     try:
         async with asyncio.timeout(patience):
             return (await zoom_call(http, sim, token, CREATE, MEETING))[0]
@@ -57,7 +57,7 @@ async def outcome(http, sim, token: str, patience: float = 5) -> Any:
     except aiohttp.ClientPayloadError:
         return "cut short"
     except aiohttp.ClientError:
-        return "no answer"
+        return "no response"
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ async def outcome(http, sim, token: str, patience: float = 5) -> Any:
     [
         ("status:429", (429, 0)),
         ("status:503", (503, 0)),
-        ("drop", ("no answer", 0)),
-        ("drop-after-commit", ("no answer", 1)),
+        ("drop", ("no response", 0)),
+        ("drop-after-commit", ("no response", 1)),
         ("commit-then-500", (500, 1)),
         ("garbage", ("not JSON", 0)),
         ("truncate", ("cut short", 1)),
@@ -76,7 +76,7 @@ async def outcome(http, sim, token: str, patience: float = 5) -> Any:
     ],
 )
 async def test_each_fault_does_what_it_says(sim, http, token, do, expected):
-    """What its caller sees and how many meetings are there then; once, when told `times: 1`."""
+    """What the caller sees, and how many meetings exist then; with `times: 1` only once."""
     await control(http, sim, "POST faults", {"match": CREATES, "do": do, "times": 1})
     seen = await outcome(http, sim, token)
     assert (seen, len((await control(http, sim, "GET state"))["meetings"])) == expected
@@ -85,19 +85,19 @@ async def test_each_fault_does_what_it_says(sim, http, token, do, expected):
 
 @pytest.mark.parametrize(("do", "meetings"), [("hang", 0), ("hang-after-commit", 1), ("hang:9", 0)])
 async def test_a_hang_lasts_until_it_is_lifted(sim, http, token, do, meetings):
-    """Silence for the caller; what is lifted while it hangs ends without an answer."""
+    """No response for the caller; when the fault is lifted, the socket is closed."""
     await control(http, sim, "POST faults", {"match": CREATES, "do": do})
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(outcome(http, sim, token, patience=30))
         assert await outcome(http, sim, token, patience=0.2) == "silence"
         assert not waiting.done()
         assert await control(http, sim, "POST reset", {"faults": True}) == {"reset": ["faults"]}
-    assert waiting.result() == "no answer"
+    assert waiting.result() == "no response"
     assert len((await control(http, sim, "GET state"))["meetings"]) == 2 * meetings
 
 
-async def test_a_slow_answer_is_worked_on_though_nobody_waits(sim, http, token):
-    """`slow` commits after its caller has gone: the meeting appears later."""
+async def test_a_slow_request_is_handled_after_its_caller_has_left(sim, http, token):
+    """`slow`: the meeting appears later, although the caller has disconnected."""
     await control(http, sim, "POST faults", {"match": CREATES, "do": "slow:0.3", "times": 1})
     assert await outcome(http, sim, token, patience=0.1) == "silence"
     assert (await control(http, sim, "GET state"))["meetings"] == []
@@ -105,7 +105,7 @@ async def test_a_slow_answer_is_worked_on_though_nobody_waits(sim, http, token):
         await asyncio.sleep(0.02)
         if (await control(http, sim, "GET state"))["meetings"]:
             return
-    pytest.fail("the meeting never came")
+    pytest.fail("the meeting was not created")
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ async def test_a_slow_answer_is_worked_on_though_nobody_waits(sim, http, token):
         ({"user": "bob@example.com"}, False),
     ],
 )
-async def test_a_fault_hits_what_it_matches(sim, http, token, match, hit):
+async def test_a_fault_applies_to_what_it_matches(sim, http, token, match, hit):
     """Method, a regular expression or shell pattern of the path, and the token's user."""
     await control(http, sim, "POST faults", {"match": match, "do": "status:500"})
     assert await outcome(http, sim, token) == (500 if hit else 201)
 
 
-async def test_a_fault_answers_with_its_own_words(sim, http, token):
-    """Headers and body are the test's; `skip` lets some pass before, `times` ends it."""
+async def test_a_fault_has_headers_and_body(sim, http, token):
+    """Headers and body are the test's; `skip` serves some requests before, `times` ends the fault."""
     fault = {
         "match": CREATES,
         "do": "status:429",
@@ -142,16 +142,16 @@ async def test_a_fault_answers_with_its_own_words(sim, http, token):
     await control(http, sim, "POST faults", fault)
     assert await outcome(http, sim, token) == 201
     url, auth = f"{sim.url}/v2/users/me/meetings", {"Authorization": f"Bearer {token}"}
-    async with http.post(url, json=MEETING, headers=auth) as answer:
-        assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
-        assert (answer.content_type, await answer.text()) == ("application/xml", "<error/>")
+    async with http.post(url, json=MEETING, headers=auth) as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, "7")
+        assert (response.content_type, await response.text()) == ("application/xml", "<error/>")
     assert await outcome(http, sim, token) == 201
     (shown,) = await control(http, sim, "GET faults")
     assert (shown["id"], shown["seen"], shown["used"]) == ("f1", 2, 1)
 
 
-async def test_a_fault_can_be_taken_back(sim, http, token):
-    """By its id; a second time there is none."""
+async def test_a_fault_can_be_deleted(sim, http, token):
+    """By its id; a second time it is unknown."""
     fault = await control(http, sim, "POST faults", {"match": CREATES, "do": "drop"})
     await control(http, sim, f"DELETE faults/{fault['id']}")
     assert await outcome(http, sim, token) == 201
@@ -176,16 +176,16 @@ async def test_a_fault_can_be_taken_back(sim, http, token):
         ("GET nothing", None),
     ],
 )
-async def test_a_wrong_order_is_refused_clearly(sim, http, request_line, body):
+async def test_a_wrong_control_request_is_refused(sim, http, request_line, body):
     """4xx with `error`, never 500."""
     method, _, path = request_line.partition(" ")
-    async with http.request(method, f"{sim.url}/_sim/{path}", json=body) as answer:
-        assert 400 <= answer.status < 500
-        assert (await answer.json())["error"]
+    async with http.request(method, f"{sim.url}/_sim/{path}", json=body) as response:
+        assert 400 <= response.status < 500
+        assert (await response.json())["error"]
 
 
-async def test_the_log_tells_what_was_asked_and_hides_secrets(sim, http, token):
-    """In order, with the user, the fault and what was done; the control API leaves no trace."""
+async def test_the_log_lists_requests_and_hides_secrets(sim, http, token):
+    """In order, with user, fault and status; requests to the control API are not logged."""
     await control(http, sim, "POST faults", {"match": CREATES, "do": "commit-then-500", "times": 1})
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     headers = {"Authorization": f"Bearer {token}", "traceparent": traceparent}
@@ -207,8 +207,8 @@ async def test_the_log_tells_what_was_asked_and_hides_secrets(sim, http, token):
     assert await control(http, sim, f"GET log?after={last['seq']}") == []
 
 
-async def test_reset_forgets_what_was_made_but_not_who_is_connected(sim, http, token):
-    """Without a body all but the grants is as at the start; with `grants` tokens are gone too."""
+async def test_reset_deletes_state_but_not_grants(sim, http, token):
+    """Without a body everything but the grants is as at the start; `grants` deletes the tokens."""
     await zoom_call(http, sim, token, CREATE, MEETING)
     await control(http, sim, "POST settings", {"daily_limit": 7})
     await control(http, sim, "POST faults", {"do": "drop"})
@@ -223,7 +223,7 @@ async def test_reset_forgets_what_was_made_but_not_who_is_connected(sim, http, t
 
 @asynccontextmanager
 async def process(name: str, *arguments: str | Path) -> AsyncIterator[str]:
-    """A simulator as a process of its own; yields its URL, and stops it as a supervisor would."""
+    """Run a simulator as a process; yields its URL, and stops it with SIGTERM."""
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "simulators", name, *arguments, stdout=asyncio.subprocess.PIPE
     )
@@ -239,28 +239,28 @@ async def process(name: str, *arguments: str | Path) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("name", ["zoom", "google", "mail"])
 async def test_a_simulator_is_a_process_of_its_own(name, http):
-    """It says when it is ready and where, and stops when told."""
-    async with process(name) as url, http.get(f"{url}/_sim/log") as answer:
-        assert await answer.json() == []
+    """It prints its URL when it is ready, and stops on SIGTERM."""
+    async with process(name) as url, http.get(f"{url}/_sim/log") as response:
+        assert await response.json() == []
 
 
 async def test_a_process_shares_the_clock_and_writes_its_log(http, tmp_path):
-    """The offset is read anew for every request; each request is a line in the log file."""
+    """The clock offset is read for every request; each request is a line in the log file."""
     offset, log = tmp_path / "offset", tmp_path / "log"
     arguments = ("--clock-offset-file", offset, "--log-file", log, "--set", "daily_limit=7")
     async with process("zoom", *arguments) as url:
         for seconds in ("0", "86400"):
             offset.write_text(seconds)
-            async with http.get(f"{url}/v2/users/me") as answer:
-                assert answer.status == 401
-        async with http.get(f"{url}/_sim/settings") as answer:
-            assert (await answer.json())["daily_limit"] == 7
+            async with http.get(f"{url}/v2/users/me") as response:
+                assert response.status == 401
+        async with http.get(f"{url}/_sim/settings") as response:
+            assert (await response.json())["daily_limit"] == 7
     first, second = (json.loads(line)["at"] for line in log.read_text().splitlines())
     assert datetime.fromisoformat(second) - datetime.fromisoformat(first) > timedelta(hours=23)
 
 
-async def test_google_too_remembers(http, tmp_path):
-    """Events keep their times and etags over a stop, and the user his tokens."""
+async def test_the_state_file_of_google(http, tmp_path):
+    """Events keep their etags over a stop, and the user stays connected."""
     new = {"user": "ada@example.com", "event": EVENT}
     async with google.serve(state_file=tmp_path / "google") as sim:
         before = await control(http, sim, "POST events", new)
@@ -272,12 +272,12 @@ async def test_google_too_remembers(http, tmp_path):
     assert [e["etag"] for e in listed["items"]] == [before["etag"]]
 
 
-async def test_a_state_file_outlives_an_orderly_stop(http, tmp_path):
-    """Meetings and grants are there again at the next start: connected users stay so."""
+async def test_the_state_file_of_zoom(http, tmp_path):
+    """Meetings and grants are restored at the next start."""
     async with zoom.serve(state_file=tmp_path / "zoom") as sim:
         tokens = await zoom_tokens(http, sim, "ada@example.com")
-        _, made = await zoom_call(http, sim, tokens["access_token"], CREATE, MEETING)
+        _, created = await zoom_call(http, sim, tokens["access_token"], CREATE, MEETING)
     async with zoom.serve(state_file=tmp_path / "zoom") as sim:
-        request = f"GET meetings/{made['id']}"
+        request = f"GET meetings/{created['id']}"
         status, found = await zoom_call(http, sim, tokens["access_token"], request)
-    assert (status, found["uuid"]) == (200, made["uuid"])
+    assert (status, found["uuid"]) == (200, created["uuid"])

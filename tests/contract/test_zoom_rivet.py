@@ -1,7 +1,7 @@
-"""Zoom's own client, `@zoom/rivet`, against the simulated Zoom: the independent judge of its shape.
+"""Zoom's own client, `@zoom/rivet`, against the simulated Zoom: an independent check of its shape.
 
-Needs node and npm, so it runs with `./hoop test --vendors` only. The client's licence lets us use
-it while developing but not ship it: it is installed into the test's own folder from the lock file.
+It needs Node and npm, so it runs with `./hoop test -m vendors` only. The client's licence allows its
+use in development but not shipping it: it is installed into a temporary folder from the lock file.
 """
 
 import asyncio
@@ -13,9 +13,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from simulators import zoom
-from simulators.browser import zoom_tokens
-from simulators.zoom import ZoomSimulator
+from simulators.client import zoom_tokens
+from simulators.zoom.simulator import ZoomSimulator, serve
 
 HERE = Path(__file__).parent / "zoom_rivet"
 pytestmark = [pytest.mark.vendors, pytest.mark.timeout(300)]
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.vendors, pytest.mark.timeout(300)]
 
 @pytest.fixture
 async def sim() -> AsyncIterator[ZoomSimulator]:
-    async with zoom.serve() as running:
+    async with serve() as running:
         yield running
 
 
@@ -36,8 +35,8 @@ async def run(*command: str | Path, cwd: Path) -> str:
     return out.decode()
 
 
-async def test_zooms_own_client_is_content(sim, tmp_path):
-    """It creates, updates, reads, lists and deletes, and understands our refusals as Zoom's."""
+async def test_zooms_own_client(sim, tmp_path):
+    """It creates, updates, reads, lists and deletes, and parses our errors as Zoom's."""
     folder = shutil.copytree(
         HERE, tmp_path / "rivet", ignore=shutil.ignore_patterns("node_modules")
     )
@@ -45,7 +44,7 @@ async def test_zooms_own_client_is_content(sim, tmp_path):
     async with aiohttp.ClientSession() as http:
         token = (await zoom_tokens(http, sim, "ada@example.com"))["access_token"]
     report = json.loads(await run("node", "check.mjs", f"{sim.url}/v2", token, cwd=folder))
-    created, read = report["made"], report["read"]
+    created, read = report["created"], report["read"]
     assert report["statuses"] == [201, 204, 200, 200, 204]
     assert (created["topic"], read["topic"], read["id"]) == ("Cut", "Shave", created["id"])
     assert read["join_url"] == created["join_url"]

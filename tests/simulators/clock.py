@@ -1,4 +1,4 @@
-"""The time a simulator believes in: real UTC, shifted by a knob and by a file the local stack shares."""
+"""A simulator's clock: real UTC, shifted by a knob and by a file that the local stack shares."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class SimClock:
-    """Tells the time; `offset_seconds` and the number in `offset_file` (seconds) are both added."""
+    """Real time plus `offset_seconds` plus the number (seconds) in `offset_file`."""
 
     def __init__(self, offset_file: Path | None = None) -> None:
         self.offset_seconds = 0.0
@@ -19,12 +19,12 @@ class SimClock:
         return self.offset_seconds + self._shared_offset()
 
     def _shared_offset(self) -> float:
-        """No file, or an empty one, means no shift; anything but a number is a mistake and says so."""
+        """0 without a file or with an empty one. Raises ValueError for anything but a number."""
         if self._offset_file is None or not self._offset_file.exists():
             return 0.0
         return float(self._offset_file.read_text().strip() or 0)
 
 
-def stamp(moment: datetime) -> str:
-    """`2027-03-01T09:00:00.000Z`, the way all our documents write an instant."""
+def format_instant(moment: datetime) -> str:
+    """The instant as `2027-03-01T09:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,22 +1,22 @@
-"""Faults of an HTTP simulator: which requests go wrong, and how.
+"""Faults of an HTTP simulator: which requests fail, and how.
 
 A fault is `{"match": {"method", "path", "user"}, "do": …, "times", "skip", "headers", "body"}`.
 `path` is a regular expression *searched* in the request's path (so `/v2/users/me/meetings` and
 `^/v2/meetings/\\d+$` both work); a shell pattern such as `/v2/*/meetings` is understood too.
-Absent parts of `match` match everything. The oldest fault that matches is the one that acts.
+Absent parts of `match` match everything. The oldest fault that matches is applied.
 `times` absent: until deleted or reset; `skip`: let that many matching requests pass first.
 
 | do | what happens |
 |---|---|
-| `status:429` | nothing is done; that status, `headers` and `body` (else the provider's usual one) |
-| `hang`, `hang:60` | nothing for 60 s or until the fault is lifted; then done, if the caller still waits |
-| `hang-after-commit`, `hang-after-commit:60` | done at once; the answer is held back as above |
-| `slow:5` | done and answered after 5 s, whether or not the caller still waits |
+| `status:429` | nothing is done; that status, `headers` and `body` (else the provider's typical one) |
+| `hang`, `hang:60` | no response for 60 s or until the fault is lifted; then done, if the caller still waits |
+| `hang-after-commit`, `hang-after-commit:60` | done at once; the response is held back as above |
+| `slow:5` | done after 5 s, whether or not the caller still waits |
 | `drop` | the socket is closed; nothing is done |
-| `drop-after-commit` | done, then the socket is closed instead of an answer |
+| `drop-after-commit` | done, then the socket is closed instead of a response |
 | `commit-then-500` | done, then that status (any number) with `headers` and `body` |
 | `garbage` | nothing is done; 200 with an HTML page |
-| `truncate` | done; half of the answer's body, then the socket is closed |
+| `truncate` | done; half of the response's body, then the socket is closed |
 
 A `hang` that is lifted (deleted, reset, or the simulator stops) closes the socket with nothing done.
 """
@@ -31,10 +31,10 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from simulators.faults import Fault, Order
+from simulators.faults import Fault, FaultSpec
 
 Act = Callable[[], Awaitable[web.StreamResponse]]
-PATIENCE_STEP = 0.05  # how often a hanging request looks whether its caller has gone
+POLL_SECONDS = 0.05  # how often a hanging request checks whether its caller is still connected
 
 
 def _pattern(text: str) -> str:
@@ -49,11 +49,11 @@ def _pattern(text: str) -> str:
 
 def _known(text: str) -> str:
     if GRAMMAR.fullmatch(text) is None:
-        raise ValueError(f"unknown fault; known are {', '.join(DEEDS)}, commit-then-<status>")
+        raise ValueError(f"unknown fault; known are {', '.join(ACTIONS)}, commit-then-<status>")
     return text
 
 
-class Match(BaseModel):
+class HttpMatch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     method: str | None = None
@@ -68,85 +68,85 @@ class Match(BaseModel):
         )
 
 
-class HttpOrder(Order):
-    match: Match = Match()
+class HttpFaultSpec(FaultSpec):
+    match: HttpMatch = HttpMatch()
     do: Annotated[str, AfterValidator(_known)]
     headers: dict[str, str] = {}
     body: Any = None
 
 
 @dataclass(frozen=True)
-class Case:
-    """One request that is to go wrong: the fault, the real deed, and the provider's usual error."""
+class FaultyRequest:
+    """A request to which a fault is applied; `act` handles the request as without the fault."""
 
     request: web.Request
-    fault: Fault[HttpOrder]
+    fault: Fault[HttpFaultSpec]
     act: Act
-    usual_error: Callable[[int], web.Response]
+    typical_error: Callable[[int], web.Response]
 
 
-async def carry_out(case: Case) -> web.StreamResponse:
-    name, _, argument = case.fault.spec.do.partition(":")
+async def apply_fault(faulty: FaultyRequest) -> web.StreamResponse:
+    name, _, argument = faulty.fault.spec.do.partition(":")
     if found := re.fullmatch(r"commit-then-(\d{3})", name):
-        await case.act()
-        return _error(case, int(found[1]))
-    return await DEEDS[name](case, argument)
+        await faulty.act()
+        return _error(faulty, int(found[1]))
+    return await ACTIONS[name](faulty, argument)
 
 
-def cut(request: web.Request) -> web.Response:
-    """Close the caller's socket with a reset. The answer returned here reaches nobody."""
+def reset_connection(request: web.Request) -> web.Response:
+    """Close the caller's socket with a reset. The response returned here is not sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
-async def _status(case: Case, argument: str) -> web.StreamResponse:
-    return _error(case, int(argument))
+async def _status(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
+    return _error(faulty, int(argument))
 
 
-async def _hang(case: Case, argument: str) -> web.StreamResponse:
-    return await case.act() if await _wait(case, argument) else cut(case.request)
+async def _hang(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
+    return await faulty.act() if await _wait(faulty, argument) else reset_connection(faulty.request)
 
 
-async def _hang_after(case: Case, argument: str) -> web.StreamResponse:
-    answer = await case.act()
-    return answer if await _wait(case, argument) else cut(case.request)
+async def _hang_after(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
+    response = await faulty.act()
+    return response if await _wait(faulty, argument) else reset_connection(faulty.request)
 
 
-async def _slow(case: Case, argument: str) -> web.StreamResponse:
+async def _slow(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
     await asyncio.sleep(float(argument))
-    return await case.act()
+    return await faulty.act()
 
 
-async def _drop(case: Case, argument: str) -> web.StreamResponse:
-    return cut(case.request)
+async def _drop(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
+    return reset_connection(faulty.request)
 
 
-async def _drop_after(case: Case, argument: str) -> web.StreamResponse:
-    await case.act()
-    return cut(case.request)
+async def _drop_after(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
+    await faulty.act()
+    return reset_connection(faulty.request)
 
 
-async def _garbage(case: Case, argument: str) -> web.StreamResponse:
+async def _garbage(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
     page = "<!DOCTYPE html><html><body><h1>Sign in to the network</h1></body></html>"
-    return web.Response(text=page, content_type="text/html", headers=case.fault.spec.headers)
+    return web.Response(text=page, content_type="text/html", headers=faulty.fault.spec.headers)
 
 
-async def _truncate(case: Case, argument: str) -> web.StreamResponse:
-    """The length of the whole answer is promised, half of it is sent."""
-    whole = await case.act()
+async def _truncate(faulty: FaultyRequest, argument: str) -> web.StreamResponse:
+    """Announce the length of the whole response, and send half of it."""
+    whole = await faulty.act()
     body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b""
     half = web.StreamResponse(status=whole.status)
     half.content_type = whole.content_type
     half.content_length = len(body)
-    await half.prepare(case.request)
+    await half.prepare(faulty.request)
     await half.write(body[: len(body) // 2])
-    if case.request.transport is not None:
-        case.request.transport.close()
+    if faulty.request.transport is not None:
+        faulty.request.transport.close()
     return half
 
 
-DEEDS: dict[str, Callable[[Case, str], Awaitable[web.StreamResponse]]] = {
+ACTIONS: dict[str, Callable[[FaultyRequest, str], Awaitable[web.StreamResponse]]] = {
     "status": _status,
     "hang": _hang,
     "hang-after-commit": _hang_after,
@@ -162,27 +162,27 @@ GRAMMAR = re.compile(
 )
 
 
-async def _wait(case: Case, seconds: str) -> bool:
-    """True when the time is over and the caller still listens; False when lifted or left alone."""
+async def _wait(faulty: FaultyRequest, seconds: str) -> bool:
+    """True when the time is over and the caller is still connected; False if lifted or disconnected."""
     loop = asyncio.get_running_loop()
     end = loop.time() + float(seconds or "inf")
-    while loop.time() < end and not case.fault.lifted.is_set():
-        if case.request.transport is None or case.request.transport.is_closing():
+    while loop.time() < end and not faulty.fault.lifted.is_set():
+        if faulty.request.transport is None or faulty.request.transport.is_closing():
             return False
-        await asyncio.sleep(PATIENCE_STEP)
-    return not case.fault.lifted.is_set()
+        await asyncio.sleep(POLL_SECONDS)
+    return not faulty.fault.lifted.is_set()
 
 
-def _error(case: Case, status: int) -> web.Response:
-    spec = case.fault.spec
+def _error(faulty: FaultyRequest, status: int) -> web.Response:
+    spec = faulty.fault.spec
     if spec.body is None:
-        answer = case.usual_error(status)
+        response = faulty.typical_error(status)
     elif isinstance(spec.body, str):
-        answer = web.Response(status=status, text=spec.body)
+        response = web.Response(status=status, text=spec.body)
     else:
-        answer = web.json_response(spec.body, status=status)
-    answer.headers.update(spec.headers)
-    return answer
+        response = web.json_response(spec.body, status=status)
+    response.headers.update(spec.headers)
+    return response
 
 
 def _path_fits(pattern: str, path: str) -> bool:

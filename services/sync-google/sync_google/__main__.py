@@ -1,4 +1,6 @@
-"""Sync-google: shows appointments in people's Google calendars, and what is there as busy time."""
+"""Sync-google: writes appointments into Google calendars, and announces foreign events as busy time."""
+
+from collections.abc import Sequence
 
 from hoop_events.booking import (
     AppointmentCreated,
@@ -8,26 +10,44 @@ from hoop_events.booking import (
 )
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_events.effects import CalendarPushFailed, ConnectionChanged, ExternalBusyChanged
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
 from hoop_platform.service.process import main
-from hoop_platform.service.service import Service
-from sync_google import api, handlers, jobs
+from hoop_platform.service.service import BackgroundTask, Service
+from sync_google.api import INTEGRATION
 from sync_google.config import Settings
+from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND
+from sync_google.handlers.appointments import on_appointment_changed, on_appointment_tombstone
+from sync_google.handlers.connections import on_calendar_changed, on_calendar_deleted
+from sync_google.jobs.connections import reconcile_connection
+from sync_google.jobs.pull import PullWorker
+from sync_google.jobs.push import push_event
+
+
+def background_tasks(runtime: Runtime[Settings]) -> Sequence[BackgroundTask]:
+    """The workers that run beside HTTP and the consumer."""
+    return (
+        Worker(EVENT_KIND, runtime.db, runtime, push_event).run,
+        Worker(CONNECTION_KIND, runtime.db, runtime, reconcile_connection, concurrency=1).run,
+        PullWorker(runtime).run,
+    )
+
 
 service = Service(
     "sync-google",
     settings=Settings,
-    routes=api.INTEGRATION.routes(),
+    routes=INTEGRATION.routes(),
     subscriptions={
-        AppointmentCreated: handlers.follow_appointment,
-        AppointmentRescheduled: handlers.follow_appointment,
-        AppointmentUpdated: handlers.follow_appointment,
-        AppointmentDeleted: handlers.follow_appointment,
-        CalendarChanged: handlers.follow_calendar,
-        CalendarDeleted: handlers.forget_calendar,
+        AppointmentCreated: on_appointment_changed,
+        AppointmentRescheduled: on_appointment_changed,
+        AppointmentUpdated: on_appointment_changed,
+        AppointmentDeleted: on_appointment_changed,
+        CalendarChanged: on_calendar_changed,
+        CalendarDeleted: on_calendar_deleted,
     },
     announces=(ExternalBusyChanged, CalendarPushFailed, ConnectionChanged),
-    tombstones={"appointments": handlers.forget_appointment},
-    jobs=jobs.jobs,
+    tombstones={"appointments": on_appointment_tombstone},
+    jobs=background_tasks,
 )
 
 if __name__ == "__main__":

@@ -1,57 +1,61 @@
-"""Speaks HTTP: connect a Google calendar to one of ours, change or end the connection."""
+"""HTTP: connect a Google calendar to one of our calendars, change the connection, end it."""
 
 from hoop_events.base import Id
 from hoop_platform.errors import LocationForbidden, NotFound, invalid
-from hoop_platform.http.route import Call
-from hoop_platform.providers.authorization import Identity
+from hoop_platform.http.route import AnyCall
 from hoop_platform.providers.provider_accounts import ProviderAccount
 from hoop_platform.providers.routes import Integration
 from hoop_platform.providers.schemas import ConnectCalendar, UpdateConnection
-from hoop_platform.runtime import Runtime
-from sync_google import handlers, store
-from sync_google.google import Google, oauth
+from sync_google.handlers.connections import on_connection_changed
+from sync_google.providers.google.oauth import identify, oauth_provider
+from sync_google.store import calendars
 
 
 class ReconfigureGoogle(UpdateConnection):
     user_id: Id | None = None
-    """Whom its events block, in every calendar; null: the only member, else the calendar."""
+    """The user whom the Google events block, in every calendar; null: the only member, else the calendar."""
 
 
-async def identify(runtime: Runtime, token: str) -> Identity:
-    """Ask Google whose token this is."""
-    return await Google(runtime.http, runtime.settings).identify(token)
+async def check_calendar(call: AnyCall, calendar_id: str) -> None:
+    """Check that the caller may connect this calendar, and that a `userId` in the body is a member.
 
-
-async def check_calendar(call: Call, calendar_id: str) -> None:
-    """Refuse a calendar that the account does not have; one made a moment ago is waited for."""
-    db = call.runtime.db
-    found = await store.calendar(db, call.account_id, calendar_id)
-    if found is None:
-        await call.runtime.catch_up()
-        found = await store.calendar(db, call.account_id, calendar_id)
-    if found is None:
+    A calendar created a moment ago is waited for. Raises `NotFound`, `LocationForbidden`, `Invalid`.
+    """
+    calendar = await call.runtime.known(
+        lambda: calendars.get_calendar(call.runtime.db, call.account_id, calendar_id)
+    )
+    if calendar is None:
         raise NotFound
-    if call.caller.location_ids and found.location_id not in call.caller.location_ids:
+    if call.caller.location_ids and calendar.location_id not in call.caller.location_ids:
         raise LocationForbidden
-    if call.body.user_id is not None and call.body.user_id not in found.members:
+    user_id = _requested_user(call)
+    if user_id is not None and user_id not in calendar.members:
         raise invalid("userId", "not_a_member", "must be a member of the calendar")
 
 
-async def check_member(call: Call, connection: ProviderAccount) -> None:
-    """Refuse to let the events block somebody who is no member of the calendar."""
-    if call.body.user_id is not None:
+async def check_member(call: AnyCall, connection: ProviderAccount) -> None:
+    """Check that a `userId` in the body is a member of the connected calendar."""
+    if _requested_user(call) is not None:
         await check_calendar(call, connection.owner_id)
+
+
+def _requested_user(call: AnyCall) -> str | None:
+    match call.body:
+        case ConnectCalendar(user_id=user_id) | ReconfigureGoogle(user_id=user_id):
+            return user_id
+        case _:
+            return None
 
 
 INTEGRATION = Integration(
     name="google",
     owner_kind="calendar",
-    provider=lambda runtime: oauth(runtime.settings),
+    provider=lambda runtime: oauth_provider(runtime.settings),
     identify=identify,
     check_owner=check_calendar,
     connect=ConnectCalendar,
     reconfigure=ReconfigureGoogle,
     check_change=check_member,
-    then=handlers.follow_connection,
+    then=on_connection_changed,
     revokes=True,
 )

@@ -1,4 +1,4 @@
-"""A world for these tests: our database, the simulated Google, and one account that connects to it."""
+"""The fixture `world`: our database, the simulated Google, and one account that connects to it."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -36,31 +36,31 @@ from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import new_key
 from hoop_platform.service.service import open_runtime
-from simulators import google
-from simulators.browser import control
-from simulators.google.simulator import GoogleSimulator
-from sync_google import handlers, store
+from simulators.client import control
+from simulators.google.simulator import GoogleSimulator, serve
 from sync_google.__main__ import service
-from sync_google.api import identify
-from sync_google.google import oauth
-from sync_google.jobs.connection import follow
-from sync_google.jobs.pull import Puller
+from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND
+from sync_google.handlers.appointments import on_appointment_changed
+from sync_google.handlers.connections import on_calendar_changed, on_connection_changed
+from sync_google.jobs.connections import reconcile_connection
+from sync_google.jobs.pull import PullWorker
 from sync_google.jobs.push import push_event
+from sync_google.providers.google.oauth import identify, oauth_provider
 
 ADA = "ada@example.com"
 MONDAY = datetime(2027, 3, 1, 9, tzinfo=UTC)
-"""The clocks of these tests stand at the Monday before noon, a week earlier."""
+"""The appointments of these tests begin here; the clocks stand a week earlier."""
 TODAY = MONDAY - timedelta(days=7)
 
 
 def at(hours: float) -> datetime:
-    """So many hours after Monday, nine o'clock."""
+    """The moment `hours` after Monday, nine o'clock."""
     return MONDAY + timedelta(hours=hours)
 
 
 @dataclass
-class World:
-    """One account, its calendars and users, and Google."""
+class SyncWorld:
+    """One account, its calendars and users, and the simulated Google."""
 
     runtime: Runtime
     sim: GoogleSimulator
@@ -72,8 +72,8 @@ class World:
 
     at = staticmethod(at)
 
-    async def fresh(self) -> "World":
-        """The same world without anything in it, for another account."""
+    async def fresh(self) -> "SyncWorld":
+        """The same database and Google, both emptied, for another account."""
         await self.google("POST reset", {"all": True})
         await self.runtime.db.execute(
             """
@@ -81,12 +81,12 @@ class World:
                      circuit, feed, foreign_event, busy_week, push_failure, outbox
             """
         )
-        return World(self.runtime, self.sim, self.offset_file)
+        return SyncWorld(self.runtime, self.sim, self.offset_file)
 
     # ---- ours
 
     async def calendar(self, *, members: Sequence[str] | None = None) -> str:
-        """A calendar of ours, with the first user as its only member."""
+        """Create a calendar; by default the first user is its only member."""
         calendar_id = new_id()
         await self.change_calendar(calendar_id, members=members)
         return calendar_id
@@ -105,7 +105,7 @@ class World:
         )
         async with self.runtime.db.transaction() as db:
             event = CalendarChanged(account_id=self.account_id, state=state)
-            await handlers.follow_calendar(db, event)
+            await on_calendar_changed(db, event, self.now())
 
     def next(self, subject: str) -> int:
         self.sequences[subject] = self.sequences.get(subject, 0) + 1
@@ -114,7 +114,7 @@ class World:
     async def book(
         self, calendar_id: str, start: float = 0, *, db: Any = None, **changes: Any
     ) -> str:
-        """An appointment of an hour, announced; in a transaction of the caller's, if he has one."""
+        """Book an appointment of one hour and handle its event, in the transaction `db` if given."""
         appointment_id = new_id()
         self.states[appointment_id] = Appointment(
             id=appointment_id,
@@ -136,45 +136,45 @@ class World:
             date_updated=TODAY,
         ).model_copy(update=changes)
         if db is None:
-            await self.tell(AppointmentCreated, appointment_id)
+            await self.handle(AppointmentCreated, appointment_id)
         else:
             state = self.states[appointment_id]
             event = AppointmentCreated(account_id=self.account_id, state=state)
-            await handlers.follow_appointment(db, event)
+            await on_appointment_changed(db, event, self.now())
         return appointment_id
 
     async def change(self, appointment_id: str, **changes: Any) -> None:
-        """Announce it anew, as rescheduled when its time changes."""
+        """Change the appointment and handle the event: rescheduled if its time changes, else updated."""
         moved = {"start_time", "end_time"} & changes.keys()
-        self._alter(appointment_id, **changes)
-        await self.tell(AppointmentRescheduled if moved else AppointmentUpdated, appointment_id)
+        self.alter(appointment_id, **changes)
+        await self.handle(AppointmentRescheduled if moved else AppointmentUpdated, appointment_id)
 
     async def move(self, appointment_id: str, start: float) -> None:
         await self.change(appointment_id, start_time=at(start), end_time=at(start + 1))
 
     async def cancel(self, appointment_id: str) -> None:
-        self._alter(appointment_id, occupies=False, appointment_status="cancelled")
-        await self.tell(AppointmentDeleted, appointment_id)
+        self.alter(appointment_id, occupies=False, appointment_status="cancelled")
+        await self.handle(AppointmentDeleted, appointment_id)
 
-    def _alter(self, appointment_id: str, **changes: Any) -> None:
+    def alter(self, appointment_id: str, **changes: Any) -> None:
         changes["sequence"] = self.next(appointment_id)
         self.states[appointment_id] = self.states[appointment_id].model_copy(update=changes)
 
-    async def tell(self, kind: type[AppointmentEvent], appointment_id: str) -> None:
+    async def handle(self, kind: type[AppointmentEvent], appointment_id: str) -> None:
         event = kind(account_id=self.account_id, state=self.states[appointment_id])
         async with self.runtime.db.transaction() as db:
-            await handlers.follow_appointment(db, event)
+            await on_appointment_changed(db, event, self.now())
 
     # ---- connections
 
     async def connect(self, calendar_id: str, *, user: str = ADA, **settings: Any) -> str:
-        """Connect the user's Google calendar; answers the connection's id, everything done."""
+        """Connect the user's Google calendar, and run the jobs of connections; returns the connection's id."""
         rt, now = self.runtime, self.now()
         async with rt.db.transaction() as db:
             begun = await begin_authorization(
                 db,
                 rt.cipher,
-                oauth(rt.settings),
+                oauth_provider(rt.settings),
                 account_id=self.account_id,
                 owner_kind="calendar",
                 owner_id=calendar_id,
@@ -182,24 +182,24 @@ class World:
                 settings=settings,
                 now=now,
             )
-        async with rt.http.get(begun.url, params={"user": user}, allow_redirects=False) as answer:
-            assert answer.status == 302, await answer.text()
-            query = parse_qs(urlsplit(answer.headers["Location"]).query)
+        async with rt.http.get(begun.url, params={"user": user}, allow_redirects=False) as response:
+            assert response.status == 302, await response.text()
+            query = parse_qs(urlsplit(response.headers["Location"]).query)
 
-        async def who(_: object, token: str) -> Any:
+        async def identify_user(_: object, token: str) -> Any:
             return await identify(rt, token)
 
         finished = await finish_authorization(
             rt.http,
             rt.db,
             rt.cipher,
-            oauth(rt.settings),
+            oauth_provider(rt.settings),
             Callback(query["state"][0], query["code"][0]),
-            identify=who,
+            identify=identify_user,
             now=now,
-            then=handlers.follow_connection,
+            then=on_connection_changed,
         )
-        await self.follow()
+        await self.reconcile_connections()
         return finished.connection.id
 
     async def disconnect(self, connection_id: str) -> None:
@@ -207,10 +207,10 @@ class World:
             found = await lock_provider_account(db, self.account_id, connection_id)
             assert found is not None
             ended = await disconnect(db, found, now=self.now())
-            await handlers.follow_connection(db, ended, self.now())
+            await on_connection_changed(db, ended, self.now())
 
-    async def rename(self, connection_id: str, user_id: str) -> None:
-        """Name another user, as PUT does."""
+    async def name_user(self, connection_id: str, user_id: str) -> None:
+        """Name another user to be blocked, as PUT does."""
         async with self.runtime.db.transaction() as db:
             found = await lock_provider_account(db, self.account_id, connection_id)
             assert found is not None
@@ -218,7 +218,7 @@ class World:
             after = await connections.update_provider_account(
                 db, found, settings=changed, now=self.now()
             )
-            await handlers.follow_connection(db, after, self.now())
+            await on_connection_changed(db, after, self.now())
 
     async def connection(self, connection_id: str) -> ProviderAccount:
         async with self.runtime.db.transaction() as db:
@@ -228,34 +228,34 @@ class World:
 
     # ---- the jobs
 
-    async def follow(self) -> None:
-        worker = Worker(handlers.CONNECTION, self.runtime.db, self.runtime, follow)
+    async def reconcile_connections(self) -> None:
+        worker = Worker(CONNECTION_KIND, self.runtime.db, self.runtime, reconcile_connection)
         while await worker.once():
             pass
 
     async def push(self) -> int:
-        """Work on all wishes that are due; answers how many attempts that took."""
-        worker = Worker(store.KIND, self.runtime.db, self.runtime, push_event)
+        """Work on all desired events that are due; returns the number of attempts."""
+        worker = Worker(EVENT_KIND, self.runtime.db, self.runtime, push_event)
         count = 0
         while await worker.once():
             count += 1
         return count
 
-    async def wait(self) -> None:
-        """Let the waits of all attempts be over."""
+    async def end_waits(self) -> None:
+        """Make all postponed attempts due, and close all circuits."""
         await self.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
-        await self.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
+        await self.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
         await self.runtime.db.execute("DELETE FROM circuit")
         await self.runtime.db.execute("UPDATE credential SET resting_until = NULL")
 
     async def pull(self) -> None:
-        """Look at every calendar, now."""
-        await self.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
-        while await Puller(self.runtime).once():
+        """Poll every connected calendar now."""
+        await self.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
+        while await PullWorker(self.runtime).once():
             pass
 
-    async def work(self, **where: Any) -> list[dict[str, Any]]:
-        rows = await self.runtime.db.fetch("SELECT * FROM work WHERE kind = $1", store.KIND)
+    async def desired_states(self, **where: Any) -> list[dict[str, Any]]:
+        rows = await self.runtime.db.fetch("SELECT * FROM work WHERE kind = $1", EVENT_KIND)
         found = [dict(row) for row in rows]
         return [row for row in found if all(row[k] == v for k, v in where.items())]
 
@@ -263,34 +263,34 @@ class World:
         return self.runtime.clock.now()
 
     def pass_time(self, **time: float) -> None:
-        """Business time goes on, here and at Google."""
+        """Advance business time, here and in the simulated Google."""
         seconds = float(self.offset_file.read_text()) + timedelta(**time).total_seconds()
         self.offset_file.write_text(str(seconds))
 
     # ---- Google
 
     async def google(self, request: str, body: Any = None) -> Any:
-        """Ask the simulator's control API: `POST faults`, `GET state`."""
+        """Call the simulator's control API: `POST faults`, `GET state`."""
         return await control(self.runtime.http, self.sim, request, body)
 
     async def fault(
         self, do: str, *, method: str = "*", path: str | None = None, **more: Any
     ) -> str:
         match = {"method": method, **({"path": path} if path else {})}
-        answer = await self.google("POST faults", {"match": match, "do": do, **more})
-        return str(answer["id"])
+        created = await self.google("POST faults", {"match": match, "do": do, **more})
+        return str(created["id"])
 
     async def events(self) -> list[dict[str, Any]]:
-        """What is live in Google, by the start of each."""
+        """The live events in Google, sorted by start."""
         found = (await self.google("GET state"))["events"]
         return sorted(found, key=lambda e: str(e["start"]))
 
     async def writes(self) -> list[str]:
-        """The changes that were asked of Google, in order."""
-        asked = await self.google("GET log")
+        """The write requests that Google received, in order, with the status of each."""
+        requests = await self.google("GET log")
         return [
             f"{e['method']} {e['did'] or e['status']}"
-            for e in asked
+            for e in requests
             if e["method"] in WRITES and "/events" in e["path"]
         ]
 
@@ -298,15 +298,15 @@ class World:
         return len(await self.google("GET log"))
 
     async def foreign(self, start: float, hours: float = 1, /, **more: Any) -> str:
-        """Somebody else makes an event in Ada's calendar."""
+        """Somebody else creates an event in Ada's Google calendar; returns its id."""
         event = {
             "summary": "Private",
             "start": {"dateTime": at(start).isoformat()},
             "end": {"dateTime": at(start + hours).isoformat()},
             **more,
         }
-        made = await self.google("POST events", {"user": ADA, "event": event})
-        return str(made["id"])
+        created = await self.google("POST events", {"user": ADA, "event": event})
+        return str(created["id"])
 
     # ---- what was announced
 
@@ -317,7 +317,7 @@ class World:
         return [orjson.loads(row["body"])["state"] for row in rows]
 
     async def busy(self) -> list[tuple[datetime, datetime]]:
-        """What all announcements together say is busy; sequences must not have gaps."""
+        """The busy intervals by the newest announcement of each week; sequences must not have gaps."""
         weeks: dict[str, dict[str, Any]] = {}
         for state in await self.announced("ExternalBusyChanged"):
             before = weeks.get(state["id"])
@@ -334,13 +334,13 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 @pytest.fixture
-async def world(new_database: Any, tmp_path: Path) -> AsyncIterator[World]:
+async def world(new_database: Any, tmp_path: Path) -> AsyncIterator[SyncWorld]:
     database = await new_database("sync_google")
     offset = tmp_path / "clock"
     async with AsyncExitStack() as stack:
-        real = datetime.now(UTC)  # noqa: TID251 -- to set the clocks by
+        real = datetime.now(UTC)  # noqa: TID251 -- the offset of the clocks is relative to it
         offset.write_text(str((TODAY - real).total_seconds()))
-        sim = await stack.enter_async_context(google.serve(clock_offset_file=offset))
+        sim = await stack.enter_async_context(serve(clock_offset_file=offset))
         settings = service.settings(
             database_url=database.dsn,
             kafka_bootstrap="127.0.0.1:1",
@@ -355,5 +355,5 @@ async def world(new_database: Any, tmp_path: Path) -> AsyncIterator[World]:
         )
         tables = GlobalTables("127.0.0.1:1")
         runtime = await stack.enter_async_context(open_runtime(service, settings, tables))
-        yield World(runtime, sim, offset)
-    failpoints.disarm()
+        yield SyncWorld(runtime, sim, offset)
+    failpoints._armed.clear()

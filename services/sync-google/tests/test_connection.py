@@ -1,4 +1,4 @@
-"""Whom a connection blocks, and what its end leaves behind."""
+"""Connections: whom their events block, and what happens when they end."""
 
 import asyncio
 
@@ -9,17 +9,17 @@ from hoop_events.base import Gone
 from hoop_events.calendars import CalendarDeleted
 from hoop_platform.errors import Invalid
 from hoop_platform.providers.provider_accounts import lock_provider_account
-from sync_google import handlers
+from sync_google.handlers.connections import on_calendar_deleted
 
 
 async def blocked(world) -> set[tuple[str | None, str]]:
-    """Users and calendars of the weeks as announced last, as far as they are busy."""
+    """The users and calendars that the newest announcement of any week blocks."""
     weeks = {week["id"]: week for week in await world.announced("ExternalBusyChanged")}
     return {(w["userId"], w["calendarId"]) for w in weeks.values() if w["intervals"]}
 
 
 async def test_the_only_member_is_blocked(world) -> None:
-    """When he is replaced, the same time blocks the new one, and no more the old one."""
+    """When another user replaces the member, the same time blocks that user instead."""
     calendar = await world.calendar()
     await world.connect(calendar)
     await world.foreign(0)
@@ -33,7 +33,7 @@ async def test_the_only_member_is_blocked(world) -> None:
 
 @pytest.mark.parametrize("members", [0, 2])
 async def test_without_one_user_the_calendar_is_blocked(world, members) -> None:
-    """Nobody is a member, or several are and none is named."""
+    """The calendar has no member, or several members of whom none is named."""
     calendar = await world.calendar(members=world.users[:members])
     await world.connect(calendar)
     await world.foreign(0)
@@ -42,7 +42,7 @@ async def test_without_one_user_the_calendar_is_blocked(world, members) -> None:
 
 
 async def test_the_named_user_is_blocked(world) -> None:
-    """Whoever else is a member."""
+    """A named user is blocked, also when the calendar has other members."""
     calendar = await world.calendar(members=world.users)
     await world.connect(calendar, userId=world.users[1])
     await world.foreign(0)
@@ -50,17 +50,17 @@ async def test_the_named_user_is_blocked(world) -> None:
     assert await blocked(world) == {(world.users[1], calendar)}
 
 
-async def test_another_user_is_named_later(world) -> None:
-    """A member is; somebody else is refused."""
+async def test_another_user_can_be_named_later(world) -> None:
+    """A member is accepted; anybody else is refused."""
     calendar = await world.calendar(members=world.users)
     connection_id = await world.connect(calendar)
     await world.foreign(0)
     await world.pull()
-    await world.rename(connection_id, world.users[0])
+    await world.name_user(connection_id, world.users[0])
     await world.pull()
     assert await blocked(world) == {(world.users[0], calendar)}
     with pytest.raises(Invalid):
-        await world.rename(connection_id, connection_id)
+        await world.name_user(connection_id, connection_id)
 
 
 async def test_disconnecting_frees_the_time(world) -> None:
@@ -72,57 +72,58 @@ async def test_disconnecting_frees_the_time(world) -> None:
     await world.pull()
     await world.disconnect(connection_id)
     assert await world.busy() == []
-    said = len(await world.announced("ExternalBusyChanged"))
-    assert said == 4
+    count = len(await world.announced("ExternalBusyChanged"))
+    assert count == 4
     await world.pull()
-    assert len(await world.announced("ExternalBusyChanged")) == said
+    assert len(await world.announced("ExternalBusyChanged")) == count
 
 
-async def test_a_look_that_was_overtaken_by_the_end_changes_nothing(world, monkeypatch) -> None:
-    """The list was on its way when its owner disconnected: it is thrown away."""
+async def test_a_listing_that_ends_after_disconnecting_is_dropped(world, monkeypatch) -> None:
+    """The owner disconnects while Google's response is on its way: nothing of it is stored."""
     connection_id = await world.connect(await world.calendar())
     await world.foreign(0)
     real, ended = ClientSession._request, []
 
-    async def then_end(self, method, url, **more):
-        answer = await real(self, method, url, **more)
+    async def disconnect_after(self, method, url, **more):
+        response = await real(self, method, url, **more)
         if "/events" in str(url) and not ended:
             ended.append(url)
             await world.disconnect(connection_id)
-        return answer
+        return response
 
-    monkeypatch.setattr(ClientSession, "_request", then_end)
+    monkeypatch.setattr(ClientSession, "_request", disconnect_after)
     await world.pull()
     assert ended
     assert await world.announced("ExternalBusyChanged") == []
 
 
 async def test_a_deleted_calendar_ends_its_connection(world) -> None:
-    """After its appointments are gone from Google, not before: else they would stay there."""
+    """The connection ends after the calendar's appointments are deleted in Google, not before."""
     calendar = await world.calendar()
     connection_id = await world.connect(calendar)
     appointment = await world.book(calendar)
     await world.push()
     async with world.runtime.db.transaction() as db:
         gone = Gone(id=calendar, sequence=world.next(calendar))
-        await handlers.forget_calendar(db, CalendarDeleted(account_id=world.account_id, state=gone))
-    await world.follow()
+        deleted = CalendarDeleted(account_id=world.account_id, state=gone)
+        await on_calendar_deleted(db, deleted, world.now())
+    await world.reconcile_connections()
     assert (await world.connection(connection_id)).status == "active"
     await world.runtime.db.execute("UPDATE work SET due_start = due_start - '61 s'::interval")
     await world.cancel(appointment)
-    await world.wait()
-    await world.follow()
+    await world.end_waits()
+    await world.reconcile_connections()
     assert (await world.connection(connection_id)).status == "active"
     await world.push()
-    await world.wait()
-    await world.follow()
+    await world.end_waits()
+    await world.reconcile_connections()
     after = await world.connection(connection_id)
     assert (after.status, after.reason) == ("disconnected", "calendar_deleted")
     assert await world.events() == []
 
 
 async def test_booked_while_the_calendar_is_being_connected(world) -> None:
-    """Each on its way while the other commits: they hear of each other all the same."""
+    """The connection waits for the open transaction of the appointment, and then includes it."""
     calendar, appointment = await world.calendar(), None
     async with asyncio.TaskGroup() as tasks, world.runtime.db.transaction() as db:
         appointment = await world.book(calendar, db=db)
@@ -134,7 +135,7 @@ async def test_booked_while_the_calendar_is_being_connected(world) -> None:
 
 
 async def test_one_connection_for_a_calendar(world) -> None:
-    """Connecting again goes on with the same one, and does not begin anew."""
+    """Connecting again keeps the same connection and the events written through it."""
     calendar = await world.calendar()
     first = await world.connect(calendar)
     await world.book(calendar)

@@ -1,4 +1,4 @@
-"""The rules by themselves: ids, drafts, the next step, weeks, and what Google's answers mean."""
+"""Domain functions and parsers: event ids, drafts, the next step, weeks, Google's error responses."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,40 +11,43 @@ from hypothesis import strategies as st
 from hoop_events.base import Personal
 from hoop_events.booking import Appointment, Meeting
 from hoop_platform.ids import new_id
-from sync_google.domain import (
-    AccessLost,
-    Change,
-    Draft,
-    Insert,
-    Made,
-    Missing,
-    NoAnswer,
-    QuotaSpent,
-    Rejected,
-    Remove,
-    Rest,
-    Taken,
-    TokenRejected,
-    TooMany,
+from sync_google.domain.busy import (
     Window,
     blocked_user,
     by_week,
-    draft_of,
-    event_id,
     merged,
-    next_step,
     week_name,
     weeks_of,
     whole_days,
 )
-from sync_google.google import item, says
-from sync_google.google.reading import data_of
-from sync_google.google.refusals import pause, trouble
+from sync_google.domain.errors import (
+    IdTaken,
+    ObjectNotFound,
+    OutcomeUnknown,
+    PermissionLost,
+    QuotaExceeded,
+    RateLimited,
+    RequestRejected,
+    TokenRejected,
+)
+from sync_google.domain.identifiers import event_id
+from sync_google.domain.plan import (
+    CreateEvent,
+    DeleteEvent,
+    EventDraft,
+    ExternalObject,
+    InSync,
+    UpdateEvent,
+    draft_of,
+    next_step,
+)
+from sync_google.providers.google.error_responses import error_from_response, parse_retry_after
+from sync_google.providers.google.parsing import fields_match, parse_json, parse_listed_event
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-DRAFT = Draft("Ada and Bob", "Bring it", "Main Street", NOON, NOON + HOUR, "UTC")
-MADE = Made(1, "ada", "x1", "live", '"1"', DRAFT, drifted=False, age=HOUR)
+DRAFT = EventDraft("Ada and Bob", "Bring it", "Main Street", NOON, NOON + HOUR, "UTC")
+LIVE = ExternalObject(1, "ada", "x1", "live", '"1"', DRAFT, drifted=False, age=HOUR)
 
 
 def appointment(**changes) -> Appointment:
@@ -72,19 +75,19 @@ def appointment(**changes) -> Appointment:
 
 @given(st.integers(1, 40_000), st.integers(1, 40_000))
 def test_each_generation_has_an_id_of_its_own(one: int, other: int) -> None:
-    """Made of the characters that Google allows, and beginning with the appointment's."""
+    """Event ids consist of the characters that Google allows, and begin with the appointment's id."""
     appointment_id = new_id()
-    made = event_id(appointment_id, one)
-    assert made.startswith(appointment_id)
-    assert set(made) <= set("0123456789abcdefghijklmnopqrstuv")
-    assert int(made[26:], 32) == one
-    assert (made == event_id(appointment_id, other)) == (one == other)
+    first = event_id(appointment_id, one)
+    assert first.startswith(appointment_id)
+    assert set(first) <= set("0123456789abcdefghijklmnopqrstuv")
+    assert int(first[26:], 32) == one
+    assert (first == event_id(appointment_id, other)) == (one == other)
 
 
-def test_what_is_written() -> None:
-    """Title, text, place and times; the link as soon as it is ready; staff's notes never."""
+def test_the_draft_of_an_appointment() -> None:
+    """Title, description, address and times; the link once it is ready; never the staff's notes."""
     assert draft_of(appointment()) == DRAFT
-    assert Draft.from_json(DRAFT.as_json()) == DRAFT
+    assert EventDraft.from_json(DRAFT.as_json()) == DRAFT
     link = Meeting(provider="zoom", state="ready", join_url="https://zoom.example/j/1")
     online = draft_of(appointment(meeting=link, personal=Personal(title=" ", notes="secret")))
     assert online == replace(
@@ -98,36 +101,40 @@ def test_what_is_written() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"occupies": False}, {"deleted": True}])
-def test_what_occupies_nothing_is_not_shown(changes) -> None:
+def test_an_appointment_that_occupies_no_time_has_no_draft(changes) -> None:
     assert draft_of(appointment(**changes)) is None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "made", "step"),
+    ("desired", "observed", "step"),
     [
-        (None, [], Rest()),
-        (DRAFT, [], Insert()),
-        (DRAFT, [MADE], Rest()),
-        (None, [MADE], Remove(MADE)),
-        (DRAFT, [replace(MADE, state="gone")], Insert()),
-        (DRAFT, [replace(MADE, state="abandoned")], Insert()),
-        (None, [replace(MADE, state="abandoned")], Rest()),
-        (DRAFT, [replace(MADE, drifted=True)], Change(replace(MADE, drifted=True))),
-        (DRAFT, [replace(MADE, draft=None)], Change(replace(MADE, draft=None))),
-        (DRAFT, [replace(MADE, state="intended")], Insert(replace(MADE, state="intended"))),
-        (DRAFT, [replace(MADE, remote_calendar="b")], Remove(replace(MADE, remote_calendar="b"))),
-        (DRAFT, [MADE, replace(MADE, generation=2)], Remove(MADE)),
+        (None, [], InSync()),
+        (DRAFT, [], CreateEvent()),
+        (DRAFT, [LIVE], InSync()),
+        (None, [LIVE], DeleteEvent(LIVE)),
+        (DRAFT, [replace(LIVE, state="gone")], CreateEvent()),
+        (DRAFT, [replace(LIVE, state="abandoned")], CreateEvent()),
+        (None, [replace(LIVE, state="abandoned")], InSync()),
+        (DRAFT, [replace(LIVE, drifted=True)], UpdateEvent(replace(LIVE, drifted=True))),
+        (DRAFT, [replace(LIVE, draft=None)], UpdateEvent(replace(LIVE, draft=None))),
+        (DRAFT, [replace(LIVE, state="intended")], CreateEvent(replace(LIVE, state="intended"))),
+        (
+            DRAFT,
+            [replace(LIVE, remote_calendar="b")],
+            DeleteEvent(replace(LIVE, remote_calendar="b")),
+        ),
+        (DRAFT, [LIVE, replace(LIVE, generation=2)], DeleteEvent(LIVE)),
     ],
 )
-def test_the_next_step(wanted, made, step) -> None:
-    """One where one is wanted, in the right calendar, saying the right thing; none elsewhere."""
-    assert next_step(wanted, made, remote_calendar="ada") == step
+def test_the_next_step(desired, observed, step) -> None:
+    """One event if one is desired, in the right calendar, with the right fields; no other event."""
+    assert next_step(desired, observed, remote_calendar="ada") == step
 
 
 @given(
     st.lists(
         st.builds(
-            Made,
+            ExternalObject,
             generation=st.integers(1, 5),
             remote_calendar=st.sampled_from("ab"),
             event_id=st.just("x"),
@@ -138,66 +145,70 @@ def test_the_next_step(wanted, made, step) -> None:
             age=st.just(HOUR),
         ),
         max_size=4,
-        unique_by=lambda made: made.generation,
+        unique_by=lambda event: event.generation,
     ),
     st.sampled_from([DRAFT, None]),
 )
-def test_steps_end_with_what_is_wanted(made: list[Made], wanted: Draft | None) -> None:
-    """Wherever one begins: when nothing is left to do, exactly what was wanted exists."""
+def test_steps_end_with_the_desired_state(
+    observed: list[ExternalObject], desired: EventDraft | None
+) -> None:
+    """From any observed state, when no step is left exactly the desired event exists."""
     for _ in range(12):
-        step = next_step(wanted, made, remote_calendar="a")
-        if isinstance(step, Rest):
+        step = next_step(desired, observed, remote_calendar="a")
+        if isinstance(step, InSync):
             break
-        made = _taken(step, made, wanted)
-    live = [m for m in made if m.may_exist]
+        observed = _after_step(step, observed, desired)
+    live = [m for m in observed if m.may_exist]
     assert [(m.remote_calendar, m.state, m.draft) for m in live] == (
-        [("a", "live", wanted)] if wanted else []
+        [("a", "live", desired)] if desired else []
     )
 
 
-def _taken(step, made: list[Made], wanted: Draft | None) -> list[Made]:
-    if isinstance(step, Remove):
-        return [replace(m, state="gone") if m == step.made else m for m in made]
-    known = step.again if isinstance(step, Insert) else step.made
-    new = Made(9, "a", "x", "live", '"1"', wanted, drifted=False, age=HOUR)
-    return [*(m for m in made if m != known), new]
+def _after_step(
+    step, observed: list[ExternalObject], desired: EventDraft | None
+) -> list[ExternalObject]:
+    if isinstance(step, DeleteEvent):
+        return [replace(m, state="gone") if m == step.event else m for m in observed]
+    known = step.intended if isinstance(step, CreateEvent) else step.event
+    new = ExternalObject(9, "a", "x", "live", '"1"', desired, drifted=False, age=HOUR)
+    return [*(m for m in observed if m != known), new]
 
 
 HOURS = st.integers(0, 24 * 20).map(lambda hours: NOON + hours * HOUR)
 
 
 @given(st.lists(st.tuples(HOURS, HOURS)))
-def test_weeks_hold_the_same_hours(intervals) -> None:
-    """Merged and cut by week, no hour is lost, doubled, or in another week than its own."""
+def test_weeks_contain_the_same_hours(intervals) -> None:
+    """Merged and split by week, no hour is lost, doubled, or in another week than its own."""
     window = Window.around(NOON, horizon=timedelta(days=10))
     hours = {start + n * HOUR for start, end in intervals for n in range((end - start) // HOUR)}
     weeks = by_week(intervals, window)
-    told = [
+    found = [
         (week, start + n * HOUR)
         for week, during in weeks.items()
         for start, end in during
         for n in range((end - start) // HOUR)
     ]
     expected = [h for h in hours if window.start <= h < window.end]
-    assert sorted(told, key=lambda pair: pair[1]) == [(week_name(h), h) for h in sorted(expected)]
+    assert sorted(found, key=lambda pair: pair[1]) == [(week_name(h), h) for h in sorted(expected)]
     assert set(weeks) <= set(weeks_of(window))
 
 
 def test_weeks_at_the_turn_of_the_year() -> None:
-    """As ISO counts: the first days of 2027 belong to the 53rd week of 2026."""
+    """The first days of 2027 belong to the ISO week 2026-W53."""
     assert week_name(datetime(2027, 1, 3, 23, tzinfo=UTC)) == "2026-W53"
     assert week_name(datetime(2027, 1, 4, tzinfo=UTC)) == "2027-W01"
 
 
 def test_merging() -> None:
-    """What touches becomes one; what takes no time is nothing."""
+    """Touching intervals become one; empty and inverted ones are dropped."""
     a, b, c, d = (NOON + n * HOUR for n in range(4))
     assert merged([(c, d), (a, b), (b, c), (b, b), (c, a)]) == [(a, d)]
 
 
 @pytest.mark.parametrize("zone", ["America/Santiago", "Africa/Cairo", "Asia/Beirut"])
-def test_a_day_without_midnight_begins_when_it_begins(zone: str) -> None:
-    """Where the clocks go forward at midnight, the days still follow one another without a gap."""
+def test_days_without_a_midnight_leave_no_gap(zone: str) -> None:
+    """In zones whose clocks go forward at midnight, each day still begins where the last one ended."""
     days = [datetime(2027, 1, 1, tzinfo=UTC).date() + timedelta(days=n) for n in range(365)]
     for first, second, third in zip(days, days[1:], days[2:], strict=False):
         assert (
@@ -206,7 +217,7 @@ def test_a_day_without_midnight_begins_when_it_begins(zone: str) -> None:
         )
 
 
-def test_whom_a_connection_blocks() -> None:
+def test_the_user_whom_a_connection_blocks() -> None:
     assert blocked_user("u", ["a", "b"]) == "u"
     assert blocked_user(None, ["a"]) == "a"
     assert blocked_user(None, ["a", "b"]) is None
@@ -220,36 +231,36 @@ def envelope(reason: str) -> dict:
 @pytest.mark.parametrize(
     ("status", "reason", "kind"),
     [
-        (400, "invalid", Rejected),
+        (400, "invalid", RequestRejected),
         (401, "authError", TokenRejected),
-        (403, "rateLimitExceeded", TooMany),
-        (403, "userRateLimitExceeded", TooMany),
-        (403, "dailyLimitExceeded", TooMany),
-        (403, "accessNotConfigured", TooMany),
-        (403, "quotaExceeded", QuotaSpent),
-        (403, "insufficientPermissions", AccessLost),
-        (403, "requiredAccessLevel", AccessLost),
-        (403, "forbiddenForNonOrganizer", Rejected),
-        (404, "notFound", Missing),
-        (409, "duplicate", Taken),
-        (410, "deleted", Missing),
-        (429, "rateLimitExceeded", TooMany),
-        (429, "", TooMany),
-        (500, "backendError", NoAnswer),
-        (503, "", NoAnswer),
-        (302, "", NoAnswer),
-        (404, "", NoAnswer),  # some proxy's page: says nothing about the event
-        (403, "", NoAnswer),
+        (403, "rateLimitExceeded", RateLimited),
+        (403, "userRateLimitExceeded", RateLimited),
+        (403, "dailyLimitExceeded", RateLimited),
+        (403, "accessNotConfigured", RateLimited),
+        (403, "quotaExceeded", QuotaExceeded),
+        (403, "insufficientPermissions", PermissionLost),
+        (403, "requiredAccessLevel", PermissionLost),
+        (403, "forbiddenForNonOrganizer", RequestRejected),
+        (404, "notFound", ObjectNotFound),
+        (409, "duplicate", IdTaken),
+        (410, "deleted", ObjectNotFound),
+        (429, "rateLimitExceeded", RateLimited),
+        (429, "", RateLimited),
+        (500, "backendError", OutcomeUnknown),
+        (503, "", OutcomeUnknown),
+        (302, "", OutcomeUnknown),
+        (404, "", OutcomeUnknown),  # a proxy's page: says nothing about the event
+        (403, "", OutcomeUnknown),
     ],
 )
-def test_what_a_refusal_means(status, reason, kind) -> None:
-    said = envelope(reason) if reason else None
-    assert type(trouble(status, said, None)) is kind
+def test_the_error_of_a_response(status, reason, kind) -> None:
+    body = envelope(reason) if reason else None
+    assert type(error_from_response(status, body, None)) is kind
 
 
 @given(st.one_of(st.none(), st.integers(), st.text(), st.dictionaries(st.just("error"), st.text())))
-def test_an_odd_envelope_is_no_answer(said) -> None:
-    assert isinstance(trouble(404, said, None), NoAnswer)
+def test_a_malformed_envelope_leaves_the_outcome_unknown(body) -> None:
+    assert isinstance(error_from_response(404, body, None), OutcomeUnknown)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +278,8 @@ def test_an_odd_envelope_is_no_answer(said) -> None:
     ],
 )
 def test_retry_after(text, wait) -> None:
-    """Seconds or a date; what is neither, or lies behind us, is no wait."""
-    assert pause(text, now=NOON) == wait
+    """Seconds or a date; None for anything else, and for a date in the past."""
+    assert parse_retry_after(text, now=NOON) == wait
 
 
 JSON = st.recursive(
@@ -314,17 +325,19 @@ JSON = st.recursive(
         JSON,
     )
 )
-def test_whatever_is_sent_as_an_event_is_read_or_left_out(said) -> None:
-    """Nothing that somebody writes into his calendar can stop the reading of it."""
-    read = item(said, ZoneInfo("UTC"))
-    assert read is None or (read.id == said["id"] and (read.cancelled or read.during is not None))
-    assert says(said, DRAFT) in (True, False)
+def test_any_listed_event_is_parsed_or_left_out(fields) -> None:
+    """No event that a person may create makes the parser raise."""
+    parsed = parse_listed_event(fields, ZoneInfo("UTC"))
+    assert parsed is None or (
+        parsed.id == fields["id"] and (parsed.cancelled or parsed.during is not None)
+    )
+    assert fields_match(fields, DRAFT) in (True, False)
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_are_too_odd(raw) -> None:
-    data_of(raw)
+def test_any_bytes_can_be_parsed(raw) -> None:
+    parse_json(raw)
 
 
-def test_deep_nesting_is_no_answer() -> None:
-    assert data_of(b"[" * 200_000) is None
+def test_json_nested_too_deeply_is_no_json() -> None:
+    assert parse_json(b"[" * 200_000) is None

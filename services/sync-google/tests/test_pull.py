@@ -1,4 +1,4 @@
-"""Reading from Google: what is there blocks, what is no more does not, and our own is not counted."""
+"""Pulling: foreign events block time as long as they exist, our own events never do."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,11 +14,11 @@ ADA = "ada@example.com"
 
 @pytest.fixture
 async def calendar(world):
-    """A calendar that is connected, looked at once, and empty."""
-    made = await world.calendar()
-    await world.connect(made)
+    """A calendar whose Google calendar is empty and was listed once."""
+    calendar_id = await world.calendar()
+    await world.connect(calendar_id)
     await world.pull()
-    return made
+    return calendar_id
 
 
 def utc(day: int, hour: int = 0, minute: int = 0) -> datetime:
@@ -26,10 +26,10 @@ def utc(day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2027, 3, day, hour, minute, tzinfo=UTC)
 
 
-async def lists(world) -> int:
-    """How many full lists were asked for."""
-    asked = await world.google("GET log")
-    return sum("timeMin" in entry["query"] and "pageToken" not in entry["query"] for entry in asked)
+async def count_full_lists(world) -> int:
+    """How many full lists were requested from Google."""
+    log = await world.google("GET log")
+    return sum("timeMin" in entry["query"] and "pageToken" not in entry["query"] for entry in log)
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ async def lists(world) -> int:
         ({"attendees": [{"email": ADA, "self": True, "responseStatus": "declined"}]}, False),
     ],
 )
-async def test_what_blocks(world, calendar, fields, blocks) -> None:
-    """Everything but what is shown as free, was declined, or only says where somebody works."""
+async def test_which_events_block(world, calendar, fields, blocks) -> None:
+    """All events but those shown as free, declined by the owner, and working locations."""
     await world.foreign(0, **fields)
     await world.pull()
     assert await world.busy() == ([(world.at(0), world.at(1))] if blocks else [])
 
 
-async def test_an_event_over_sunday_night_stands_in_both_weeks(world, calendar) -> None:
-    """Cut at midnight UTC; and only the weeks that changed are announced again."""
+async def test_an_event_over_sunday_night_is_in_both_weeks(world, calendar) -> None:
+    """The event is split at midnight UTC; only weeks that changed are announced again."""
     await world.foreign(6 * 24 + 10, 10)
     await world.pull()
     assert await world.busy() == [(utc(7, 19), utc(8)), (utc(8), utc(8, 5))]
@@ -68,7 +68,7 @@ async def test_an_event_over_sunday_night_stands_in_both_weeks(world, calendar) 
 
 
 async def test_overlapping_events_are_one_interval(world, calendar) -> None:
-    """And freeing one of them leaves the other."""
+    """Deleting one of the events leaves the time of the other."""
     first = await world.foreign(0, 2)
     await world.foreign(1, 2)
     await world.pull()
@@ -86,8 +86,8 @@ async def test_overlapping_events_are_one_interval(world, calendar) -> None:
         ("Pacific/Pago_Pago", utc(14, 11), utc(15, 11)),
     ],
 )
-async def test_a_whole_day_is_a_day_where_the_calendar_is(world, zone, start, end) -> None:
-    """Its end is exclusive, and its midnights are those of the calendar's own zone."""
+async def test_a_whole_day_is_a_day_in_the_zone_of_the_calendar(world, zone, start, end) -> None:
+    """The end date is exclusive, and the midnights are those of the Google calendar's zone."""
     await world.google("POST settings", {"time_zone": zone})
     await world.connect(await world.calendar())
     await world.foreign(0, start={"date": "2027-03-14"}, end={"date": "2027-03-15"})
@@ -98,7 +98,7 @@ async def test_a_whole_day_is_a_day_where_the_calendar_is(world, zone, start, en
 
 
 async def test_the_calendar_moves_to_another_zone(world, calendar) -> None:
-    """No event is changed by it, and yet whole days begin and end elsewhere."""
+    """Whole days begin and end at other instants, although no event was changed."""
     await world.foreign(0, start={"date": "2027-03-03"}, end={"date": "2027-03-04"})
     await world.pull()
     assert await world.busy() == [(utc(3), utc(4))]
@@ -108,7 +108,7 @@ async def test_the_calendar_moves_to_another_zone(world, calendar) -> None:
 
 
 async def test_a_series_with_exceptions(world, calendar) -> None:
-    """Each instance blocks; a cancelled, a moved, a shortened one, and in the end none."""
+    """Each instance blocks; one is cancelled, one moved, the series shortened, in the end deleted."""
     rule = ["RRULE:FREQ=DAILY;COUNT=4"]
     edges = {
         "start": {"dateTime": world.at(0).isoformat(), "timeZone": "UTC"},
@@ -136,8 +136,8 @@ async def test_a_series_with_exceptions(world, calendar) -> None:
     assert await world.busy() == []
 
 
-async def test_page_by_page(world) -> None:
-    """However small Google makes its pages, full lists and changes arrive whole."""
+async def test_lists_of_several_pages(world) -> None:
+    """With pages of one event each, full lists and changes are still complete."""
     await world.google("POST settings", {"page_size": 1})
     await world.connect(await world.calendar())
     events = [await world.foreign(2 * n) for n in range(5)]
@@ -149,23 +149,23 @@ async def test_page_by_page(world) -> None:
     assert [start for start, _ in await world.busy()] == [world.at(6), world.at(8)]
 
 
-@pytest.mark.parametrize("where", ["google_page", "google_listed", "google_taken_in"])
-async def test_a_crash_while_reading_loses_nothing(world, calendar, where) -> None:
-    """Between two pages, before the commit or in it: the next look begins where the last one ended."""
+@pytest.mark.parametrize("where", ["google_page", "google_listed", "google_listing_stored"])
+async def test_a_crash_while_pulling_loses_nothing(world, calendar, where) -> None:
+    """Between two pages, before the commit or in it: the next listing begins at the last stored token."""
     await world.google("POST settings", {"page_size": 1})
     for hour in (0, 2, 4):
         await world.foreign(hour)
     failpoints.arm(f"{where}=raise:{2 if where == 'google_page' else 1}")
     await world.pull()
-    assert not failpoints.armed()
+    assert not failpoints._armed
     assert await world.announced("ExternalBusyChanged") == []
     await world.pull()
     assert len(await world.busy()) == 3
 
 
 @pytest.mark.parametrize("how", ["expired", "aged", "refused"])
-async def test_a_dead_sync_token_means_a_full_list(world, calendar, how) -> None:
-    """A full list tells of no deletion: what it does not name is swept away."""
+async def test_an_expired_sync_token_means_a_full_list(world, calendar, how) -> None:
+    """A full list leaves deleted events out: stored events that it does not name are deleted."""
     event = await world.foreign(0)
     await world.foreign(3)
     await world.pull()
@@ -180,11 +180,11 @@ async def test_a_dead_sync_token_means_a_full_list(world, calendar, how) -> None
     await world.pull()
     expected = [world.at(3), world.at(5)] if how == "aged" else [world.at(3)]
     assert [start for start, _ in await world.busy()] == expected
-    assert await lists(world) == 2
+    assert await count_full_lists(world) == 2
 
 
-async def test_our_own_events_block_nothing_and_nothing_echoes(world, calendar) -> None:
-    """One write for a booking, however often we look afterwards; no busy time of our own making."""
+async def test_our_own_events_block_nothing_and_cause_no_write(world, calendar) -> None:
+    """One write for a booking, however often Google is polled afterwards; no busy time."""
     for hour in (0, 2):
         await world.book(calendar, hour)
     await world.push()
@@ -199,8 +199,8 @@ async def test_our_own_events_block_nothing_and_nothing_echoes(world, calendar) 
     assert await world.announced("ExternalBusyChanged") == []
 
 
-async def test_our_event_blocks_nothing_wherever_somebody_moves_it(world, calendar) -> None:
-    """It is ours by its id; a copy that somebody makes of it is his."""
+async def test_our_event_blocks_nothing_when_somebody_moves_it(world, calendar) -> None:
+    """The event is known by its id; a copy of it, with the same marks, is foreign and blocks."""
     appointment = await world.book(calendar)
     await world.push()
     [event] = await world.events()
@@ -214,8 +214,8 @@ async def test_our_event_blocks_nothing_wherever_somebody_moves_it(world, calend
     assert await world.busy() == [(world.at(50), world.at(51))]
 
 
-async def test_our_event_is_ours_without_its_marks(world, calendar) -> None:
-    """Whatever an app of somebody else does to it: we know the ids that we have chosen."""
+async def test_our_event_is_known_without_its_marks(world, calendar) -> None:
+    """Another app has removed our marks: the event is still known by its id."""
     appointment = await world.book(calendar)
     await world.push()
     marks = dict.fromkeys(("hoopAppointment", "hoopGeneration", "hoopConnection"))
@@ -226,8 +226,8 @@ async def test_our_event_is_ours_without_its_marks(world, calendar) -> None:
     assert await world.busy() == []
 
 
-async def test_a_list_older_than_our_write_is_no_drift(world, calendar, monkeypatch) -> None:
-    """It was asked for before we wrote and arrives after: what it says of our event is the past."""
+async def test_a_listing_older_than_our_write_is_no_drift(world, calendar, monkeypatch) -> None:
+    """The list was requested before our write and arrives after it: it shows the event as it was."""
     appointment = await world.book(calendar)
     await world.push()
     await world.google(f"PATCH events/{appointment}1", {"summary": "Mine now"})
@@ -248,7 +248,7 @@ async def test_a_list_older_than_our_write_is_no_drift(world, calendar, monkeypa
 
 
 async def test_another_tenants_appointment_blocks(world, calendar) -> None:
-    """In the same Google calendar, by the same app, but not of this account: the person is busy."""
+    """An event of our app for another account, in the same Google calendar, makes the person busy."""
     theirs = new_id()
     marks = {"hoopAppointment": theirs, "hoopGeneration": "1", "hoopConnection": new_id()}
     await world.foreign(4, id=f"{theirs}1", extendedProperties={"private": marks})
@@ -256,8 +256,8 @@ async def test_another_tenants_appointment_blocks(world, calendar) -> None:
     assert await world.busy() == [(world.at(4), world.at(5))]
 
 
-async def test_an_event_that_moves_out_of_sight_frees_its_time(world, calendar) -> None:
-    """Changes are told of events outside the window too: they must not stay where they were."""
+async def test_an_event_that_moves_out_of_the_window_frees_its_time(world, calendar) -> None:
+    """A list of changes also contains events outside the window: their old time is free."""
     event = await world.foreign(0)
     await world.pull()
     far = {
@@ -269,8 +269,8 @@ async def test_an_event_that_moves_out_of_sight_frees_its_time(world, calendar) 
     assert await world.busy() == []
 
 
-async def test_years_of_absence_fill_the_window_and_no_more(world, calendar) -> None:
-    """From the begin of this week's Monday to the horizon's Sunday, week by week, each full."""
+async def test_an_event_of_years_fills_the_window_and_no_more(world, calendar) -> None:
+    """From the Monday of yesterday's week to the Sunday of the horizon's week, each week is full."""
     await world.foreign(-24 * 500, 24 * 5000)
     await world.pull()
     busy = await world.busy()
@@ -280,8 +280,8 @@ async def test_years_of_absence_fill_the_window_and_no_more(world, calendar) -> 
     assert len(busy) == 27
 
 
-async def test_time_brings_new_instances_into_sight(world, calendar) -> None:
-    """No change announces them: a full list a day finds them, and it is asked for once a day."""
+async def test_events_come_into_the_window_as_time_passes(world, calendar) -> None:
+    """Google lists no change for them: the daily full list finds them, once a day."""
     start = {"dateTime": world.at(24 * 190).isoformat(), "timeZone": "UTC"}
     end = {"dateTime": world.at(24 * 190 + 1).isoformat(), "timeZone": "UTC"}
     await world.foreign(0, start=start, end=end)
@@ -291,27 +291,27 @@ async def test_time_brings_new_instances_into_sight(world, calendar) -> None:
     await world.pull()
     assert await world.busy() == [(world.at(24 * 190), world.at(24 * 190 + 1))]
     await world.pull()
-    assert await lists(world) == 2
+    assert await count_full_lists(world) == 2
 
 
-async def test_a_poll_that_finds_nothing_says_nothing(world, calendar) -> None:
-    """The first look is announced as the last sync, later ones a quarter of an hour apart."""
-    said = len(await world.announced("ConnectionChanged"))
+async def test_a_poll_that_finds_nothing_announces_nothing(world, calendar) -> None:
+    """`lastSyncAt` is announced for the first listing, then at most every quarter of an hour."""
+    count = len(await world.announced("ConnectionChanged"))
     for _ in range(3):
         await world.pull()
-    assert len(await world.announced("ConnectionChanged")) == said
+    assert len(await world.announced("ConnectionChanged")) == count
     world.pass_time(minutes=16)
     await world.pull()
     states = await world.announced("ConnectionChanged")
-    assert len(states) == said + 1
+    assert len(states) == count + 1
     assert datetime.fromisoformat(states[-1]["lastSyncAt"]) - world.now() < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
     "fault", ["status:500", "status:503", "garbage", "truncate", "drop", "status:400"]
 )
-async def test_google_out_of_order_is_asked_again_later(world, calendar, fault) -> None:
-    """Nothing of what is known is lost by it, and all of it is up to date after it."""
+async def test_a_failing_google_is_polled_again_later(world, calendar, fault) -> None:
+    """The known busy times stay during the failure, and are up to date after it."""
     await world.foreign(0)
     await world.pull()
     await world.foreign(3)
@@ -319,7 +319,7 @@ async def test_google_out_of_order_is_asked_again_later(world, calendar, fault) 
     await world.pull()
     assert await world.busy() == [(world.at(0), world.at(1))]
     row = await world.runtime.db.fetchrow(
-        "SELECT *, next_at > clock_timestamp() AS later FROM feed"
+        "SELECT *, next_attempt_at > clock_timestamp() AS later FROM feed"
     )
     assert (row["later"], bool(row["last_error"]), row["lease_token"]) == (True, True, None)
     await world.google(f"DELETE faults/{number}")
@@ -327,8 +327,8 @@ async def test_google_out_of_order_is_asked_again_later(world, calendar, fault) 
     assert len(await world.busy()) == 2
 
 
-async def test_a_rate_limit_while_reading_holds_writing_back_too(world, calendar) -> None:
-    """It is one user's patience, spent by both."""
+async def test_a_rate_limit_while_pulling_delays_pushes_too(world, calendar) -> None:
+    """Both count against the rate limit of one Google user."""
     await world.fault(
         "status:403",
         method="GET",
@@ -340,24 +340,29 @@ async def test_a_rate_limit_while_reading_holds_writing_back_too(world, calendar
     await world.pull()
     await world.book(calendar)
     assert await world.push() == 0
-    await world.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
-    asked = await world.calls()
-    await world.runtime.db.execute("UPDATE feed SET next_at = clock_timestamp()")
-    assert await world.calls() == asked
-    await world.wait()
+    await world.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
+    calls = await world.calls()
+    await world.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
+    assert await world.calls() == calls
+    await world.end_waits()
     assert await world.push() == 1
 
 
-async def test_one_odd_event_does_not_hide_the_others(world, calendar) -> None:
-    """What cannot be read is left out, and said; the rest blocks."""
+async def test_a_malformed_event_does_not_hide_the_others(world, calendar) -> None:
+    """Malformed events are left out (and logged); the others block."""
     good = {
         "id": "a",
         "status": "confirmed",
         "start": {"dateTime": world.at(0).isoformat()},
         "end": {"dateTime": world.at(1).isoformat()},
     }
-    odd = [{}, {"id": 7}, {**good, "id": "b", "start": {}}, {**good, "id": "c", "end": "soon"}]
-    body = {"items": [*odd, good], "timeZone": "Mars/Base", "nextSyncToken": "t"}
+    malformed = [
+        {},
+        {"id": 7},
+        {**good, "id": "b", "start": {}},
+        {**good, "id": "c", "end": "soon"},
+    ]
+    body = {"items": [*malformed, good], "timeZone": "Mars/Base", "nextSyncToken": "t"}
     await world.runtime.db.execute("UPDATE feed SET sync_token = NULL")
     await world.fault("status:200", method="GET", path="/events$", body=body)
     await world.pull()

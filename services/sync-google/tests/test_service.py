@@ -1,4 +1,4 @@
-"""The service as it runs: over HTTP and Kafka, from connecting a calendar to the busy week."""
+"""The running service over HTTP and Kafka: connecting, pushing, pulling, disconnecting."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,19 +22,18 @@ from local.testing.events import publish
 from local.testing.polling import eventually
 from local.testing.service import running
 from local.testing.tenant import UNLIMITED, Tenant
-from simulators import google
-from simulators.browser import control
-from simulators.google.simulator import GoogleSimulator
+from simulators.client import control
+from simulators.google.simulator import GoogleSimulator, serve
 from sync_google.__main__ import service
 
 ADA = "ada@example.com"
 
 
 @dataclass
-class Running:
-    """A running service, and a tenant with a calendar that asks it."""
+class RunningService:
+    """The running service, and a tenant with a calendar."""
 
-    ask: Client
+    client: Client
     tenant: Tenant
     runtime: Runtime
     sim: GoogleSimulator
@@ -42,38 +41,38 @@ class Running:
     calendar_id: str
 
     async def connect(self, **body: Any) -> str:
-        """Go through the consent as a browser does; answers the connection's id."""
-        begun = await self.ask(
+        """Go through the OAuth consent as a browser does; returns the connection's id."""
+        begun = await self.client(
             "POST", "/integrations/google/connect", {"calendarId": self.calendar_id, **body}
         )
         assert begun.status == 200, begun.body
         url = begun.body["authorizeUrl"]
         async with self.runtime.http.get(
             url, params={"user": ADA}, allow_redirects=False
-        ) as answer:
-            back = urlsplit(answer.headers["Location"])
-        page = await self.ask("GET", f"{back.path}?{back.query}")
+        ) as response:
+            callback = urlsplit(response.headers["Location"])
+        page = await self.client("GET", f"{callback.path}?{callback.query}")
         assert (page.status, "ada@example.com" in page.body) == (200, True), page.body
         return str(begun.body["connectionId"])
 
-    async def told(self, kind: str) -> list[dict[str, Any]]:
+    async def announced(self, kind: str) -> list[dict[str, Any]]:
         rows = await self.runtime.db.fetch("SELECT * FROM announced WHERE type = $1", kind)
         return [orjson.loads(row["body"])["state"] for row in rows]
 
 
 @pytest.fixture
-async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[Running]:
+async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[RunningService]:
     database = await new_database("sync_google")
     await database.execute(
         """
         CREATE TABLE announced AS SELECT * FROM outbox WITH NO DATA;
-        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+        CREATE FUNCTION copy_announced() RETURNS trigger LANGUAGE plpgsql AS
             'BEGIN INSERT INTO announced SELECT NEW.*; RETURN NEW; END';
-        CREATE TRIGGER keep AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION keep();
+        CREATE TRIGGER copy_announced AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION copy_announced();
         """
     )
     tenant, calendar_id = Tenant(), new_id()
-    async with google.serve() as sim:
+    async with serve() as sim:
         settings = {
             "google_oauth_url": f"{sim.url}/o/oauth2/v2/auth",
             "google_token_url": f"{sim.url}/token",
@@ -84,7 +83,7 @@ async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[Runni
             "google_poll_seconds": 1,
         }
         serving = running(service, database=database, kafka_bootstrap=kafka_bootstrap, **settings)
-        async with serving as (base_url, runtime), Client(base_url, tenant.api_key) as ask:
+        async with serving as (base_url, runtime), Client(base_url, tenant.api_key) as client:
             state = Calendar(
                 id=calendar_id,
                 sequence=1,
@@ -95,11 +94,11 @@ async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[Runni
             )
             calendar = CalendarChanged(account_id=tenant.account_id, state=state)
             await publish(kafka_bootstrap, *tenant.events, calendar)
-            yield Running(ask, tenant, runtime, sim, kafka_bootstrap, calendar_id)
+            yield RunningService(client, tenant, runtime, sim, kafka_bootstrap, calendar_id)
 
 
 async def test_from_connecting_to_a_busy_week(office: Any) -> None:
-    """What was booked is shown in Google, and what is there is announced as busy."""
+    """An appointment appears in Google; a foreign event there is announced as busy time."""
     connection_id = await office.connect()
     start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)  # noqa: TID251 -- a time ahead
     appointment = Appointment(
@@ -137,7 +136,7 @@ async def test_from_connecting_to_a_busy_week(office: Any) -> None:
     await control(office.runtime.http, office.sim, "POST events", {"user": ADA, "event": edges})
 
     async def busy() -> Any:
-        return await office.told("ExternalBusyChanged")
+        return await office.announced("ExternalBusyChanged")
 
     [week] = await eventually(busy)
     assert week["connectionId"] == connection_id
@@ -146,19 +145,21 @@ async def test_from_connecting_to_a_busy_week(office: Any) -> None:
 
 
 async def test_only_calendars_and_members_of_the_account_can_be_connected(office: Any) -> None:
-    """Another account's calendar is as unknown as none; who is no member cannot be blocked."""
+    """404 for another account's calendar as for an unknown one; 422 for a user who is not a member."""
     for unknown in (new_id(), office.tenant.location_id):
-        answer = await office.ask("POST", "/integrations/google/connect", {"calendarId": unknown})
-        assert (answer.status, answer.body["code"]) == (404, "not_found")
+        response = await office.client(
+            "POST", "/integrations/google/connect", {"calendarId": unknown}
+        )
+        assert (response.status, response.body["code"]) == (404, "not_found")
 
     stranger = {"calendarId": office.calendar_id, "userId": new_id()}
-    answer = await office.ask("POST", "/integrations/google/connect", stranger)
-    assert answer.status == 422
-    assert [d["path"] for d in answer.body["details"]] == ["userId"]
+    response = await office.client("POST", "/integrations/google/connect", stranger)
+    assert response.status == 422
+    assert [d["path"] for d in response.body["details"]] == ["userId"]
 
 
 async def test_a_key_of_another_location_connects_nothing(office: Any) -> None:
-    """The calendar is the account's, but not within this key's reach."""
+    """403 when the API key is confined to another location of the account."""
     narrow = ApiKey(
         id=office.tenant.key_id,
         sequence=2,
@@ -171,37 +172,40 @@ async def test_a_key_of_another_location_connects_nothing(office: Any) -> None:
 
     async def refused() -> bool:
         body = {"calendarId": office.calendar_id}
-        answer = await office.ask("POST", "/integrations/google/connect", body)
-        return (answer.status, answer.body.get("code")) == (403, "location_forbidden")
+        response = await office.client("POST", "/integrations/google/connect", body)
+        return (response.status, response.body.get("code")) == (403, "location_forbidden")
 
     await eventually(refused)
 
 
-def test_an_address_must_be_one() -> None:
-    """A wrong setting is said at the start, not at the first call."""
+def test_a_malformed_url_in_the_settings() -> None:
+    """A wrong setting is refused at the start, not at the first call."""
     given = {"google_client_id": "x", "google_client_secret": "y", "google_api_url": "localhost"}
     with pytest.raises(ValidationError, match="google_api_url"):
         service.settings(database_url="postgresql://h/d", kafka_bootstrap="h:1", **given)
 
 
-async def test_changing_whom_it_blocks_over_http(office: Any) -> None:
-    """A member may be named, or nobody again; whoever is none is refused."""
+async def test_changing_the_blocked_user_over_http(office: Any) -> None:
+    """A member may be named, or nobody again; a user who is not a member is refused."""
     connection_id = await office.connect()
     path = f"/integrations/google/{connection_id}"
     for user_id in (office.tenant.user_ids[0], None):
-        answer = await office.ask("PUT", path, {"userId": user_id})
-        assert (answer.status, answer.body["connection"]["settings"]["userId"]) == (200, user_id)
-    answer = await office.ask("PUT", path, {"userId": office.tenant.user_ids[1]})
-    assert (answer.status, [d["path"] for d in answer.body["details"]]) == (422, ["userId"])
-    unknown = await office.ask("PUT", f"/integrations/google/{new_id()}", {"userId": None})
+        response = await office.client("PUT", path, {"userId": user_id})
+        assert (response.status, response.body["connection"]["settings"]["userId"]) == (
+            200,
+            user_id,
+        )
+    response = await office.client("PUT", path, {"userId": office.tenant.user_ids[1]})
+    assert (response.status, [d["path"] for d in response.body["details"]]) == (422, ["userId"])
+    unknown = await office.client("PUT", f"/integrations/google/{new_id()}", {"userId": None})
     assert (unknown.status, unknown.body["code"]) == (404, "not_found")
 
 
 async def test_disconnecting_over_http_is_final(office: Any) -> None:
-    """It answers `disconnected`, again and again, and the grant is given back to Google once."""
+    """Each DELETE responds `disconnected`; the grant is revoked at Google once."""
     connection_id = await office.connect()
     for _ in range(2):
-        answer = await office.ask("DELETE", f"/integrations/google/{connection_id}")
-        assert (answer.status, answer.body["connection"]["status"]) == (200, "disconnected")
-    asked = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
-    assert [entry["status"] for entry in asked] == [200]
+        response = await office.client("DELETE", f"/integrations/google/{connection_id}")
+        assert (response.status, response.body["connection"]["status"]) == (200, "disconnected")
+    log = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
+    assert [entry["status"] for entry in log] == [200]

@@ -1,5 +1,1 @@
-"""A simulated Google: OAuth, and Calendar v3 held to Google's own discovery document."""
-
-from simulators.google.simulator import GoogleSimulator, serve
-
-__all__ = ["GoogleSimulator", "serve"]
+"""The simulated Google: OAuth, and the Calendar API (v3) held to Google's own discovery document."""

@@ -1,4 +1,4 @@
-"""The calendar API's methods: each takes a call that passed the gate and answers as Google does."""
+"""The methods of the Calendar API: each takes a checked call and responds as Google does."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -6,28 +6,30 @@ from typing import Any
 
 from aiohttp import web
 
-from simulators.clock import SimClock, stamp
+from simulators.clock import SimClock, format_instant
 from simulators.google import errors
-from simulators.google.calendars import RANKS, Calendar, Calendars, Event
-from simulators.google.deeds import Deeds
+from simulators.google.calendars import RANKS, CalendarEvent, CalendarStore, GoogleCalendar
 from simulators.google.discovery import method
+from simulators.google.event_fields import Fields, event_body
+from simulators.google.event_list import EventListRequest, zone_of
+from simulators.google.event_writer import EventWriter
 from simulators.google.free_busy import free_busy
-from simulators.google.gate import Call, Quota, passed
 from simulators.google.knobs import GoogleKnobs
-from simulators.google.listing import Listing, zone_of
 from simulators.google.oauth import GoogleOAuth
-from simulators.google.push import Pushes
-from simulators.google.shape import Fields, shown
+from simulators.google.request_checks import ApiCall, RequestQuota, checked_call
+from simulators.google.watch_channels import WatchChannels
 
-Handler = Callable[[Call], Awaitable[web.Response]]
+Handler = Callable[[ApiCall], Awaitable[web.Response]]
 
 
 class GoogleApi:
+    """The calendars, events and channels, and the methods of the API."""
+
     def __init__(self, oauth: GoogleOAuth, clock: SimClock, own_url: Callable[[], str]) -> None:
-        self.calendars = Calendars()
-        self.quota = Quota()
-        self.pushes = Pushes()
-        self.invitations: list[Fields] = []  # mails that `sendUpdates` would have caused
+        self.calendars = CalendarStore()
+        self.quota = RequestQuota()
+        self.channels = WatchChannels()
+        self.invitations: list[Fields] = []  # mails that Google would have sent for `sendUpdates`
         self._oauth = oauth
         self._clock = clock
         self._own_url = own_url
@@ -53,14 +55,16 @@ class GoogleApi:
         }
         return [self._route(name, handler) for name, handler in methods.items()]
 
-    def deeds(self, calendar: Calendar, user: str) -> Deeds:
-        return Deeds(calendar, user, self._clock.now(), self._knobs.revive, self.changed)
+    def writer(self, calendar: GoogleCalendar, user: str) -> EventWriter:
+        """What writes events into this calendar for this user."""
+        return EventWriter(calendar, user, self._clock.now(), self._knobs.revive, self.changed)
 
-    def changed(self, calendar: Calendar) -> None:
+    def changed(self, calendar: GoogleCalendar) -> None:
+        """Notify the channels that watch this calendar."""
         times = {"none": 0, "normal": 1, "twice": 2}[self._knobs.push]
-        self.pushes.changed(calendar, times=times, now=self._clock.now())
+        self.channels.changed(calendar, times=times, now=self._clock.now())
 
-    async def calendar_list(self, call: Call) -> web.Response:
+    async def calendar_list(self, call: ApiCall) -> web.Response:
         least = RANKS.index(call.query.get("minAccessRole", "freeBusyReader"))
         entries = [
             _entry(calendar, call.user)
@@ -71,10 +75,10 @@ class GoogleApi:
             {"kind": "calendar#calendarList", "etag": '"1"', "nextSyncToken": "1", "items": entries}
         )
 
-    async def calendar_list_entry(self, call: Call) -> web.Response:
+    async def calendar_list_entry(self, call: ApiCall) -> web.Response:
         return web.json_response(_entry(call.calendar("freeBusyReader"), call.user))
 
-    async def calendar(self, call: Call) -> web.Response:
+    async def calendar(self, call: ApiCall) -> web.Response:
         found = call.calendar("reader")
         return web.json_response(
             {
@@ -86,37 +90,39 @@ class GoogleApi:
             }
         )
 
-    async def insert(self, call: Call) -> web.Response:
+    async def insert(self, call: ApiCall) -> web.Response:
         calendar = call.calendar("writer")
-        return self._written(call, calendar, self.deeds(calendar, call.user).insert(call.body))
+        return self._respond_written(
+            call, calendar, self.writer(calendar, call.user).insert(call.body)
+        )
 
-    async def get(self, call: Call) -> web.Response:
+    async def get(self, call: ApiCall) -> web.Response:
         calendar = call.calendar("reader")
-        event = self.deeds(calendar, call.user).find(call.path("eventId"))
+        event = self.writer(calendar, call.user).find(call.path("eventId"))
         if call.request.headers.get("If-None-Match") == event.fields["etag"]:
             return web.Response(status=304, headers={"ETag": event.fields["etag"]})
-        return _shown(call, calendar, event)
+        return _event_response(call, calendar, event)
 
-    async def patch(self, call: Call) -> web.Response:
-        calendar, event = self._unchanged(call)
-        written = self.deeds(calendar, call.user).patch(event, call.body)
-        return self._written(call, calendar, written)
+    async def patch(self, call: ApiCall) -> web.Response:
+        calendar, event = self._event_to_write(call)
+        written = self.writer(calendar, call.user).patch(event, call.body)
+        return self._respond_written(call, calendar, written)
 
-    async def update(self, call: Call) -> web.Response:
-        calendar, event = self._unchanged(call)
-        written = self.deeds(calendar, call.user).update(event, call.body)
-        return self._written(call, calendar, written)
+    async def update(self, call: ApiCall) -> web.Response:
+        calendar, event = self._event_to_write(call)
+        written = self.writer(calendar, call.user).update(event, call.body)
+        return self._respond_written(call, calendar, written)
 
-    async def delete(self, call: Call) -> web.Response:
-        calendar, event = self._unchanged(call)
-        self.deeds(calendar, call.user).delete(event)
-        self._invite(call, event)
+    async def delete(self, call: ApiCall) -> web.Response:
+        calendar, event = self._event_to_write(call)
+        self.writer(calendar, call.user).delete(event)
+        self._record_invitation(call, event)
         return web.Response(status=204)
 
-    async def list_events(self, call: Call) -> web.Response:
+    async def list_events(self, call: ApiCall) -> web.Response:
         calendar = call.calendar("reader")
         knobs = self._knobs
-        listing = Listing(
+        listing = EventListRequest(
             calendar, call.query, call.now, knobs.page_size, knobs.sync_token_max_changes
         )
         return web.json_response(
@@ -124,33 +130,33 @@ class GoogleApi:
                 "kind": "calendar#events",
                 "etag": f'"p{calendar.revision}"',
                 "summary": calendar.summary,
-                "updated": stamp(call.now),
+                "updated": format_instant(call.now),
                 "timeZone": zone_of(calendar, call.query).key,
                 "accessRole": calendar.roles[call.user],
                 "defaultReminders": [],
-                **listing.answer(),
+                **listing.page(),
             }
         )
 
-    async def watch(self, call: Call) -> web.Response:
+    async def watch(self, call: ApiCall) -> web.Response:
         calendar = call.calendar("reader")
         uri = f"{self._own_url()}/calendar/v3/calendars/{calendar.id}/events?alt=json"
-        channel = self.pushes.open(call.body, calendar, call.user, uri=uri, now=call.now)
-        return web.json_response(channel.shown())
+        channel = self.channels.open(call.body, calendar, call.user, uri=uri, now=call.now)
+        return web.json_response(channel.as_json())
 
-    async def stop(self, call: Call) -> web.Response:
-        self.pushes.stop(call.body.get("id", ""), call.body.get("resourceId", ""), call.user)
+    async def stop(self, call: ApiCall) -> web.Response:
+        self.channels.stop(call.body.get("id", ""), call.body.get("resourceId", ""), call.user)
         return web.Response(status=204)
 
-    async def free_busy(self, call: Call) -> web.Response:
+    async def free_busy(self, call: ApiCall) -> web.Response:
         longest = timedelta(days=self._knobs.free_busy_max_days)
         return web.json_response(free_busy(call, longest=longest))
 
     def _route(self, name: str, handler: Handler) -> web.RouteDef:
         documented = method(name)
 
-        async def answer(request: web.Request) -> web.Response:
-            call = await passed(
+        async def handle(request: web.Request) -> web.Response:
+            call = await checked_call(
                 request,
                 documented,
                 oauth=self._oauth,
@@ -160,22 +166,24 @@ class GoogleApi:
             )
             return await handler(call)
 
-        return web.route(documented.verb, documented.path, answer)
+        return web.route(documented.verb, documented.path, handle)
 
-    def _unchanged(self, call: Call) -> tuple[Calendar, Event]:
-        """The event to be written, if `If-Match` does not forbid it."""
+    def _event_to_write(self, call: ApiCall) -> tuple[GoogleCalendar, CalendarEvent]:
+        """The calendar and event of the path, if `If-Match` allows the write."""
         calendar = call.calendar("writer")
-        event = self.deeds(calendar, call.user).find(call.path("eventId"))
+        event = self.writer(calendar, call.user).find(call.path("eventId"))
         if call.request.headers.get("If-Match", "*") not in ("*", event.fields["etag"]):
-            raise errors.stale()
+            raise errors.precondition_failed()
         return calendar, event
 
-    def _written(self, call: Call, calendar: Calendar, event: Event) -> web.Response:
-        self._invite(call, event)
-        return _shown(call, calendar, event)
+    def _respond_written(
+        self, call: ApiCall, calendar: GoogleCalendar, event: CalendarEvent
+    ) -> web.Response:
+        self._record_invitation(call, event)
+        return _event_response(call, calendar, event)
 
-    def _invite(self, call: Call, event: Event) -> None:
-        """Note the mails that Google would send to the guests."""
+    def _record_invitation(self, call: ApiCall, event: CalendarEvent) -> None:
+        """Record the mails that Google would send to the guests."""
         send = call.query.get("sendUpdates") == "all" or call.query.get("sendNotifications")
         if send and event.fields.get("attendees"):
             guests = [a["email"] for a in event.fields["attendees"]]
@@ -184,12 +192,12 @@ class GoogleApi:
             )
 
 
-def _shown(call: Call, calendar: Calendar, event: Event) -> web.Response:
-    body = shown(event.fields, zone_of(calendar, call.query), calendar.zone)
+def _event_response(call: ApiCall, calendar: GoogleCalendar, event: CalendarEvent) -> web.Response:
+    body = event_body(event.fields, zone_of(calendar, call.query), calendar.zone)
     return web.json_response(body, headers={"ETag": event.fields["etag"]})
 
 
-def _entry(calendar: Calendar, user: str) -> dict[str, Any]:
+def _entry(calendar: GoogleCalendar, user: str) -> dict[str, Any]:
     primary = {"primary": True} if calendar.primary_of == user else {}
     return {
         "kind": "calendar#calendarListEntry",

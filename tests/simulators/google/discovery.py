@@ -1,7 +1,7 @@
-"""Google's own contract: the discovery document that its Python client carries, made executable.
+"""Google's discovery document, as contained in its Python client: the contract of the simulated API.
 
-Paths, methods, scopes, query parameters and bodies are all taken from it, so that this simulator
-accepts what Google documents and nothing else.
+Paths, methods, scopes, query parameters and bodies are taken from it, so that this simulator accepts
+exactly what Google documents.
 """
 
 import json
@@ -13,11 +13,11 @@ from importlib.resources import files
 from typing import Any
 
 from simulators.google import errors
-from simulators.schema import Problem, Schema, problems
+from simulators.json_schema import Problem, Schema, problems
 
 DOCUMENT = "discovery_cache/documents/calendar.v3.json"
 ALWAYS_ALLOWED = frozenset({"access_token", "callback", "upload_protocol"})
-# the document says so in words only; Google ignores what is sent there
+# the document says so only in descriptions; Google ignores these fields in requests
 READ_ONLY = frozenset(
     {
         "attendeesOmitted",
@@ -39,7 +39,7 @@ READ_ONLY = frozenset(
 
 
 @dataclass(frozen=True)
-class Method:
+class ApiMethod:
     """One method of the API as documented."""
 
     id: str
@@ -50,7 +50,7 @@ class Method:
     body: str | None  # name of the schema
 
     def check_query(self, query: Mapping[str, str]) -> None:
-        """Raises Google's 400 for an unknown parameter or a value that does not fit."""
+        """Raises Google's 400 for an unknown parameter or an invalid value."""
         for name, value in query.items():
             if name in ALWAYS_ALLOWED or name.startswith("$"):
                 continue
@@ -64,7 +64,7 @@ class Method:
                 raise errors.bad_parameter(name, f"Required parameter: {name}", reason="required")
 
     def check_body(self, body: Any) -> dict[str, Any]:
-        """The body without what is read-only; raises Google's 400 when it does not fit."""
+        """The body without read-only fields. Raises Google's 400 for an invalid body."""
         if self.body is None or not isinstance(body, dict):
             raise errors.invalid("This API expects a JSON object.", reason="parseError")
         if found := list(body_problems(self.body, body)):
@@ -73,17 +73,17 @@ class Method:
 
 
 def body_problems(schema: str, body: dict[str, Any]) -> Iterator[Problem]:
-    """What does not fit; a null is no value (a patch removes with it)."""
+    """The violations of the schema; nulls are allowed (a patch removes a field with null)."""
     return problems(_without_nulls(body), _document()["schemas"][schema], _document()["schemas"])
 
 
 @cache
-def method(method_id: str) -> Method:
+def method(method_id: str) -> ApiMethod:
     """The documented method, by its id without the `calendar.` prefix: `events.insert`."""
     resource, name = method_id.split(".")
     document = _document()
     found = document["resources"][resource]["methods"][name]
-    return Method(
+    return ApiMethod(
         id=method_id,
         verb=found["httpMethod"],
         path=f"/calendar/v3/{found['path']}",

@@ -1,10 +1,10 @@
-"""Google's error envelope, and the refusals the calendar API is known for."""
+"""Google's error envelope, and the error responses of the Calendar API."""
 
 from aiohttp import web
 
-from simulators.frame import Answer
+from simulators.base import EarlyResponse
 
-USUAL = {
+TYPICAL_ERRORS = {
     400: ("global", "badRequest", "Bad Request"),
     401: ("global", "authError", "Invalid Credentials"),
     403: ("usageLimits", "rateLimitExceeded", "Rate Limit Exceeded"),
@@ -20,30 +20,32 @@ USUAL = {
 
 
 def envelope(status: int, domain: str, reason: str, message: str, **where: str) -> web.Response:
-    """`where` is `location` and `locationType`, when Google names them."""
+    """An error response; `where` is `location` and `locationType`, if Google names them."""
     item = {"domain": domain, "reason": reason, "message": message, **where}
     error = {"errors": [item], "code": status, "message": message}
     return web.json_response({"error": error}, status=status)
 
 
-def usual(status: int) -> web.Response:
-    return envelope(status, *USUAL.get(status, ("global", "backendError", "Backend Error")))
+def typical_error(status: int) -> web.Response:
+    return envelope(
+        status, *TYPICAL_ERRORS.get(status, ("global", "backendError", "Backend Error"))
+    )
 
 
-def refusal(status: int, domain: str, reason: str, message: str, **where: str) -> Answer:
-    return Answer(envelope(status, domain, reason, message, **where))
+def refusal(status: int, domain: str, reason: str, message: str, **where: str) -> EarlyResponse:
+    return EarlyResponse(envelope(status, domain, reason, message, **where))
 
 
-def invalid(message: str, *, reason: str = "invalid") -> Answer:
+def invalid(message: str, *, reason: str = "invalid") -> EarlyResponse:
     return refusal(400, "global", reason, message)
 
 
-def bad_parameter(name: str, message: str, *, reason: str = "invalidParameter") -> Answer:
+def bad_parameter(name: str, message: str, *, reason: str = "invalidParameter") -> EarlyResponse:
     return refusal(400, "global", reason, message, locationType="parameter", location=name)
 
 
-def unauthorized() -> Answer:
-    answer = envelope(
+def unauthorized() -> EarlyResponse:
+    response = envelope(
         401,
         "global",
         "authError",
@@ -51,37 +53,37 @@ def unauthorized() -> Answer:
         locationType="header",
         location="Authorization",
     )
-    answer.headers["WWW-Authenticate"] = 'Bearer realm="https://accounts.google.com/"'
-    return Answer(answer)
+    response.headers["WWW-Authenticate"] = 'Bearer realm="https://accounts.google.com/"'
+    return EarlyResponse(response)
 
 
-def lacks_scope() -> Answer:
+def scope_missing() -> EarlyResponse:
     text = "Request had insufficient authentication scopes."
     return refusal(403, "global", "insufficientPermissions", text)
 
 
-def needs_access(level: str) -> Answer:
+def access_required(level: str) -> EarlyResponse:
     text = f"You need to have {level} access to this calendar."
     return refusal(403, "calendar", "requiredAccessLevel", text)
 
 
-def forbidden(message: str) -> Answer:
+def forbidden(message: str) -> EarlyResponse:
     return refusal(403, "calendar", "forbidden", message)
 
 
-def not_found() -> Answer:
-    return Answer(usual(404))
+def not_found() -> EarlyResponse:
+    return EarlyResponse(typical_error(404))
 
 
-def duplicate() -> Answer:
-    return Answer(usual(409))
+def duplicate() -> EarlyResponse:
+    return EarlyResponse(typical_error(409))
 
 
-def deleted() -> Answer:
-    return Answer(usual(410))
+def deleted() -> EarlyResponse:
+    return EarlyResponse(typical_error(410))
 
 
-def stale() -> Answer:
+def precondition_failed() -> EarlyResponse:
     return refusal(
         412,
         "global",
@@ -92,7 +94,7 @@ def stale() -> Answer:
     )
 
 
-def full_sync_required() -> Answer:
+def full_sync_required() -> EarlyResponse:
     return refusal(
         410,
         "calendar",
@@ -103,11 +105,11 @@ def full_sync_required() -> Answer:
     )
 
 
-def rate_limited(status: int) -> Answer:
+def rate_limited(status: int) -> EarlyResponse:
     reason = "userRateLimitExceeded" if status == 403 else "rateLimitExceeded"
     text = "User Rate Limit Exceeded" if status == 403 else "Rate Limit Exceeded"
     return refusal(status, "usageLimits", reason, text)
 
 
-def quota_exceeded() -> Answer:
+def quota_exceeded() -> EarlyResponse:
     return refusal(403, "usageLimits", "quotaExceeded", "Calendar usage limits exceeded.")

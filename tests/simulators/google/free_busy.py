@@ -1,21 +1,21 @@
-"""`freeBusy`: when calendars are busy, as merged intervals that do not say whose event it is."""
+"""`freeBusy`: the merged busy intervals of calendars, without their events."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from simulators.google import errors
-from simulators.google.calendars import Calendar, Event
-from simulators.google.gate import Call
+from simulators.google.calendars import CalendarEvent, GoogleCalendar
+from simulators.google.event_fields import Fields, in_zone, instant_of, zone_named
 from simulators.google.recurrence import instances
-from simulators.google.shape import Fields, in_zone, moment, zone_named
+from simulators.google.request_checks import ApiCall
 
 MAX_CALENDARS = 50
 Span = tuple[datetime, datetime]
 
 
-def free_busy(call: Call, *, longest: timedelta) -> Fields:
-    """The answer; a calendar that the caller cannot see is an error inside it, not a refusal."""
-    span = _asked(call.body, longest)
+def free_busy(call: ApiCall, *, longest: timedelta) -> Fields:
+    """The body of the response; a calendar that the caller cannot see is an error inside it."""
+    span = _requested_span(call.body, longest)
     names = [str(item.get("id", "")) for item in call.body.get("items", [])]
     if len(names) > MAX_CALENDARS:
         text = "Too many calendars requested."
@@ -35,7 +35,7 @@ def free_busy(call: Call, *, longest: timedelta) -> Fields:
     return {"kind": "calendar#freeBusy", **edges, "calendars": calendars}
 
 
-def _asked(body: Fields, longest: timedelta) -> Span:
+def _requested_span(body: Fields, longest: timedelta) -> Span:
     for name in ("timeMin", "timeMax"):
         if name not in body:
             raise errors.invalid(f"Missing {name} parameter.", reason="required")
@@ -61,18 +61,18 @@ def _merged(spans: Iterator[Span]) -> list[Span]:
     return merged
 
 
-def _blocking(calendar: Calendar, user: str, asked: Span) -> Iterator[Span]:
-    """The times of events that make their owner busy, cut to what was asked."""
-    low, high = asked
+def _blocking(calendar: GoogleCalendar, user: str, span: Span) -> Iterator[Span]:
+    """The intervals of events that make their owner busy, cut to the span."""
+    low, high = span
     for event in calendar.live():
         every = instances(event, calendar, until=high) if event.recurring else [event]
         for one in every:
-            start, end = (moment(one.fields[edge], calendar.zone) for edge in ("start", "end"))
+            start, end = (instant_of(one.fields[edge], calendar.zone) for edge in ("start", "end"))
             if start < high and end > low and _blocks(one, user):
                 yield max(start, low), min(end, high)
 
 
-def _blocks(event: Event, user: str) -> bool:
+def _blocks(event: CalendarEvent, user: str) -> bool:
     declined = any(
         guest["email"] == user and guest["responseStatus"] == "declined"
         for guest in event.fields.get("attendees", [])

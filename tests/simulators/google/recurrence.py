@@ -1,4 +1,4 @@
-"""Series: the instances of a recurring event, each with the id that Google gives it."""
+"""Series: the instances of a recurring event, with the ids that Google gives them."""
 
 import re
 from collections.abc import Iterator
@@ -8,26 +8,28 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr  # type: ignore[import-untyped]  # it ships no types
 
-from simulators.google.calendars import Calendar, Event
-from simulators.google.shape import Fields, in_zone, moment
+from simulators.google.calendars import CalendarEvent, GoogleCalendar
+from simulators.google.event_fields import Fields, in_zone, instant_of
 
 INSTANCE_ID = re.compile(r"(?P<master>[0-9a-v]+)_(?P<start>\d{8}(T\d{6}Z)?)")
-HORIZON = timedelta(days=730)  # how far a list without `timeMax` looks
-MOST = 3000
+HORIZON = timedelta(days=730)  # the end of a list without `timeMax`
+MAX_INSTANCES = 3000
 
 
-def instances(master: Event, calendar: Calendar, *, until: datetime) -> Iterator[Event]:
-    """Those that start before `until` and were not changed by themselves, in order."""
+def instances(
+    master: CalendarEvent, calendar: GoogleCalendar, *, until: datetime
+) -> Iterator[CalendarEvent]:
+    """The instances that start before `until` and were not changed by themselves, in order."""
     changed = {e.id for e in calendar.exceptions_of(master)}
     for number, fields in enumerate(_instance_fields(master, calendar.zone, until)):
-        if number >= MOST:
+        if number >= MAX_INSTANCES:
             return
         if fields["id"] not in changed:
-            yield Event(fields, master.ordinal, master.revision)
+            yield CalendarEvent(fields, master.ordinal, master.revision)
 
 
-def instance(instance_id: str, calendar: Calendar) -> Event | None:
-    """The unchanged instance of this id, if its series has one there."""
+def instance(instance_id: str, calendar: GoogleCalendar) -> CalendarEvent | None:
+    """The unchanged instance of this id; None if there is none."""
     found = INSTANCE_ID.fullmatch(instance_id)
     master = calendar.events.get(found["master"]) if found else None
     if found is None or master is None or not master.recurring:
@@ -37,9 +39,9 @@ def instance(instance_id: str, calendar: Calendar) -> Event | None:
     return next((event for event in every if event.id == instance_id), None)
 
 
-def _instance_fields(master: Event, zone: ZoneInfo, until: datetime) -> Iterator[Fields]:
+def _instance_fields(master: CalendarEvent, zone: ZoneInfo, until: datetime) -> Iterator[Fields]:
     fields = {k: v for k, v in master.fields.items() if k != "recurrence"}
-    length = moment(fields["end"], zone) - moment(fields["start"], zone)
+    length = instant_of(fields["end"], zone) - instant_of(fields["start"], zone)
     for start in _starts(master.fields, zone):
         if start.astimezone(UTC) >= until.astimezone(UTC):
             return
@@ -47,9 +49,9 @@ def _instance_fields(master: Event, zone: ZoneInfo, until: datetime) -> Iterator
 
 
 def _starts(fields: Fields, zone: ZoneInfo) -> Iterator[datetime]:
-    """Wall-clock repetition in the series' own zone, so that daylight saving is as people expect."""
+    """The starts, at the same wall-clock time in the series' zone across daylight saving changes."""
     own = ZoneInfo(fields["start"].get("timeZone", zone.key))
-    first = moment(fields["start"], zone).astimezone(own)
+    first = instant_of(fields["start"], zone).astimezone(own)
     all_day = "date" in fields["start"]
     rule = rrulestr(
         "\n".join(fields["recurrence"]),
@@ -61,7 +63,7 @@ def _starts(fields: Fields, zone: ZoneInfo) -> Iterator[datetime]:
         yield start.replace(tzinfo=zone) if all_day else start
 
 
-def _times(master: Event, start: datetime, length: timedelta) -> Fields:
+def _times(master: CalendarEvent, start: datetime, length: timedelta) -> Fields:
     if "date" in master.fields["start"]:
         first: date = start.date()
         days = date.fromisoformat(master.fields["end"]["date"]) - date.fromisoformat(

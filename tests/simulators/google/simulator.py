@@ -1,4 +1,4 @@
-"""The simulated Google as a whole: its parts, its state, and what else a test may do to it."""
+"""The simulated Google as a whole: its parts, its state, and `serve`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,23 +8,25 @@ from typing import Any, ClassVar
 import aiohttp
 from aiohttp import web
 
-from simulators.frame import Simulator
+from simulators.base import Simulator
+from simulators.files import SimulatorFiles
 from simulators.google import errors
 from simulators.google.api import GoogleApi
-from simulators.google.calendars import Calendars
-from simulators.google.gate import Quota
-from simulators.google.hands import OtherHands, event_shown
+from simulators.google.calendars import CalendarStore
+from simulators.google.control_api import GoogleControlApi, event_with_calendar
 from simulators.google.knobs import GoogleKnobs
 from simulators.google.oauth import GoogleOAuth
-from simulators.google.push import Courier
-from simulators.keeping import Files
-from simulators.oauth import Tokens, bearer
+from simulators.google.request_checks import RequestQuota
+from simulators.google.watch_channels import ChannelNotifier
+from simulators.oauth import TokenBook, bearer
 
 
 class GoogleSimulator(Simulator[GoogleKnobs]):
+    """A simulated Google that serves."""
+
     name: ClassVar = "google"
 
-    def __init__(self, knobs: GoogleKnobs, files: Files) -> None:
+    def __init__(self, knobs: GoogleKnobs, files: SimulatorFiles) -> None:
         super().__init__(knobs, files)
         self.oauth = GoogleOAuth(knobs, self.clock)
         self.api = GoogleApi(self.oauth, self.clock, lambda: self.url)
@@ -35,7 +37,7 @@ class GoogleSimulator(Simulator[GoogleKnobs]):
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            *OtherHands(self.api, self.oauth).routes(),
+            *GoogleControlApi(self.api, self.oauth).routes(),
             *self.oauth.routes(),
             *self.api.routes(),
         ]
@@ -44,30 +46,30 @@ class GoogleSimulator(Simulator[GoogleKnobs]):
         calendars = self.api.calendars.all.values()
         every = [(c, e) for c in calendars for e in c.events.values()]
         return {
-            "events": [event_shown(c, e) for c, e in every if not e.cancelled],
-            "cancelled": [event_shown(c, e) for c, e in every if e.cancelled],
-            "calendars": [c.shown() for c in calendars],
+            "events": [event_with_calendar(c, e) for c, e in every if not e.cancelled],
+            "cancelled": [event_with_calendar(c, e) for c, e in every if e.cancelled],
+            "calendars": [c.as_json() for c in calendars],
             "users": sorted({user for c in calendars for user in c.roles}),
             "tokens": self.oauth.tokens.counts(),
             "calls": self.api.quota.calls,
             "invitations": self.api.invitations,
-            **self.api.pushes.state(),
+            **self.api.channels.state(),
         }
 
-    def forget_state(self) -> None:
-        self.api.calendars = Calendars()
-        self.api.quota = Quota()
-        self.api.pushes.forget()
+    def clear_state(self) -> None:
+        self.api.calendars = CalendarStore()
+        self.api.quota = RequestQuota()
+        self.api.channels.clear()
         self.api.invitations = []
 
-    def forget_grants(self) -> None:
-        self.oauth.tokens = Tokens()
+    def clear_grants(self) -> None:
+        self.oauth.tokens = TokenBook()
 
-    def memory(self) -> Any:
-        return self.oauth.tokens, self.api.calendars, self.api.pushes.channels
+    def snapshot(self) -> Any:
+        return self.oauth.tokens, self.api.calendars, self.api.channels.channels
 
-    def remember(self, memory: Any) -> None:
-        self.oauth.tokens, self.api.calendars, self.api.pushes.channels = memory
+    def restore(self, snapshot: Any) -> None:
+        self.oauth.tokens, self.api.calendars, self.api.channels.channels = snapshot
 
     def identify(self, request: web.Request, body: Any) -> str | None:
         token = bearer(request)
@@ -78,14 +80,14 @@ class GoogleSimulator(Simulator[GoogleKnobs]):
         grant = self.oauth.tokens.find(token)
         return grant.user if grant else request.query.get("user") or request.query.get("login_hint")
 
-    def usual_error(self, status: int) -> web.Response:
-        return errors.usual(status)
+    def typical_error(self, status: int) -> web.Response:
+        return errors.typical_error(status)
 
     async def background(self) -> None:
         async with aiohttp.ClientSession() as session:
-            courier = Courier(session, self.clock)
+            notifier = ChannelNotifier(session, self.clock)
             while True:
-                await courier.deliver(self.api.pushes, self.knobs)
+                await notifier.send_next(self.api.channels, self.knobs)
 
 
 @asynccontextmanager
@@ -98,6 +100,8 @@ async def serve(
     **knobs: Any,
 ) -> AsyncIterator[GoogleSimulator]:
     """A simulated Google on `127.0.0.1:port` within the context; `knobs` are those of `GoogleKnobs`."""
-    sim = GoogleSimulator(GoogleKnobs(**knobs), Files(log_file, clock_offset_file, state_file))
+    sim = GoogleSimulator(
+        GoogleKnobs(**knobs), SimulatorFiles(log_file, clock_offset_file, state_file)
+    )
     async with sim.running(port=port):
         yield sim

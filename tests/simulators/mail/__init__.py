@@ -1,5 +1,1 @@
-"""A mail sink: SMTP in, an inbox over HTTP out."""
-
-from simulators.mail.simulator import MailSink, serve
-
-__all__ = ["MailSink", "serve"]
+"""The mail sink: an SMTP server, and an inbox over HTTP."""

@@ -5,12 +5,12 @@ regular expressions searched in the envelope's addresses, absent ones match all.
 
 | do | what happens |
 |---|---|
-| `reply:451 4.3.0 Try later` | this reply to the recipient; the message is not taken for him |
-| `data-reply:552 Too big` | this reply after the content; the message is not kept |
-| `hang`, `hang:60` | silence at the recipient, for 60 s or until lifted; then accepted |
-| `drop` | the connection is closed at the recipient |
-| `drop-after-data` | the message is kept, the connection closed instead of a reply |
-| `hang-after-data`, `hang-after-data:60` | the message is kept, the reply held back |
+| `reply:451 4.3.0 Try later` | this reply to `RCPT`; the message is not accepted for this recipient |
+| `data-reply:552 Too big` | this reply to `DATA`; the message is not stored |
+| `hang`, `hang:60` | no reply to `RCPT` for 60 s or until lifted; then accepted |
+| `drop` | the connection is closed after `RCPT` |
+| `drop-after-data` | the message is stored, the connection closed instead of a reply |
+| `hang-after-data`, `hang-after-data:60` | the message is stored, the reply held back |
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from simulators.faults import Fault, Order
+from simulators.faults import Fault, FaultSpec
 
 GRAMMAR = re.compile(
     r"(data-)?reply:[245]\d\d .+|hang(-after-data)?(:\d+(\.\d+)?)?|drop(-after-data)?"
@@ -41,7 +41,7 @@ def _known(text: str) -> str:
     return text
 
 
-class Match(BaseModel):
+class MailMatch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rcpt: Annotated[str, AfterValidator(_expression)] = ""
@@ -52,12 +52,12 @@ class Match(BaseModel):
         return hit and re.search(self.sender, sender) is not None
 
 
-class MailOrder(Order):
-    match: Match = Match()
+class MailFaultSpec(FaultSpec):
+    match: MailMatch = MailMatch()
     do: Annotated[str, AfterValidator(_known)]
 
     @property
-    def deed(self) -> str:
+    def action(self) -> str:
         return self.do.partition(":")[0]
 
     @property
@@ -66,12 +66,12 @@ class MailOrder(Order):
 
     @property
     def after_data(self) -> bool:
-        """Whether it acts when the content has come, not at the recipient."""
-        return self.deed in AFTER_DATA
+        """Whether the fault is applied to `DATA`, not to `RCPT`."""
+        return self.action in AFTER_DATA
 
 
-async def held_back(fault: Fault[MailOrder]) -> None:
-    """Wait as long as a `hang` says. A caller who goes away ends the wait, by cancellation."""
+async def wait_while_held(fault: Fault[MailFaultSpec]) -> None:
+    """Wait as long as a `hang` says; a caller that disconnects cancels the wait."""
     seconds = float(fault.spec.argument) if fault.spec.argument else None
     try:
         await asyncio.wait_for(fault.lifted.wait(), seconds)

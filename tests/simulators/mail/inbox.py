@@ -1,20 +1,20 @@
-"""The inbox over HTTP: mails as JSON for tests, and a page for people on which all is escaped."""
+"""The inbox over HTTP: mails as JSON for tests, and an HTML page for people (escaped)."""
 
 import html
 
 from aiohttp import web
 
-from simulators.mail.messages import Message
+from simulators.mail.messages import MailMessage
 
 STYLE = "body{font:16px system-ui;max-width:50rem;margin:2rem auto}article{border-top:1px solid}"
 
 
-def inbox_routes(messages: list[Message]) -> list[web.RouteDef]:
+def inbox_routes(messages: list[MailMessage]) -> list[web.RouteDef]:
     async def inbox(request: web.Request) -> web.Response:
         return web.Response(text=_page(messages), content_type="text/html")
 
     async def get_messages(request: web.Request) -> web.Response:
-        return web.json_response([message.shown() for message in messages])
+        return web.json_response([message.as_json() for message in messages])
 
     async def get_source(request: web.Request) -> web.Response:
         wanted = request.match_info["id"]
@@ -36,15 +36,15 @@ def inbox_routes(messages: list[Message]) -> list[web.RouteDef]:
     ]
 
 
-def _page(messages: list[Message]) -> str:
-    """All mails, the newest first."""
+def _page(messages: list[MailMessage]) -> str:
+    """The HTML page of all mails, newest first."""
     head = f"<!DOCTYPE html><meta charset=utf-8><title>Inbox</title><style>{STYLE}</style>"
     title = f"<h1>{len(messages)} messages</h1>"
     return head + title + "".join(_article(message) for message in reversed(messages))
 
 
-def _article(message: Message) -> str:
-    shown = message.shown()
+def _article(message: MailMessage) -> str:
+    shown = message.as_json()
     to = ", ".join(message.recipients)
     seen = (message.at, message.sender, to, shown["subject"], shown["text"] or "")
     at, sender, to, subject, text = (html.escape(part) for part in seen)

@@ -1,4 +1,4 @@
-"""A mail that arrived, taken apart for tests and for the eye."""
+"""A received mail, parsed for tests and for the inbox page."""
 
 import email
 import email.policy
@@ -8,15 +8,17 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Message:
+class MailMessage:
+    """A received mail."""
+
     id: str
     at: str
     sender: str  # of the envelope
     recipients: list[str]  # of the envelope
     raw: str
 
-    def shown(self) -> dict[str, Any]:
-        """As JSON: the envelope, the parts people look for, and the source.
+    def as_json(self) -> dict[str, Any]:
+        """The mail as JSON: envelope, headers, bodies, attachments and source.
 
         `from` and `to` are the envelope's; `ics` is the first calendar part's text.
         """
@@ -54,7 +56,7 @@ def _is_attached(part: Any) -> bool:
 
 
 def _attachment(part: Any) -> dict[str, Any]:
-    """Texts are shown as text (line ends as they came), anything else by its size only."""
+    """An attachment; its content only if it is a text (with the original line ends)."""
     content = part.get_payload(decode=True) or b""
     is_text = part.get_content_maintype() == "text"
     charset = part.get_content_charset() or "utf-8"

@@ -1,8 +1,8 @@
-"""The mail sink: an SMTP server that keeps everything, and an inbox over HTTP to read it.
+"""The mail sink: an SMTP server that stores all mails, and an inbox over HTTP to read them.
 
-Beside the common control API (faults: see `faults.py` of this package):
+Besides the common control API (faults: see `faults.py` of this package):
 `GET    /_sim/messages`             all mails as JSON, oldest first, raw source included
-`GET    /_sim/messages/{id}/source` one as it came
+`GET    /_sim/messages/{id}/source` one mail as received
 `DELETE /_sim/messages`             empty the inbox
 `GET    /`                          the inbox for people
 """
@@ -18,41 +18,43 @@ from typing import Any
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from simulators import control
-from simulators.clock import SimClock, stamp
+from simulators import control_api
+from simulators.base import HOST, Knobs, control_middleware
+from simulators.clock import SimClock, format_instant
 from simulators.faults import Fault, Faults
-from simulators.frame import HOST, Knobs, controlled
-from simulators.keeping import Files
-from simulators.log import Entry, Log
-from simulators.mail.faults import MailOrder, held_back
+from simulators.files import SimulatorFiles
+from simulators.mail.faults import MailFaultSpec, wait_while_held
 from simulators.mail.inbox import inbox_routes
-from simulators.mail.messages import Message
+from simulators.mail.messages import MailMessage
+from simulators.request_log import LogEntry, RequestLog
 
 
 @dataclass
-class MailEntry(Entry):
-    """One recipient asked about (`RCPT`), or one content taken in (`DATA`)."""
+class MailLogEntry(LogEntry):
+    """One `RCPT` or `DATA` command."""
 
     verb: str
     sender: str
     recipients: list[str]
-    message: str | None = None  # id of the mail that was kept
-    reply: str | None = None  # null: none was given
+    message: str | None = None  # id of the stored mail
+    reply: str | None = None  # null: no reply was sent
     fault: dict[str, str] | None = None
 
 
 class MailSink:
-    def __init__(self, knobs: Knobs, files: Files) -> None:
+    """A mail sink that serves."""
+
+    def __init__(self, knobs: Knobs, files: SimulatorFiles) -> None:
         self.files = files
         self.url = ""
         self.smtp = ""  # host:port
         self.knobs = knobs
-        self._first_knobs = knobs.model_dump()
+        self._initial_knobs = knobs.model_dump()
         self.clock = SimClock(files.clock_offset)
         self.clock.offset_seconds = knobs.clock_offset_seconds
-        self.log: Log[MailEntry] = Log(files.log)
-        self.faults = Faults(MailOrder)
-        self.messages: list[Message] = []
+        self.log: RequestLog[MailLogEntry] = RequestLog(files.log)
+        self.faults = Faults(MailFaultSpec)
+        self.messages: list[MailMessage] = []
 
     @property
     def ready_line(self) -> str:
@@ -60,20 +62,20 @@ class MailSink:
 
     def state(self) -> dict[str, Any]:
         receivers = sorted({address for m in self.messages for address in m.recipients})
-        return {"messages": [m.shown() for m in self.messages], "receivers": receivers}
+        return {"messages": [m.as_json() for m in self.messages], "receivers": receivers}
 
     def patch_knobs(self, changes: dict[str, Any]) -> None:
         self.knobs = Knobs(**{**self.knobs.model_dump(), **changes})
         self.clock.offset_seconds = self.knobs.clock_offset_seconds
 
-    def first_knobs(self) -> None:
-        self.patch_knobs(self._first_knobs)
+    def reset_knobs(self) -> None:
+        self.patch_knobs(self._initial_knobs)
 
-    def forget_state(self) -> None:
+    def clear_state(self) -> None:
         self.messages.clear()
 
-    def forget_grants(self) -> None:
-        """Nobody needs a permission to send mail here."""
+    def clear_grants(self) -> None:
+        """The mail sink has no grants."""
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name of the hook
         self,
@@ -85,66 +87,66 @@ class MailSink:
     ) -> str:
         entry = self._entry("RCPT", envelope, [address])
         fault = self._fault(entry, after_data=False)
-        if fault is not None and fault.spec.deed == "reply":
-            return self._replied(entry, fault.spec.argument)
-        if fault is not None and fault.spec.deed == "drop":
-            await self._cut(server, entry)
+        if fault is not None and fault.spec.action == "reply":
+            return self._reply(entry, fault.spec.argument)
+        if fault is not None and fault.spec.action == "drop":
+            await self._close_connection(server, entry)
         if fault is not None:
-            await held_back(fault)
+            await wait_while_held(fault)
         envelope.rcpt_tos.append(address)
-        return self._replied(entry, "250 OK")
+        return self._reply(entry, "250 OK")
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name of the hook
         self, server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
         entry = self._entry("DATA", envelope, list(envelope.rcpt_tos))
         fault = self._fault(entry, after_data=True)
-        if fault is not None and fault.spec.deed == "data-reply":
-            return self._replied(entry, fault.spec.argument)
-        entry.message = self._keep(entry, envelope.original_content or b"").id
-        if fault is not None and fault.spec.deed == "drop-after-data":
-            await self._cut(server, entry)
+        if fault is not None and fault.spec.action == "data-reply":
+            return self._reply(entry, fault.spec.argument)
+        entry.message = self._store(entry, envelope.original_content or b"").id
+        if fault is not None and fault.spec.action == "drop-after-data":
+            await self._close_connection(server, entry)
         if fault is not None:
-            await held_back(fault)
-        return self._replied(entry, f"250 OK {entry.message}")
+            await wait_while_held(fault)
+        return self._reply(entry, f"250 OK {entry.message}")
 
-    def _keep(self, entry: MailEntry, content: bytes) -> Message:
+    def _store(self, entry: MailLogEntry, content: bytes) -> MailMessage:
         raw = content.decode("utf-8", "surrogateescape")
-        message = Message(secrets.token_hex(8), entry.at, entry.sender, entry.recipients, raw)
+        message = MailMessage(secrets.token_hex(8), entry.at, entry.sender, entry.recipients, raw)
         self.messages.append(message)
         return message
 
-    def _entry(self, verb: str, envelope: Envelope, recipients: list[str]) -> MailEntry:
-        at = stamp(self.clock.now())
+    def _entry(self, verb: str, envelope: Envelope, recipients: list[str]) -> MailLogEntry:
+        at = format_instant(self.clock.now())
         sender = envelope.mail_from or ""
-        return self.log.begin(MailEntry(self.log.next_seq(), at, verb, sender, recipients))
+        return self.log.begin(MailLogEntry(self.log.next_seq(), at, verb, sender, recipients))
 
-    def _fault(self, entry: MailEntry, *, after_data: bool) -> Fault[MailOrder] | None:
+    def _fault(self, entry: MailLogEntry, *, after_data: bool) -> Fault[MailFaultSpec] | None:
         fault = self.faults.take(
-            lambda order: (
-                order.after_data == after_data and order.match.fits(entry.sender, entry.recipients)
+            lambda spec: (
+                spec.after_data == after_data and spec.match.fits(entry.sender, entry.recipients)
             )
         )
         entry.fault = {"id": fault.id, "do": fault.spec.do} if fault else None
         return fault
 
-    def _replied(self, entry: MailEntry, reply: str) -> str:
+    def _reply(self, entry: MailLogEntry, reply: str) -> str:
         entry.reply = reply
-        self.log.done(entry)
+        self.log.finish(entry)
         return reply
 
-    async def _cut(self, server: SMTP, entry: MailEntry) -> None:
-        """Close the connection with a reset; its session is then cancelled, here."""
-        self.log.done(entry)
+    async def _close_connection(self, server: SMTP, entry: MailLogEntry) -> None:
+        """Close the connection with a reset, and wait for the session to be cancelled."""
+        self.log.finish(entry)
         if isinstance(server.transport, asyncio.WriteTransport):
             server.transport.abort()
         await asyncio.Event().wait()
 
     @asynccontextmanager
     async def running(self, *, host: str, port: int, http_port: int) -> AsyncIterator[None]:
-        self.messages += self.files.kept() or []
-        app = web.Application(middlewares=[controlled])
-        app.add_routes([*control.routes(self), *inbox_routes(self.messages)])
+        self.messages += self.files.load_snapshot() or []
+        app = web.Application(middlewares=[control_middleware])
+        app.add_routes([*control_api.routes(self), *inbox_routes(self.messages)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         loop = asyncio.get_running_loop()
@@ -162,7 +164,7 @@ class MailSink:
             self.faults.clear()
             server.close()
             await runner.cleanup()
-            self.files.keep(self.messages)
+            self.files.save_snapshot(self.messages)
 
 
 @asynccontextmanager
@@ -176,6 +178,6 @@ async def serve(
     **knobs: Any,
 ) -> AsyncIterator[MailSink]:
     """A mail sink on `127.0.0.1:port` (SMTP) and `http_port` (inbox) within the context."""
-    sink = MailSink(Knobs(**knobs), Files(log_file, clock_offset_file, state_file))
+    sink = MailSink(Knobs(**knobs), SimulatorFiles(log_file, clock_offset_file, state_file))
     async with sink.running(host=HOST, port=port, http_port=http_port):
         yield sink

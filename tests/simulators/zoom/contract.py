@@ -1,14 +1,14 @@
-"""What Zoom accepts as a meeting, strictly: unknown fields and wrong types are refused.
+"""The fields of a meeting that Zoom accepts; unknown fields and wrong types are refused.
 
-The field list is that of the types in Zoom's own client (`@zoom/rivet`, meetings). Zoom itself
-lets some unknown fields pass; being stricter finds our spelling mistakes.
+The fields are those of the types in Zoom's own client (`@zoom/rivet`, meetings). Zoom itself ignores
+some unknown fields; a stricter check finds our spelling mistakes.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from simulators.schema import Problem, Schema, problems, zones
+from simulators.json_schema import Problem, Schema, problems, zone_names
 
 TEXT: Schema = {"type": "string"}
 FLAG: Schema = {"type": "boolean"}
@@ -76,7 +76,7 @@ MEETING: Schema = {
         **_all("default_password pre_schedule", FLAG),
         "topic": {"type": "string", "maxLength": 200},
         "agenda": {"type": "string", "maxLength": 2000},
-        "type": _one_of(1, 2),  # recurring ones (3, 8) are not simulated: we make none
+        "type": _one_of(1, 2),  # recurring ones (3, 8) are not simulated: we create none
         "start_time": {"type": "string", "pattern": START},
         "timezone": TEXT,
         "duration": {"type": "integer", "minimum": 1, "maximum": 1440},
@@ -101,12 +101,12 @@ DEFAULT_SETTINGS: dict[str, Any] = {
 
 
 def meeting_problems(body: Any) -> Iterator[Problem]:
-    """What Zoom would refuse in the body of a create or an update."""
+    """The problems for which Zoom would refuse the body of a create or an update."""
     found = list(problems(body, MEETING, {}))
     yield from found
     if found:
         return
-    if body.get("timezone", "UTC") not in zones():
+    if body.get("timezone", "UTC") not in zone_names():
         yield Problem("timezone", "is not an IANA time zone")
     if "start_time" in body and not _is_instant(body["start_time"]):
         yield Problem("start_time", "is not a date and time")
@@ -121,7 +121,7 @@ def _is_instant(text: str) -> bool:
 
 
 def in_utc(start_time: str, zone: tzinfo) -> str:
-    """A `start_time` as Zoom answers it, in UTC with `Z`; without `Z` it is meant in the zone."""
+    """A `start_time` as Zoom returns it, in UTC with `Z`; without `Z` it is a time in the zone."""
     start = datetime.fromisoformat(start_time)
     if start.tzinfo is None:
         start = start.replace(tzinfo=zone)

@@ -1,14 +1,14 @@
-"""Zoom's error answers: `{"code", "message"[, "errors"]}`, and another shape at the token endpoint."""
+"""Zoom's error responses: `{"code", "message"[, "errors"]}`; the token endpoint has another shape."""
 
 from collections.abc import Iterable
 
 from aiohttp import web
 
-from simulators.frame import Answer
-from simulators.schema import Problem
+from simulators.base import EarlyResponse
+from simulators.json_schema import Problem
 
 TOO_FAST = "You have reached the maximum per-second rate limit for this API. Try again later."
-USUAL = {
+TYPICAL_ERRORS = {
     400: (300, "Validation Failed."),
     401: (124, "Invalid access token."),
     403: (200, "No permission."),
@@ -18,38 +18,38 @@ USUAL = {
 }
 
 
-def refusal(status: int, code: int, message: str) -> Answer:
-    return Answer(web.json_response({"code": code, "message": message}, status=status))
+def refusal(status: int, code: int, message: str) -> EarlyResponse:
+    return EarlyResponse(web.json_response({"code": code, "message": message}, status=status))
 
 
-def usual(status: int) -> web.Response:
-    """The typical answer of this status; anything not listed is an internal error."""
-    code, message = USUAL.get(status, (status, "Internal Server Error"))
+def typical_error(status: int) -> web.Response:
+    """The typical response of this status; an unlisted status is an internal error."""
+    code, message = TYPICAL_ERRORS.get(status, (status, "Internal Server Error"))
     return web.json_response({"code": code, "message": message}, status=status)
 
 
-def not_valid(found: Iterable[Problem]) -> Answer:
+def not_valid(found: Iterable[Problem]) -> EarlyResponse:
     errors = [{"field": problem.path, "message": problem.message} for problem in found]
     body = {"code": 300, "message": "Validation Failed.", "errors": errors}
-    return Answer(web.json_response(body, status=400))
+    return EarlyResponse(web.json_response(body, status=400))
 
 
-def no_meeting(meeting_id: str) -> Answer:
+def meeting_not_found(meeting_id: str) -> EarlyResponse:
     return refusal(404, 3001, f"Meeting does not exist: {meeting_id}.")
 
 
-def no_user(user_id: str) -> Answer:
+def user_not_found(user_id: str) -> EarlyResponse:
     return refusal(404, 1001, f"User does not exist: {user_id}.")
 
 
-def lacks_scope(scope: str) -> Answer:
+def scope_missing(scope: str) -> EarlyResponse:
     text = f"Invalid access token, does not contain scopes:[{scope}, {scope}:admin]."
     return refusal(400, 4711, text)
 
 
-def no_token(status: int, error: str, reason: str, code: int | None = None) -> Answer:
-    """The token endpoint's refusal; `code` is one of Zoom's numeric OAuth errors (4738, 4741 …)."""
+def token_refusal(status: int, error: str, reason: str, code: int | None = None) -> EarlyResponse:
+    """An error of the token endpoint; `code` is one of Zoom's numeric OAuth errors (4738, 4741 …)."""
     body: dict[str, str | int] = {"reason": reason, "error": error}
     if code is not None:
         body["code"] = code
-    return Answer(web.json_response(body, status=status))
+    return EarlyResponse(web.json_response(body, status=status))

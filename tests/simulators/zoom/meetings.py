@@ -27,8 +27,8 @@ LIST_AGENDA = 250  # a list shows only the beginning of an agenda
 
 
 @dataclass(frozen=True)
-class User:
-    """One Zoom user; all but the name that the test gave is derived from it."""
+class ZoomUser:
+    """One Zoom user; all properties are derived from the name that the test uses."""
 
     name: str
 
@@ -64,17 +64,17 @@ class User:
 
 
 @dataclass
-class Meeting:
-    """`fields` are Zoom's own; the start link is made anew for each answer and never kept."""
+class ZoomMeeting:
+    """One meeting. `fields` are Zoom's; the start link is created anew for each response."""
 
-    user: User
+    user: ZoomUser
     fields: dict[str, Any]
 
     @property
     def id(self) -> int:
         return int(self.fields["id"])
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {"user": self.user.name, **self.fields}
 
     def listed(self) -> dict[str, Any]:
@@ -83,36 +83,40 @@ class Meeting:
 
 
 @dataclass
-class Meetings:
-    live: dict[int, Meeting] = field(default_factory=dict)
-    deleted: dict[int, Meeting] = field(default_factory=dict)
+class MeetingStore:
+    """All meetings by id."""
 
-    def create(self, user: User, body: dict[str, Any], *, now: datetime, join_base: str) -> Meeting:
-        meeting = Meeting(user, {**_first_fields(user, now), **self._links(join_base)})
+    live: dict[int, ZoomMeeting] = field(default_factory=dict)
+    deleted: dict[int, ZoomMeeting] = field(default_factory=dict)
+
+    def create(
+        self, user: ZoomUser, body: dict[str, Any], *, now: datetime, join_base: str
+    ) -> ZoomMeeting:
+        meeting = ZoomMeeting(user, {**_first_fields(user, now), **self._links(join_base)})
         self.live[meeting.id] = meeting
         _apply(meeting, body)
         return meeting
 
-    def find(self, meeting_id: str, user: User | None = None) -> Meeting | None:
-        """The live meeting, if it is this user's (None: anybody's)."""
+    def find(self, meeting_id: str, user: ZoomUser | None = None) -> ZoomMeeting | None:
+        """The live meeting, if it belongs to this user (None: to any user)."""
         meeting = self.live.get(int(meeting_id)) if meeting_id.isdecimal() else None
         if meeting is None or (user is not None and meeting.user != user):
             return None
         return meeting
 
-    def update(self, meeting: Meeting, body: dict[str, Any]) -> None:
+    def update(self, meeting: ZoomMeeting, body: dict[str, Any]) -> None:
         _apply(meeting, body)
 
-    def delete(self, meeting: Meeting) -> None:
+    def delete(self, meeting: ZoomMeeting) -> None:
         self.deleted[meeting.id] = self.live.pop(meeting.id)
 
-    def of(self, user: User) -> list[Meeting]:
-        """The user's live meetings by start, then id."""
+    def of(self, user: ZoomUser) -> list[ZoomMeeting]:
+        """The user's live meetings, sorted by start and id."""
         mine = [m for m in self.live.values() if m.user == user]
         return sorted(mine, key=lambda m: (m.fields["start_time"], m.id))
 
     def _links(self, join_base: str) -> dict[str, Any]:
-        """A number of 11 digits that no meeting here ever had, and its own link."""
+        """A new id of 11 digits, and the join link."""
         number = 0
         while not number or number in self.live or number in self.deleted:
             number = 80_000_000_000 + secrets.randbelow(10_000_000_000)
@@ -124,13 +128,13 @@ class Meetings:
         }
 
 
-def start_url(meeting: Meeting) -> str:
-    """A link that starts the meeting as its host: another one each time it is asked for."""
+def start_url(meeting: ZoomMeeting) -> str:
+    """A link that starts the meeting as its host; another one for each call."""
     base = meeting.fields["join_url"].partition("?")[0].replace("/j/", "/s/")
     return f"{base}?zak={secrets.token_urlsafe(32)}"
 
 
-def _first_fields(user: User, now: datetime) -> dict[str, Any]:
+def _first_fields(user: ZoomUser, now: datetime) -> dict[str, Any]:
     return {
         "uuid": base64.b64encode(secrets.token_bytes(16)).decode(),
         "host_id": user.id,
@@ -149,8 +153,8 @@ def _first_fields(user: User, now: datetime) -> dict[str, Any]:
     }
 
 
-def _apply(meeting: Meeting, body: dict[str, Any]) -> None:
-    """Merge the body as Zoom does: `settings` one by one, times told in UTC."""
+def _apply(meeting: ZoomMeeting, body: dict[str, Any]) -> None:
+    """Merge the body as Zoom does: each setting by itself, times in UTC."""
     fields = meeting.fields
     settings = {**fields["settings"], **body.get("settings", {})}
     fields.update(body)

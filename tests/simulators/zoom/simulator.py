@@ -1,10 +1,10 @@
-"""The simulated Zoom as a whole: its parts, its state, and what else a test may do to it.
+"""The simulated Zoom as a whole: its parts, its state, its control API and `serve`.
 
-Beside the common control API:
-`POST   /_sim/meetings`       `{"user", …meeting fields}`: the host makes one in Zoom himself
+Besides the common control API:
+`POST   /_sim/meetings`       `{"user", …meeting fields}`: the host creates a meeting in Zoom
 `PATCH  /_sim/meetings/{id}`, `DELETE …`: the host changes or removes a meeting there
 `POST   /_sim/revoke`         `{"user", "reason": "invalid" | "4735" | "4738" | "4741"}`: the user's
-                              tokens die; the next refresh answers with that reason
+                              tokens end; the response to the next refresh has that reason
 """
 
 from collections.abc import AsyncIterator
@@ -15,20 +15,22 @@ from typing import Any, ClassVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from simulators.control import body_of
-from simulators.frame import Simulator
-from simulators.keeping import Files
-from simulators.oauth import Tokens, bearer
+from simulators.base import Simulator
+from simulators.control_api import json_body
+from simulators.files import SimulatorFiles
+from simulators.oauth import TokenBook, bearer
 from simulators.zoom import errors
 from simulators.zoom.api import ZoomApi
 from simulators.zoom.contract import meeting_problems
 from simulators.zoom.knobs import ZoomKnobs
-from simulators.zoom.limits import Limits
-from simulators.zoom.meetings import Meeting, Meetings, User
+from simulators.zoom.meetings import MeetingStore, ZoomMeeting, ZoomUser
 from simulators.zoom.oauth import ZoomOAuth
+from simulators.zoom.rate_limits import RateLimits
 
 
 class Revocation(BaseModel):
+    """The body of `POST /_sim/revoke`."""
+
     model_config = ConfigDict(extra="forbid")
 
     user: str
@@ -36,9 +38,11 @@ class Revocation(BaseModel):
 
 
 class ZoomSimulator(Simulator[ZoomKnobs]):
+    """A simulated Zoom that serves."""
+
     name: ClassVar = "zoom"
 
-    def __init__(self, knobs: ZoomKnobs, files: Files) -> None:
+    def __init__(self, knobs: ZoomKnobs, files: SimulatorFiles) -> None:
         super().__init__(knobs, files)
         self.oauth = ZoomOAuth(knobs, self.clock)
         self.api = ZoomApi(self.oauth, self.clock, lambda: self.url)
@@ -62,25 +66,25 @@ class ZoomSimulator(Simulator[ZoomKnobs]):
         names = {g.user for g in self.oauth.tokens.grants}
         names |= {m.user.name for m in (*meetings.live.values(), *meetings.deleted.values())}
         return {
-            "meetings": [m.shown() for m in meetings.live.values()],
-            "deleted": [m.shown() for m in meetings.deleted.values()],
-            "users": [self._user_shown(User(name)) for name in sorted(names)],
+            "meetings": [m.as_json() for m in meetings.live.values()],
+            "deleted": [m.as_json() for m in meetings.deleted.values()],
+            "users": [self._user_body(ZoomUser(name)) for name in sorted(names)],
             "tokens": self.oauth.tokens.counts(),
             "calls": self.api.limits.calls,
         }
 
-    def forget_state(self) -> None:
-        self.api.meetings = Meetings()
-        self.api.limits = Limits()
+    def clear_state(self) -> None:
+        self.api.meetings = MeetingStore()
+        self.api.limits = RateLimits()
 
-    def forget_grants(self) -> None:
-        self.oauth.tokens = Tokens()
+    def clear_grants(self) -> None:
+        self.oauth.tokens = TokenBook()
 
-    def memory(self) -> Any:
+    def snapshot(self) -> Any:
         return self.oauth.tokens, self.api.meetings, self.api.limits.calls
 
-    def remember(self, memory: Any) -> None:
-        self.oauth.tokens, self.api.meetings, self.api.limits.calls = memory
+    def restore(self, snapshot: Any) -> None:
+        self.oauth.tokens, self.api.meetings, self.api.limits.calls = snapshot
 
     def identify(self, request: web.Request, body: Any) -> str | None:
         token = bearer(request)
@@ -91,42 +95,42 @@ class ZoomSimulator(Simulator[ZoomKnobs]):
         grant = self.oauth.tokens.find(token)
         return grant.user if grant else request.query.get("user") or request.query.get("login_hint")
 
-    def usual_error(self, status: int) -> web.Response:
-        return errors.usual(status)
+    def typical_error(self, status: int) -> web.Response:
+        return errors.typical_error(status)
 
-    def _user_shown(self, user: User) -> dict[str, Any]:
+    def _user_body(self, user: ZoomUser) -> dict[str, Any]:
         shown = {"user": user.name, "id": user.id, "account_id": user.account_id}
         return {**shown, "email": user.email, "meetings": len(self.api.meetings.of(user))}
 
-    def _any_meeting(self, request: web.Request) -> Meeting:
+    def _any_meeting(self, request: web.Request) -> ZoomMeeting:
         meeting = self.api.meetings.find(request.match_info["id"])
         if meeting is None:
             raise web.HTTPNotFound(text="no such meeting")
         return meeting
 
     async def _host_creates(self, request: web.Request) -> web.Response:
-        body = await body_of(request)
-        user = User(str(body.pop("user")))
-        return web.json_response(self.api.create_for(user, _checked(body)).shown())
+        body = await json_body(request)
+        user = ZoomUser(str(body.pop("user")))
+        return web.json_response(self.api.create_for(user, _checked(body)).as_json())
 
     async def _host_changes(self, request: web.Request) -> web.Response:
         meeting = self._any_meeting(request)
-        body = _checked(await body_of(request))
+        body = _checked(await json_body(request))
         self.api.meetings.update(meeting, body)
-        return web.json_response(meeting.shown())
+        return web.json_response(meeting.as_json())
 
     async def _host_deletes(self, request: web.Request) -> web.Response:
         self.api.meetings.delete(self._any_meeting(request))
         return web.Response(status=204)
 
     async def _revoke(self, request: web.Request) -> web.Response:
-        wanted = Revocation(**await body_of(request))
+        wanted = Revocation(**await json_body(request))
         revoked = self.oauth.tokens.kill(wanted.user, wanted.reason)
         return web.json_response({"revoked": revoked})
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """Raises ValueError when Zoom would not have such a meeting."""
+    """The body. Raises ValueError when Zoom would not accept such a meeting."""
     if found := list(meeting_problems(body)):
         raise ValueError("; ".join(f"{p.path} {p.message}" for p in found))
     return body
@@ -142,6 +146,6 @@ async def serve(
     **knobs: Any,
 ) -> AsyncIterator[ZoomSimulator]:
     """A simulated Zoom on `127.0.0.1:port` within the context; `knobs` are those of `ZoomKnobs`."""
-    sim = ZoomSimulator(ZoomKnobs(**knobs), Files(log_file, clock_offset_file, state_file))
+    sim = ZoomSimulator(ZoomKnobs(**knobs), SimulatorFiles(log_file, clock_offset_file, state_file))
     async with sim.running(port=port):
         yield sim

@@ -1,4 +1,4 @@
-"""Which foreign events block time, and what they add up to, week by week."""
+"""Which foreign events block time, and the busy intervals of each ISO week."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 Interval = tuple[datetime, datetime]
-"""Half-open, in UTC."""
+"""Start and end, half-open, in UTC."""
 
 WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Window:
-    """The time that is looked at: whole ISO weeks, so that a week is known whole or not at all."""
+    """The time range that is listed: whole ISO weeks, so that no week is known in part only."""
 
     start: datetime
     end: datetime
 
     @classmethod
     def around(cls, now: datetime, *, horizon: timedelta) -> "Window":
-        """From yesterday's week to the week of the horizon."""
+        """The weeks from yesterday's to the one in which the horizon ends."""
         return cls(monday(now - timedelta(days=1)), monday(now + horizon) + WEEK)
 
     def overlaps(self, interval: Interval) -> bool:
@@ -29,8 +29,8 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Item:
-    """An event of a list, as far as it matters here. `during` is None when it takes no time."""
+class ListedEvent:
+    """An event in Google's list of a calendar. `during` is None when it is cancelled."""
 
     id: str
     etag: str | None
@@ -38,26 +38,26 @@ class Item:
     blocks: bool
     during: Interval | None
     series: str | None
-    """The id of the series it is an instance of, or was."""
+    """The id of the series of which the event is or was an instance."""
     marked_by: str | None
-    """The connection that made it, by our own mark."""
+    """The connection that created the event, by the mark that we write into our events."""
     fields: Mapping[str, Any]
 
 
 def monday(moment: datetime) -> datetime:
-    """Midnight, UTC, at the begin of the moment's ISO week."""
+    """Midnight (UTC) at the beginning of the ISO week that contains `moment`."""
     day = moment.astimezone(UTC).date()
     return datetime.combine(day - timedelta(days=day.weekday()), time(), UTC)
 
 
 def week_name(moment: datetime) -> str:
-    """`2027-W09`, as ISO 8601 counts."""
+    """The ISO 8601 week that contains `moment`, as `2027-W09`."""
     year, week, _ = moment.astimezone(UTC).isocalendar()
     return f"{year:04}-W{week:02}"
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same time without overlaps; what touches becomes one."""
+    """The union of the intervals, sorted; overlapping and touching intervals become one."""
     result: list[Interval] = []
     for start, end in sorted(intervals):
         if start >= end:
@@ -70,15 +70,15 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def by_week(intervals: Iterable[Interval], window: Window) -> dict[str, list[Interval]]:
-    """The merged time of each week of the window; an interval across a border is cut there."""
+    """The merged intervals of each week of the window; an interval across weeks is split."""
     weeks: dict[str, list[Interval]] = {}
     for start, end in merged(intervals):
-        for piece in _cut(max(start, window.start), min(end, window.end)):
+        for piece in _split_by_week(max(start, window.start), min(end, window.end)):
             weeks.setdefault(week_name(piece[0]), []).append(piece)
     return weeks
 
 
-def _cut(start: datetime, end: datetime) -> Iterator[Interval]:
+def _split_by_week(start: datetime, end: datetime) -> Iterator[Interval]:
     while start < end:
         border = min(end, monday(start) + WEEK)
         yield start, border
@@ -86,18 +86,18 @@ def _cut(start: datetime, end: datetime) -> Iterator[Interval]:
 
 
 def weeks_of(window: Window) -> list[str]:
-    """The names of the window's weeks, in order."""
+    """The names of the weeks of the window, in order."""
     count = (window.end - window.start) // WEEK
     return [week_name(window.start + WEEK * number) for number in range(count)]
 
 
 def whole_days(first: date, after_last: date, zone: ZoneInfo) -> Interval:
-    """All-day events are days of the calendar's own zone; the end is exclusive."""
+    """The interval of an all-day event: days in the zone of its Google calendar, the end exclusive."""
     start = datetime.combine(first, time(), zone).astimezone(UTC)
     return start, datetime.combine(after_last, time(), zone).astimezone(UTC)
 
 
 def blocked_user(named: str | None, members: Iterable[str]) -> str | None:
-    """Whom a connection blocks: the named user, else the only member; None: the calendar itself."""
-    alone = list(members)
-    return named or (alone[0] if len(alone) == 1 else None)
+    """The user whom a connection blocks: the named one, else the only member; None: the calendar."""
+    listed = list(members)
+    return named or (listed[0] if len(listed) == 1 else None)

@@ -1,4 +1,4 @@
-"""What a calendar or a connection that comes, changes or goes does to what we look at."""
+"""Changes of calendars and connections: which Google calendars are polled, and whom they block."""
 
 from datetime import datetime
 
@@ -6,45 +6,48 @@ from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_platform.db.database import Tx
 from hoop_platform.errors import invalid
 from hoop_platform.ids import is_id
-from hoop_platform.providers.provider_accounts import ProviderAccount as Connected
-from hoop_platform.providers.provider_accounts import list_provider_accounts
+from hoop_platform.providers.provider_accounts import (
+    ProviderAccount,
+    list_provider_accounts,
+    lock_provider_account,
+)
+from hoop_platform.providers.status import set_status
 from hoop_platform.reconcile.desired_state import DesiredState, close_circuit, desire
-from sync_google import store
-from sync_google.domain import blocked_user
-from sync_google.handlers import weeks
+from sync_google.domain.busy import blocked_user
+from sync_google.domain.identifiers import CONNECTION_KIND
+from sync_google.handlers import busy_weeks
+from sync_google.store import calendars, connections, external_objects, feeds
+from sync_google.store.calendars import StoredCalendar
 
-CONNECTION = "google-connection"
 
-
-async def follow_calendar(db: Tx, event: CalendarChanged, _: datetime) -> None:
-    """Remember who its members are: a connection without a named user blocks the only one."""
+async def on_calendar_changed(db: Tx, event: CalendarChanged, now: datetime) -> None:
+    """Store the calendar's members: a connection that names no user blocks the only member."""
     state = event.state
-    members = state.settings.get("teamMembers")
-    listed = members if isinstance(members, list) else []
+    team = state.settings.get("teamMembers")
+    listed = team if isinstance(team, list) else []
     named_ids = (str(member.get("userId")) for member in listed if isinstance(member, dict))
-    ids = [user_id for user_id in named_ids if is_id(user_id)]
-    await store.hold_off_connecting(db)
-    await store.keep_calendar(
-        db, store.Calendar(event.account_id, state.id, state.location_id, ids)
+    members = [user_id for user_id in named_ids if is_id(user_id)]
+    await connections.lock_against_connecting(db)
+    await calendars.upsert_calendar(
+        db, StoredCalendar(event.account_id, state.id, state.location_id, members)
     )
-    now = await store.transaction_time(db)
-    for feed in await store.feeds_of_calendar(db, event.account_id, state.id):
-        named = await store.named_user(db, feed.account_id, feed.connection_id)
-        await weeks.block(db, feed, blocked_user(named, ids), now=now)
+    for feed in await feeds.lock_feeds_of_calendar(db, event.account_id, state.id):
+        named = await connections.get_named_user(db, feed.account_id, feed.connection_id)
+        await busy_weeks.change_blocked_user(db, feed, blocked_user(named, members), now=now)
 
 
-async def forget_calendar(db: Tx, event: CalendarDeleted, _: datetime) -> None:
-    """Its connection ends, as soon as its appointments are gone from Google."""
+async def on_calendar_deleted(db: Tx, event: CalendarDeleted, _: datetime) -> None:
+    """End the calendar's connection, once its appointments are deleted in Google."""
     account_id, calendar_id = event.account_id, event.state.id
-    await store.drop_calendar(db, account_id, calendar_id)
+    await calendars.delete_calendar(db, account_id, calendar_id)
     for connection in await list_provider_accounts(
         db, account_id, provider="google", owner_kind="calendar", owner_id=calendar_id
     ):
-        await _wish(db, account_id, connection.id, ends=True)
+        await _desire_connection(db, account_id, connection.id, ends=True)
 
 
-async def follow_connection(db: Tx, connection: Connected, now: datetime) -> None:
-    """A connection was made, changed or ended, in this transaction."""
+async def on_connection_changed(db: Tx, connection: ProviderAccount, now: datetime) -> None:
+    """Follow a connection that was connected, changed or ended in this transaction."""
     if connection.status == "disconnected":
         await _end(db, connection, now)
         return
@@ -53,24 +56,33 @@ async def follow_connection(db: Tx, connection: Connected, now: datetime) -> Non
         await _begin(db, connection)
 
 
-async def _check_user(db: Tx, connection: Connected) -> None:
-    """Another user may be named later, if he is a member of the calendar."""
+async def suspend_account(
+    db: Tx, account_id: str, connection_id: str, *, reason: str, now: datetime
+) -> None:
+    """Set an active connection to `pending`: only its owner can restore the access to Google."""
+    connection = await lock_provider_account(db, account_id, connection_id)
+    if connection is not None and connection.status == "active":
+        await set_status(db, connection, status="pending", reason=reason, now=now)
+
+
+async def _check_user(db: Tx, connection: ProviderAccount) -> None:
+    """Refuse another named user who is not a member of the calendar."""
     named = connection.settings.get("userId")
-    before = await store.feed(db, connection.account_id, connection.id)
+    before = await feeds.lock_feed(db, connection.account_id, connection.id)
     if named is None or before is None or before.user_id == named:
         return
-    calendar = await store.calendar(db, connection.account_id, connection.owner_id)
+    calendar = await calendars.get_calendar(db, connection.account_id, connection.owner_id)
     if calendar is None or named not in calendar.members:
         raise invalid("userId", "not_a_member", "must be a member of the calendar")
 
 
-async def _begin(db: Tx, connection: Connected) -> None:
-    """Look at it at once, and write into it what is ahead."""
+async def _begin(db: Tx, connection: ProviderAccount) -> None:
+    """Poll the Google calendar at once, and write the appointments ahead into it."""
     assert connection.external_id is not None
-    await store.wait_for_events(db)
-    calendar = await store.calendar(db, connection.account_id, connection.owner_id)
+    await connections.lock_for_connecting(db)
+    calendar = await calendars.get_calendar(db, connection.account_id, connection.owner_id)
     members = calendar.members if calendar else ()
-    await store.keep_feed(
+    await feeds.upsert_feed(
         db,
         connection.account_id,
         connection.id,
@@ -79,24 +91,24 @@ async def _begin(db: Tx, connection: Connected) -> None:
         user_id=blocked_user(connection.settings.get("userId"), members),
     )
     await close_circuit(db, "google", connection.external_id)
-    await _wish(db, connection.account_id, connection.id, ends=False)
+    await _desire_connection(db, connection.account_id, connection.id, ends=False)
 
 
-async def _end(db: Tx, connection: Connected, now: datetime) -> None:
-    """From this transaction on nothing of it is asked or touched: what is in Google stays there."""
-    await store.abandon(db, connection.account_id, connection.id)
-    await weeks.free_all(db, connection.account_id, connection.id, now=now)
-    await store.drop_feed(db, connection.account_id, connection.id)
+async def _end(db: Tx, connection: ProviderAccount, now: datetime) -> None:
+    """Free the busy times and stop polling; the events in Google stay there and are never changed."""
+    await external_objects.update_abandoned(db, connection.account_id, connection.id)
+    await busy_weeks.announce_all_free(db, connection.account_id, connection.id, now=now)
+    await feeds.delete_feed(db, connection.account_id, connection.id)
 
 
-async def _wish(db: Tx, account_id: str, connection_id: str, *, ends: bool) -> None:
-    """Have the rest done by a job, in small transactions. The database's clock tells which is newer."""
-    now = await store.transaction_time(db)
+async def _desire_connection(db: Tx, account_id: str, connection_id: str, *, ends: bool) -> None:
+    """Leave the rest to a job, which works in small transactions. Postgres' clock gives the sequence."""
+    now = await external_objects.get_transaction_time(db)
     await desire(
         db,
         DesiredState(
             account_id=account_id,
-            kind=CONNECTION,
+            kind=CONNECTION_KIND,
             subject=connection_id,
             provider="google",
             provider_user=connection_id,

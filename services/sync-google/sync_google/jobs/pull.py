@@ -1,4 +1,4 @@
-"""Looks at each connected calendar from time to time: what is new there, or everything once a day."""
+"""Polls each connected Google calendar: lists what has changed, and everything once a day."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,57 +7,56 @@ from datetime import datetime, timedelta
 from secrets import SystemRandom
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hoop_platform.db.database import UNAVAILABLE
+from hoop_platform.db.database import UNAVAILABLE, LeaseLost
 from hoop_platform.failpoints import fp
 from hoop_platform.providers.errors import NotConnected, ProviderDown
 from hoop_platform.runtime import Runtime
 from hoop_platform.telemetry import log, span
 from hoop_platform.timing import pause
-from sync_google import handlers, store
-from sync_google.domain import (
-    Item,
-    NoAnswer,
-    QuotaSpent,
-    SyncExpired,
-    TooMany,
-    Trouble,
-    Window,
+from sync_google.config import Settings
+from sync_google.domain.busy import ListedEvent, Window
+from sync_google.domain.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    QuotaExceeded,
+    RateLimited,
+    SyncTokenExpired,
 )
-from sync_google.google import Page, item
-from sync_google.jobs.access import Access
+from sync_google.handlers.busy import FeedListing, NextPoll, store_listing
+from sync_google.jobs.authorized_calls import AuthorizedCalls
+from sync_google.providers.google.calendar_api import EventPage
+from sync_google.providers.google.parsing import parse_listed_event
+from sync_google.store import connections, external_objects, feeds
+from sync_google.store.feeds import Feed
 
-HANDS = 4
+CONCURRENCY = 4
 IDLE_SECONDS = 0.5
-MOST_PAGES = 400
-LONGEST_SECONDS = 600.0
-LONGEST_WAIT = timedelta(minutes=15)
+MAX_PAGES = 400
+MAX_SECONDS = 600.0
+MAX_WAIT = timedelta(minutes=15)
 DAY = timedelta(days=1)
 
-_chance = SystemRandom()
-
-
-class LeaseLost(Exception):
-    """Somebody else looks at this calendar by now."""
+_random = SystemRandom()
 
 
 def jittered(wait: timedelta) -> timedelta:
-    """Give or take a quarter, so that calendars connected together do not stay together."""
-    return wait * _chance.uniform(0.75, 1.25)
+    """The wait ± 25 %, so that calendars connected at the same time are polled at different times."""
+    return wait * _random.uniform(0.75, 1.25)
 
 
-class Puller:
-    """Takes the feeds that are due, one at a time per hand."""
+class PullWorker:
+    """Lists the feeds that are due, `CONCURRENCY` at a time."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime[Settings]) -> None:
         self._runtime = runtime
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until told to stop; then no hand begins another."""
-        async with asyncio.TaskGroup() as hands:
-            for _ in range(HANDS):
-                hands.create_task(self._hand(stop))
+        """Run until `stop` is set; listings that have begun are finished."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(CONCURRENCY):
+                tasks.create_task(self._loop(stop))
 
-    async def _hand(self, stop: asyncio.Event) -> None:
+    async def _loop(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 worked = await self.once()
@@ -68,59 +67,59 @@ class Puller:
                 await pause(stop, jittered(timedelta(seconds=IDLE_SECONDS)).total_seconds())
 
     async def once(self) -> bool:
-        """Look at the calendar that has waited longest; say whether there was one."""
-        mine = await store.claim(self._runtime.db)
-        if mine is None:
+        """List the feed that has been due longest; True if there was one."""
+        feed = await feeds.lock_next_feed(self._runtime.db)
+        if feed is None:
             return False
-        with span("google pull", attributes={"hoop.subject": mine.connection_id}):
-            await Pull(self._runtime, mine).run()
+        with span("google pull", attributes={"hoop.subject": feed.connection_id}):
+            await FeedPull(self._runtime, feed).run()
         return True
 
 
 @dataclass
-class Pull:
-    """One look at one calendar."""
+class FeedPull:
+    """One listing of one Google calendar, whose feed is leased by this worker."""
 
-    runtime: Runtime
-    mine: store.Feed
+    runtime: Runtime[Settings]
+    feed: Feed
 
     async def run(self) -> None:
-        """List and take in; what goes wrong is tried again later."""
+        """List the calendar and store the listing; after a failure, postpone it."""
         try:
-            async with asyncio.timeout(LONGEST_SECONDS):
+            async with asyncio.timeout(MAX_SECONDS):
                 await self._pull()
         except LeaseLost:
-            log.warning("lease lost", what="pull", connection=self.mine.connection_id)
+            log.warning("lease lost", what="pull", connection=self.feed.connection_id)
         except NotConnected:
-            await self._postpone("not connected", LONGEST_WAIT)
-        except ProviderDown as down:
-            await self._postpone(str(down), down.retry_after or self._growing())
-        except (TooMany, QuotaSpent) as limited:
-            await self._close_gate(limited)
-        except (Trouble, TimeoutError) as trouble:
-            await self._postpone(repr(trouble), self._growing())
+            await self._postpone("not connected", MAX_WAIT)
+        except ProviderDown as error:
+            await self._postpone(str(error), error.retry_after or self._backoff())
+        except (RateLimited, QuotaExceeded) as error:
+            await self._open_circuit(error)
+        except (ProviderError, TimeoutError) as error:
+            await self._postpone(repr(error), self._backoff())
         except UNAVAILABLE:
             raise
         except Exception as error:  # noqa: BLE001 -- a calendar that crashes its job must not stop the others
-            log.error("pull failed", connection=self.mine.connection_id, exc_info=error)
-            await self._postpone(repr(error), self._growing())
+            log.error("pull failed", connection=self.feed.connection_id, exc_info=error)
+            await self._postpone(repr(error), self._backoff())
 
     async def _pull(self) -> None:
-        listed = await self._listed()
+        listing = await self._listing()
         await fp("google_listed")
-        now, poll = self.runtime.clock.now(), self.runtime.settings.google_poll_seconds
-        due = self.mine.full_due_at
-        full_due_at = now + jittered(DAY) if listed.full or due is None else due
-        then = handlers.Next(jittered(timedelta(seconds=poll)), full_due_at)
+        now, poll_seconds = self.runtime.clock.now(), self.runtime.settings.google_poll_seconds
+        due = self.feed.full_due_at
+        full_due_at = now + jittered(DAY) if listing.full or due is None else due
+        next_poll = NextPoll(jittered(timedelta(seconds=poll_seconds)), full_due_at)
         async with self.runtime.db.transaction() as db:
-            if not await handlers.take_in(db, self.mine, listed, then, now=now):
+            if not await store_listing(db, self.feed, listing, next_poll, now=now):
                 raise LeaseLost
-            await fp("google_taken_in")
+            await fp("google_listing_stored")
 
-    async def _listed(self) -> handlers.Listed:
-        """What changed since the last list, if that can be told so; else everything."""
-        feed, now = self.mine, self.runtime.clock.now()
-        began = await store.database_time(self.runtime.db)
+    async def _listing(self) -> FeedListing:
+        """The changes since the last listing if they are complete, else everything."""
+        feed, now = self.feed, self.runtime.clock.now()
+        began = await external_objects.get_database_time(self.runtime.db)
         if feed.sync_token and feed.window and feed.full_due_at and now < feed.full_due_at:
             changes = await self._changes(feed.window, feed.sync_token, began)
             if changes is not None:
@@ -130,87 +129,89 @@ class Pull:
 
     async def _changes(
         self, window: Window, sync_token: str, began: datetime
-    ) -> handlers.Listed | None:
-        """The changes; None when they do not tell the whole story.
+    ) -> FeedListing | None:
+        """The changes since `sync_token`; None when they are not enough.
 
-        So when the token has aged, when the calendar's zone was changed (all-day events move,
-        and no event is changed by it), and when a series was touched: which of its instances
-        are no more, a list of changes need not say.
+        That is so when the token has expired; when the calendar's zone was changed (all-day events
+        then have other times, but are not listed as changed); and when a series was changed (a list
+        of changes need not name the instances that no longer exist).
         """
         try:
-            listed = await self._list(window, sync_token, began)
-        except SyncExpired:
+            listing = await self._list(window, sync_token, began)
+        except SyncTokenExpired:
             return None
-        if listed.time_zone != self.mine.time_zone or any(i.series for i in listed.items):
+        zone_changed = listing.time_zone != self.feed.time_zone
+        if zone_changed or any(event.series for event in listing.events):
             return None
-        return listed
+        return listing
 
-    async def _list(
-        self, window: Window, sync_token: str | None, began: datetime
-    ) -> handlers.Listed:
-        items: list[Item] = []
+    async def _list(self, window: Window, sync_token: str | None, began: datetime) -> FeedListing:
+        events: list[ListedEvent] = []
         page_token: str | None = None
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             page = await self._page(window, sync_token, page_token)
             await fp("google_page")
-            items += self._read(page)
+            events += self._parse(page)
             page_token = page.next_page
             if page_token is None and page.sync_token is not None:
-                return handlers.Listed(
+                return FeedListing(
                     full=sync_token is None,
                     window=window,
                     time_zone=page.time_zone,
-                    items=items,
+                    events=events,
                     sync_token=page.sync_token,
                     began=began,
                 )
             if page_token is None:
-                raise NoAnswer("google ended a list without a sync token")
-            if not await store.renew(self.runtime.db, self.mine):
+                raise OutcomeUnknown("google ended a list without a sync token")
+            if not await feeds.update_lease(self.runtime.db, self.feed):
                 raise LeaseLost
-        raise NoAnswer("google's list does not end")
+        raise OutcomeUnknown("google's list has too many pages")
 
-    async def _page(self, window: Window, sync_token: str | None, page_token: str | None) -> Page:
-        ask = Access(self.runtime, self.mine.account_id, self.mine.connection_id)
-        return await ask(
-            lambda google, token: google.page(
+    async def _page(
+        self, window: Window, sync_token: str | None, page_token: str | None
+    ) -> EventPage:
+        calls = AuthorizedCalls(self.runtime, self.feed.account_id, self.feed.connection_id)
+        return await calls.call(
+            lambda api, token: api.list_events(
                 token,
-                self.mine.remote_calendar,
+                self.feed.remote_calendar,
                 window=window,
                 sync_token=sync_token,
                 page_token=page_token,
             )
         )
 
-    def _read(self, page: Page) -> Sequence[Item]:
-        """The events that can be read: one odd event must not keep the others from blocking."""
+    def _parse(self, page: EventPage) -> Sequence[ListedEvent]:
+        """The well-formed events of the page: a malformed one must not keep others from blocking."""
         zone = _zone(page.time_zone)
-        read = [item(said, zone) for said in page.items]
-        if (odd := read.count(None)) > 0:
-            log.warning("events not read", connection=self.mine.connection_id, count=odd)
-        return [event for event in read if event is not None]
+        parsed = [parse_listed_event(fields, zone) for fields in page.items]
+        if (malformed := parsed.count(None)) > 0:
+            log.warning("events not read", connection=self.feed.connection_id, count=malformed)
+        return [event for event in parsed if event is not None]
 
-    def _growing(self) -> timedelta:
-        """From a second to a quarter of an hour."""
-        return jittered(min(timedelta(seconds=2 ** min(self.mine.attempts, 12)), LONGEST_WAIT))
+    def _backoff(self) -> timedelta:
+        """From one second to a quarter of an hour, doubled with each attempt."""
+        return jittered(min(timedelta(seconds=2 ** min(self.feed.attempts, 12)), MAX_WAIT))
 
     async def _postpone(self, reason: str, wait: timedelta) -> None:
-        await store.postpone(self.runtime.db, self.mine, reason=reason, wait=wait)
+        await feeds.update_postponed(self.runtime.db, self.feed, reason=reason, wait=wait)
 
-    async def _close_gate(self, limited: TooMany | QuotaSpent) -> None:
-        """Google wants to hear less of this user: pushes wait as well."""
-        wait = (limited.wait if isinstance(limited, TooMany) else None) or self._growing()
+    async def _open_circuit(self, error: RateLimited | QuotaExceeded) -> None:
+        """Let nothing be tried for this Google user for a while, pushes included."""
+        wait = (error.wait if isinstance(error, RateLimited) else None) or self._backoff()
+        feed, reason = self.feed, str(error)
         async with self.runtime.db.transaction() as db:
-            provider_user = await store.provider_user(
-                db, self.mine.account_id, self.mine.connection_id
+            provider_user = await connections.get_provider_user(
+                db, feed.account_id, feed.connection_id
             )
             if provider_user is not None:
-                await store.close_gate(db, provider_user, wait=wait, reason=str(limited))
-            await store.postpone(db, self.mine, reason=str(limited), wait=wait)
+                await feeds.upsert_circuit(db, provider_user, wait=wait, reason=reason)
+            await feeds.update_postponed(db, feed, reason=reason, wait=wait)
 
 
 def _zone(name: str) -> ZoneInfo:
-    """The calendar's zone; one that we do not know counts as UTC."""
+    """The zone of this name; UTC for an unknown name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,142 +1,139 @@
-"""One attempt at making Google show an appointment as wished: step by step, until there is none left."""
+"""Writes appointments into Google: one attempt takes steps until Google agrees with the desired state."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
-from hoop_platform.db.database import Tx
+from hoop_platform.db.database import LeaseLost, Tx
 from hoop_platform.failpoints import fp
 from hoop_platform.providers.errors import NotConnected, ProviderDown
-from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, Outcome
+from hoop_platform.reconcile.desired_state import Claimed, Done, Later, Outcome
 from hoop_platform.runtime import Runtime
-from sync_google import handlers, store
-from sync_google.domain import (
-    SETTLE,
-    Change,
-    Changed,
-    Draft,
-    Insert,
-    Made,
-    Missing,
-    NoAnswer,
-    QuotaSpent,
-    Rejected,
-    Remove,
-    Rest,
-    Step,
-    Taken,
-    TooMany,
-    Trouble,
-    event_id,
-    next_step,
-    parts_of,
+from sync_google.config import Settings
+from sync_google.domain.errors import (
+    IdTaken,
+    ObjectNotFound,
+    OutcomePending,
+    OutcomeUnknown,
+    ProviderError,
+    VersionConflict,
 )
-from sync_google.google import APPOINTMENT, CONNECTION, GENERATION, Event
-from sync_google.jobs.access import Access
+from sync_google.domain.identifiers import event_id, split_subject
+from sync_google.domain.plan import (
+    SETTLE,
+    CreateEvent,
+    DeleteEvent,
+    EventDraft,
+    ExternalObject,
+    InSync,
+    UpdateEvent,
+    next_step,
+)
+from sync_google.jobs.authorized_calls import AuthorizedCalls
+from sync_google.jobs.push_outcome import outcome_of
+from sync_google.providers.google.parsing import (
+    APPOINTMENT_MARK,
+    CONNECTION_MARK,
+    GENERATION_MARK,
+    GoogleEvent,
+)
+from sync_google.store import connections, external_objects
 
-MOST_STEPS = 12
+MAX_STEPS = 12
 PATIENT_ATTEMPTS = 7
-"""With the growing waits between them, half a minute."""
-PARKED = timedelta(hours=1)
-Known = Trouble | NotConnected | ProviderDown
+"""With the growing waits between the attempts, about half a minute."""
 Record = Callable[[Tx], Awaitable[None]]
 
 
-class Superseded(Trouble):
-    """The wish is not ours any more: whoever holds it now goes on."""
-
-
-class Unsettled(Trouble):
-    """A call whose answer was lost may still come true."""
-
-
-async def push_event(runtime: Runtime, mine: Claimed) -> Outcome:
-    """Try to make Google as the wish says."""
-    said = mine.desired_state.desired["draft"]
-    return await Attempt(runtime, mine, Draft.from_json(said) if said else None).run()
+async def push_event(runtime: Runtime[Settings], claimed: Claimed) -> Outcome:
+    """Try to bring the Google event of an appointment into its desired state."""
+    stored = claimed.desired_state.desired["draft"]
+    draft = EventDraft.from_json(stored) if stored else None
+    return await PushAttempt(runtime, claimed, draft).run()
 
 
 @dataclass(frozen=True)
-class Attempt:
-    runtime: Runtime
-    mine: Claimed
-    wanted: Draft | None
+class PushAttempt:
+    """One attempt. `desired` is the draft that the event should have; None: no event."""
+
+    runtime: Runtime[Settings]
+    claimed: Claimed
+    desired: EventDraft | None
 
     @property
     def appointment_id(self) -> str:
-        return parts_of(self.mine.desired_state.subject)[0]
+        return split_subject(self.claimed.desired_state.subject)[0]
 
     @property
     def connection_id(self) -> str:
-        return parts_of(self.mine.desired_state.subject)[1]
+        return split_subject(self.claimed.desired_state.subject)[1]
 
     async def run(self) -> Outcome:
-        """Take steps until there is none left, or one that only time can help."""
+        """Take steps until none is left, or until a call fails."""
         try:
-            for _ in range(MOST_STEPS):
-                if (outcome := await self._go_on()) is not None:
+            for _ in range(MAX_STEPS):
+                if (outcome := await self._take_step()) is not None:
                     return outcome
-        except (Trouble, NotConnected, ProviderDown) as trouble:
-            return await self._outcome(trouble)
-        return Later("it changes faster than we write")
+        except LeaseLost as error:
+            return Later(str(error))
+        except (ProviderError, NotConnected, ProviderDown) as error:
+            return await outcome_of(self.runtime, self.claimed, error)
+        return Later("the event changes faster than it can be written")
 
-    async def _go_on(self) -> Outcome | None:
+    async def _take_step(self) -> Outcome | None:
         """Take the next step; the outcome when there is none."""
-        account_id, db = self.mine.desired_state.account_id, self.runtime.db
-        place = await store.place_of(db, account_id, self.connection_id)
-        if place.status == "disconnected" or place.remote_calendar is None:
-            return Done()  # no call ever again: what is there stays
-        if place.status != "active":
+        account_id, db = self.claimed.desired_state.account_id, self.runtime.db
+        target = await connections.get_push_target(db, account_id, self.connection_id)
+        if target.status == "disconnected" or target.remote_calendar is None:
+            return Done()  # Google is never called again: the events there stay
+        if target.status != "active":
             raise NotConnected(self.connection_id)
-        made = await store.made_for(db, account_id, self.mine.desired_state.subject)
-        step = next_step(self.wanted, made, remote_calendar=place.remote_calendar)
-        if isinstance(step, Rest):
-            return Done()
-        await self._take(step, place.remote_calendar)
+        subject = self.claimed.desired_state.subject
+        observed = await external_objects.list_external_objects(db, account_id, subject)
+        match next_step(self.desired, observed, remote_calendar=target.remote_calendar):
+            case InSync():
+                return Done()
+            case CreateEvent(intended):
+                await self._create(intended, target.remote_calendar)
+            case UpdateEvent(event):
+                await self._update(event)
+            case DeleteEvent(event):
+                await self._delete(event)
         return None
 
-    async def _take(self, step: Step, calendar: str) -> None:
-        if isinstance(step, Remove):
-            await self._remove(step.made)
-        elif isinstance(step, Change):
-            await self._change(step.made)
-        elif isinstance(step, Insert):
-            await self._insert(step.again, calendar)
-
-    async def _insert(self, again: Made | None, calendar: str) -> None:
-        """Make it. If the answer is lost, the same id is tried again: Google refuses a second."""
-        assert self.wanted is not None
-        wanted = self.wanted
-        generation = await self._intend(again, calendar)
+    async def _create(self, intended: ExternalObject | None, calendar: str) -> None:
+        """Create the event. An earlier intent is tried again under its id: Google refuses a second one."""
+        assert self.desired is not None
+        draft = self.desired
+        generation = await self._store_intent(intended, calendar)
         await fp("google_intended")
         name = event_id(self.appointment_id, generation)
         try:
-            made = await self._ask(
-                lambda google, token: google.insert(
-                    token, calendar, name, wanted, self._marks(generation)
+            event = await self._google.call(
+                lambda api, token: api.insert_event(
+                    token, calendar, name, draft, self._marks(generation)
                 )
             )
-        except Taken:
+        except IdTaken:
             await self._adopt(generation, calendar)
             return
-        await fp("google_made")
-        await self._record(generation, self._live(generation, made.etag, wanted))
+        await fp("google_inserted")
+        await self._record(generation, self._live(generation, event.etag, draft))
 
-    async def _intend(self, again: Made | None, calendar: str) -> int:
-        """Write down what is about to be made, as long as the wish is ours; answers its generation."""
-        wish = self.mine.desired_state
+    async def _store_intent(self, intended: ExternalObject | None, calendar: str) -> int:
+        """Store which event is about to be created, under our lease; returns its generation."""
+        desired_state = self.claimed.desired_state
         async with self.runtime.db.transaction() as db:
-            await self._check_hold(db)
+            await self._check_lease(db)
             generation = (
-                again.generation
-                if again
-                else await store.next_generation(
-                    db, wish.account_id, wish.subject, remote_calendar=calendar
+                intended.generation
+                if intended
+                else await external_objects.get_next_generation(
+                    db, desired_state.account_id, desired_state.subject, remote_calendar=calendar
                 )
             )
-            await store.intend(
+            await external_objects.upsert_intent(
                 db,
-                self.mine,
+                self.claimed,
                 generation=generation,
                 connection_id=self.connection_id,
                 remote_calendar=calendar,
@@ -145,152 +142,128 @@ class Attempt:
         return generation
 
     async def _adopt(self, generation: int, calendar: str) -> None:
-        """The id is taken: by our own call, whose answer was lost, or by an event that was deleted."""
+        """Record the event that has our id: created by an earlier call of ours, or deleted since."""
         name = event_id(self.appointment_id, generation)
         try:
-            found = await self._find(calendar, name)
-        except Missing:
+            found = await self._get_event(calendar, name)
+        except ObjectNotFound:
             self._check_patience()
             await self._record(generation, self._gone(generation))
             return
-        if found.cancelled or found.marks.get(APPOINTMENT) != self.appointment_id:
+        if found.cancelled or found.marks.get(APPOINTMENT_MARK) != self.appointment_id:
             await self._record(generation, self._gone(generation))
             return
-        same = self.wanted is not None and found.says(self.wanted)
+        same = self.desired is not None and found.matches(self.desired)
         await self._record(
-            generation, self._live(generation, found.etag, self.wanted if same else None)
+            generation, self._live(generation, found.etag, self.desired if same else None)
         )
 
-    async def _change(self, made: Made) -> None:
-        """Write it anew. Changed by somebody meanwhile: read it again and write it all the same."""
-        assert self.wanted is not None
-        wanted, etag = self.wanted, made.etag
+    async def _update(self, event: ExternalObject) -> None:
+        """Write the draft into the event. If somebody has changed it, the next step writes again."""
+        assert self.desired is not None
+        draft, etag = self.desired, event.etag
         if etag is None:
-            await self._adopt(made.generation, made.remote_calendar)
+            await self._adopt(event.generation, event.remote_calendar)
             return
-        await self._guard()
+        await self._ensure_lease()
         try:
-            written = await self._ask(
-                lambda google, token: google.change(
+            written = await self._google.call(
+                lambda api, token: api.patch_event(
                     token,
-                    made.remote_calendar,
-                    made.event_id,
-                    wanted,
-                    self._marks(made.generation),
+                    event.remote_calendar,
+                    event.event_id,
+                    draft,
+                    self._marks(event.generation),
                     etag=etag,
                 )
             )
-        except (Changed, Missing):
-            await self._adopt(made.generation, made.remote_calendar)
+        except (VersionConflict, ObjectNotFound):
+            await self._adopt(event.generation, event.remote_calendar)
             return
-        await fp("google_changed")
-        await self._record(made.generation, self._live(made.generation, written.etag, wanted))
+        await fp("google_patched")
+        await self._record(event.generation, self._live(event.generation, written.etag, draft))
 
-    async def _remove(self, made: Made) -> None:
-        """Delete it; that it is not there is what we want."""
-        etag = made.etag if made.state == "live" else None
+    async def _delete(self, event: ExternalObject) -> None:
+        """Delete the event; an event that does not exist counts as deleted."""
+        etag = event.etag if event.state == "live" else None
         for _ in range(3):
-            etag = etag or await self._etag(made)
-            if etag is None or await self._removed(made, etag):
-                await self._record(made.generation, self._gone(made.generation))
+            etag = etag or await self._current_etag(event)
+            if etag is None or await self._delete_version(event, etag):
+                await self._record(event.generation, self._gone(event.generation))
                 return
             etag = None
 
-    async def _removed(self, made: Made, etag: str) -> bool:
-        """Delete it as it was known; False when somebody has changed it since."""
-        await self._guard()
+    async def _delete_version(self, event: ExternalObject, etag: str) -> bool:
+        """Delete the event if it still has this etag; False when somebody has changed it since."""
+        await self._ensure_lease()
         try:
-            await self._ask(
-                lambda google, token: google.remove(
-                    token, made.remote_calendar, made.event_id, etag=etag
+            await self._google.call(
+                lambda api, token: api.delete_event(
+                    token, event.remote_calendar, event.event_id, etag=etag
                 )
             )
-        except Missing:
+        except ObjectNotFound:
             return True
-        except Changed:
+        except VersionConflict:
             return False
-        await fp("google_removed")
+        await fp("google_deleted")
         return True
 
-    async def _etag(self, made: Made) -> str | None:
-        """How the event is now; None when it is gone for good."""
+    async def _current_etag(self, event: ExternalObject) -> str | None:
+        """The event's present etag; None when the event certainly does not exist."""
         try:
-            found = await self._find(made.remote_calendar, made.event_id)
-        except Missing:
-            if made.state == "live":
+            found = await self._get_event(event.remote_calendar, event.event_id)
+        except ObjectNotFound:
+            if event.state == "live":
                 self._check_patience()
-            elif made.age < SETTLE:
-                raise Unsettled("a lost call may still come true", SETTLE - made.age) from None
+            elif event.age < SETTLE:
+                text = "a call without a response may still have its effect"
+                raise OutcomePending(text, SETTLE - event.age) from None
             return None
         return None if found.cancelled else found.etag
 
     def _check_patience(self) -> None:
-        """Google says that it exists, and does not show it: some time it knows which is true."""
-        if self.mine.attempts < PATIENT_ATTEMPTS:
-            raise NoAnswer("google contradicts itself about an event")
+        """Google says that an event exists, but does not return it: wait until it is consistent."""
+        if self.claimed.attempts < PATIENT_ATTEMPTS:
+            raise OutcomeUnknown("google contradicts itself about an event")
 
-    async def _find(self, calendar: str, name: str) -> Event:
-        return await self._ask(lambda google, token: google.find(token, calendar, name))
+    async def _get_event(self, calendar: str, name: str) -> GoogleEvent:
+        return await self._google.call(lambda api, token: api.get_event(token, calendar, name))
 
     @property
-    def _ask(self) -> Access:
-        return Access(self.runtime, self.mine.desired_state.account_id, self.connection_id)
+    def _google(self) -> AuthorizedCalls:
+        account_id = self.claimed.desired_state.account_id
+        return AuthorizedCalls(self.runtime, account_id, self.connection_id)
 
     def _marks(self, generation: int) -> dict[str, str]:
-        """How we know our events again."""
+        """The properties by which we recognise our events."""
         return {
-            APPOINTMENT: self.appointment_id,
-            GENERATION: str(generation),
-            CONNECTION: self.connection_id,
+            APPOINTMENT_MARK: self.appointment_id,
+            GENERATION_MARK: str(generation),
+            CONNECTION_MARK: self.connection_id,
         }
 
-    def _live(self, generation: int, etag: str, draft: Draft | None) -> Record:
-        return lambda db: store.record_live(db, self.mine, generation, etag=etag, draft=draft)
+    def _live(self, generation: int, etag: str, draft: EventDraft | None) -> Record:
+        return lambda db: external_objects.update_live(
+            db, self.claimed, generation, etag=etag, draft=draft
+        )
 
     def _gone(self, generation: int) -> Record:
-        return lambda db: store.record_gone(db, self.mine, generation)
+        return lambda db: external_objects.update_gone(db, self.claimed, generation)
 
     async def _record(self, generation: int, record: Record) -> None:
-        """What was done is done; if the wish is somebody else's by now, he has to look."""
+        """Store the effect of a call; without the lease, have the next attempt look the event up."""
         async with self.runtime.db.transaction() as db:
-            if await store.holds(db, self.mine):
+            if await external_objects.lock_lease(db, self.claimed):
                 await record(db)
             else:
-                await store.look_again(db, self.mine, generation)
+                await external_objects.update_requeued(db, self.claimed, generation)
 
-    async def _guard(self) -> None:
+    async def _ensure_lease(self) -> None:
         async with self.runtime.db.transaction() as db:
-            await self._check_hold(db)
+            await self._check_lease(db)
 
-    async def _check_hold(self, db: Tx) -> None:
-        """Who was frozen and wakes up must not write what is no longer wished."""
-        if not await store.holds(db, self.mine):
-            raise Superseded("the lease has run out")
-
-    async def _outcome(self, trouble: Known) -> Outcome:
-        """What a trouble means for the wish: patience, or the end."""
-        if isinstance(trouble, Rejected):
-            return Failed(str(trouble), self._say_failed(str(trouble)))
-        wait, at = _wait(trouble), None
-        if wait is not None:
-            at = await store.database_time(self.runtime.db) + wait
-        return Later(
-            _text(trouble), at=at, opens_circuit=isinstance(trouble, (TooMany, QuotaSpent))
-        )
-
-    def _say_failed(self, reason: str) -> Record:
-        wish, now = self.mine.desired_state, self.runtime.clock.now()
-        return lambda db: handlers.say_failed(
-            db, wish.account_id, wish.subject, reason=reason, now=now
-        )
-
-
-def _wait(trouble: Known) -> timedelta | None:
-    """A wait of the provider's own choosing; None: growing waits."""
-    if isinstance(trouble, (NotConnected, QuotaSpent)):
-        return PARKED
-    return trouble.retry_after if isinstance(trouble, ProviderDown) else trouble.wait
-
-
-def _text(trouble: Known) -> str:
-    return "not connected" if isinstance(trouble, NotConnected) else str(trouble)
+    async def _check_lease(self, db: Tx) -> None:
+        """Lock the lease. Raise `LeaseLost` if our lease has run out: the desired state may have changed meanwhile."""
+        if not await external_objects.lock_lease(db, self.claimed):
+            raise LeaseLost("the lease has run out")

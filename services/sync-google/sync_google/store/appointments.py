@@ -1,29 +1,15 @@
-"""What is remembered of calendars and appointments, and who has to be told of them."""
+"""Table `appointment`: the newest announced state of each appointment."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hoop_platform.db.database import Database, Tx
-from sync_google.domain import parts_of
-
-CONNECTING = 727_020
+from hoop_platform.db.database import Tx
 
 
 @dataclass(frozen=True)
-class Calendar:
-    """A calendar of ours that may be connected."""
-
-    account_id: str
-    id: str
-    location_id: str
-    members: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Known:
-    """An appointment as its newest event said; `draft` None: nothing of it is to be seen."""
+class StoredAppointment:
+    """An appointment as its newest event announced it; `draft` None: it has no Google event."""
 
     account_id: str
     id: str
@@ -34,44 +20,9 @@ class Known:
     sequence: int
 
 
-@dataclass(frozen=True)
-class Target:
-    """A connection that has to know of an appointment."""
-
-    connection_id: str
-    provider_user: str
-    calendar_id: str
-
-
-async def keep_calendar(db: Tx, calendar: Calendar) -> None:
-    await db.execute(
-        """
-        INSERT INTO calendar (account_id, id, location_id, members) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (account_id, id) DO UPDATE SET location_id = $3, members = $4
-        """,
-        calendar.account_id,
-        calendar.id,
-        calendar.location_id,
-        list(calendar.members),
-    )
-
-
-async def drop_calendar(db: Tx, account_id: str, calendar_id: str) -> None:
-    await db.execute(
-        "DELETE FROM calendar WHERE account_id = $1 AND id = $2", account_id, calendar_id
-    )
-
-
-async def calendar(db: Tx | Database, account_id: str, calendar_id: str) -> Calendar | None:
-    row = await db.fetchrow(
-        "SELECT * FROM calendar WHERE account_id = $1 AND id = $2", account_id, calendar_id
-    )
-    return Calendar(**dict(row)) if row else None
-
-
-async def keep_appointment(db: Tx, known: Known) -> bool:
-    """Remember its newest state; False when a newer one is known."""
-    kept = await db.fetchval(
+async def upsert_appointment(db: Tx, appointment: StoredAppointment) -> bool:
+    """Store the appointment's newest state; False when a newer state is stored already."""
+    stored = await db.fetchval(
         """
         INSERT INTO appointment AS a (account_id, id, calendar_id, starts_at, ends_at, draft, sequence)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -80,19 +31,19 @@ async def keep_appointment(db: Tx, known: Known) -> bool:
          WHERE a.sequence < excluded.sequence
         RETURNING true
         """,
-        known.account_id,
-        known.id,
-        known.calendar_id,
-        known.starts_at,
-        known.ends_at,
-        known.draft,
-        known.sequence,
+        appointment.account_id,
+        appointment.id,
+        appointment.calendar_id,
+        appointment.starts_at,
+        appointment.ends_at,
+        appointment.draft,
+        appointment.sequence,
     )
-    return bool(kept)
+    return bool(stored)
 
 
-async def forget_appointment(db: Tx, appointment_id: str) -> None:
-    """All that is left of it goes. A tombstone names no account, only the key."""
+async def delete_appointment(db: Tx, appointment_id: str) -> None:
+    """Delete all rows about an appointment. A tombstone carries the id only, and no account."""
     await db.execute("DELETE FROM appointment WHERE id = $1", appointment_id)
     for table in ("work", "external"):
         await db.execute(
@@ -101,44 +52,10 @@ async def forget_appointment(db: Tx, appointment_id: str) -> None:
         )
 
 
-async def hold_off_connecting(db: Tx) -> None:
-    """Until this transaction ends no connection becomes active, or does and is seen by it.
-
-    Without it an appointment and a connection, each committed while the other was on its way,
-    would never hear of each other. Connecting is rare: one lock for all costs nothing.
-    """
-    await db.execute("SELECT pg_advisory_xact_lock_shared($1)", CONNECTING)
-
-
-async def wait_for_events(db: Tx) -> None:
-    """The other side: what is being handled now is finished first."""
-    await db.execute("SELECT pg_advisory_xact_lock($1)", CONNECTING)
-
-
-async def targets(db: Tx, account_id: str, appointment_id: str, calendar_id: str) -> list[Target]:
-    """The live connections of its calendar, and of those it may have been written to before."""
-    wished = await db.fetch(
-        "SELECT subject FROM work WHERE kind = 'google-event' AND left(subject, 26) = $1",
-        appointment_id,
-    )
-    rows = await db.fetch(
-        """
-        SELECT id, external_id, owner_id FROM provider_account
-         WHERE account_id = $1 AND provider = 'google' AND status <> 'disconnected'
-           AND external_id IS NOT NULL AND (owner_id = $2 OR id = ANY ($3::uuid[]))
-         ORDER BY id
-        """,
-        account_id,
-        calendar_id,
-        [parts_of(row["subject"])[1] for row in wished],
-    )
-    return [Target(r["id"], r["external_id"], r["owner_id"]) for r in rows]
-
-
-async def ahead(
+async def list_appointments_after(
     db: Tx, account_id: str, calendar_id: str, *, after: tuple[datetime, str]
-) -> list[Known]:
-    """Some appointments that end after a moment (and behind that id, at the moment), in order."""
+) -> list[StoredAppointment]:
+    """At most 200 appointments that have a draft, by `(ends_at, id)`, behind this position."""
     rows = await db.fetch(
         """
         SELECT * FROM appointment
@@ -150,17 +67,4 @@ async def ahead(
         calendar_id,
         *after,
     )
-    return [Known(**dict(row)) for row in rows]
-
-
-async def target(db: Tx, account_id: str, connection_id: str) -> Target | None:
-    """One connection, if it is active."""
-    row = await db.fetchrow(
-        """
-        SELECT id, external_id, owner_id FROM provider_account
-         WHERE account_id = $1 AND id = $2 AND status = 'active'
-        """,
-        account_id,
-        connection_id,
-    )
-    return Target(row["id"], row["external_id"], row["owner_id"]) if row else None
+    return [StoredAppointment(**dict(row)) for row in rows]

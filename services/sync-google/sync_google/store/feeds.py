@@ -1,19 +1,19 @@
-"""The calendars of Google that are looked at: when, how far, for whom, and by which hand."""
+"""Table `feed`: the connected Google calendars, how far each was listed, and when it is polled next."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from hoop_platform.db.database import Database, Row, Tx
 from hoop_platform.ids import new_id
-from sync_google.domain import Window
+from sync_google.domain.busy import Window
 
 LEASE = timedelta(seconds=60)
-"""Renewed with each page, which takes twenty seconds at the very most."""
+"""Renewed after each page; one page takes 20 seconds at most."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """One connected calendar, as its row says."""
+    """One connected Google calendar, as stored."""
 
     account_id: str
     connection_id: str
@@ -30,7 +30,7 @@ class Feed:
 
     @property
     def window(self) -> Window | None:
-        """What the last full list covered."""
+        """The time range of the last full listing."""
         if self.window_start is None or self.window_end is None:
             return None
         return Window(self.window_start, self.window_end)
@@ -40,7 +40,7 @@ def _feed(row: Row) -> Feed:
     return Feed(**{column.name: row[column.name] for column in fields(Feed)})
 
 
-async def keep_feed(
+async def upsert_feed(
     db: Tx,
     account_id: str,
     connection_id: str,
@@ -49,14 +49,14 @@ async def keep_feed(
     remote_calendar: str,
     user_id: str | None,
 ) -> None:
-    """Look at this calendar, now; one that is looked at already is listed anew."""
+    """Have this Google calendar listed, in full and at once."""
     await db.execute(
         """
         INSERT INTO feed (account_id, connection_id, calendar_id, remote_calendar, user_id)
         VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (account_id, connection_id) DO UPDATE
            SET calendar_id = $3, remote_calendar = $4, user_id = $5, sync_token = NULL,
-               next_at = clock_timestamp(), attempts = 0
+               next_attempt_at = clock_timestamp(), attempts = 0
         """,
         account_id,
         connection_id,
@@ -66,8 +66,8 @@ async def keep_feed(
     )
 
 
-async def feed(db: Tx, account_id: str, connection_id: str) -> Feed | None:
-    """The feed, locked."""
+async def lock_feed(db: Tx, account_id: str, connection_id: str) -> Feed | None:
+    """The feed of a connection, locked."""
     row = await db.fetchrow(
         "SELECT * FROM feed WHERE account_id = $1 AND connection_id = $2 FOR UPDATE",
         account_id,
@@ -76,7 +76,7 @@ async def feed(db: Tx, account_id: str, connection_id: str) -> Feed | None:
     return _feed(row) if row else None
 
 
-async def feeds_of_calendar(db: Tx, account_id: str, calendar_id: str) -> list[Feed]:
+async def lock_feeds_of_calendar(db: Tx, account_id: str, calendar_id: str) -> list[Feed]:
     """The feeds of one calendar of ours, locked."""
     rows = await db.fetch(
         """
@@ -89,7 +89,10 @@ async def feeds_of_calendar(db: Tx, account_id: str, calendar_id: str) -> list[F
     return [_feed(row) for row in rows]
 
 
-async def set_user(db: Tx, account_id: str, connection_id: str, user_id: str | None) -> None:
+async def update_feed_user(
+    db: Tx, account_id: str, connection_id: str, user_id: str | None
+) -> None:
+    """Set whom the foreign events block; None: the calendar."""
     await db.execute(
         "UPDATE feed SET user_id = $3 WHERE account_id = $1 AND connection_id = $2",
         account_id,
@@ -98,8 +101,8 @@ async def set_user(db: Tx, account_id: str, connection_id: str, user_id: str | N
     )
 
 
-async def drop_feed(db: Tx, account_id: str, connection_id: str) -> None:
-    """Look no more, and forget what was seen."""
+async def delete_feed(db: Tx, account_id: str, connection_id: str) -> None:
+    """Delete the feed and its foreign events."""
     for table in ("foreign_event", "feed"):
         await db.execute(
             f"DELETE FROM {table} WHERE account_id = $1 AND connection_id = $2",  # noqa: S608 -- two names of our own
@@ -108,10 +111,11 @@ async def drop_feed(db: Tx, account_id: str, connection_id: str) -> None:
         )
 
 
-async def claim(database: Database) -> Feed | None:
-    """The feed that has waited longest, ours alone for a while; none of a closed gate.
+async def lock_next_feed(database: Database) -> Feed | None:
+    """Lease the feed that has been due longest; None if none is due.
 
-    A spent quota closes the gate for writes only: reading goes on.
+    Feeds of a provider user whose circuit is open are left out, unless the circuit is open because
+    of an exceeded quota: that one stops writes only.
     """
     row = await database.fetchrow(
         """
@@ -120,13 +124,13 @@ async def claim(database: Database) -> Feed | None:
          WHERE (account_id, connection_id) = (
             SELECT f.account_id, f.connection_id FROM feed AS f
               JOIN provider_account AS c ON c.account_id = f.account_id AND c.id = f.connection_id
-             WHERE f.next_at <= clock_timestamp() AND c.status = 'active'
+             WHERE f.next_attempt_at <= clock_timestamp() AND c.status = 'active'
                AND (f.lease_until IS NULL OR f.lease_until < clock_timestamp())
-               AND NOT EXISTS (SELECT FROM circuit AS g
-                                WHERE g.provider = 'google' AND g.provider_user = c.external_id
-                                  AND g.open_until > clock_timestamp()
-                                  AND g.reason NOT LIKE '%quotaExceeded%')
-             ORDER BY f.next_at LIMIT 1 FOR UPDATE OF f SKIP LOCKED)
+               AND NOT EXISTS (SELECT FROM circuit AS o
+                                WHERE o.provider = 'google' AND o.provider_user = c.external_id
+                                  AND o.open_until > clock_timestamp()
+                                  AND o.reason NOT LIKE '%quotaExceeded%')
+             ORDER BY f.next_attempt_at LIMIT 1 FOR UPDATE OF f SKIP LOCKED)
         RETURNING *
         """,
         new_id(),
@@ -135,25 +139,25 @@ async def claim(database: Database) -> Feed | None:
     return _feed(row) if row else None
 
 
-async def renew(database: Database, mine: Feed) -> bool:
-    """Hold on for another page; False when somebody else has taken over."""
+async def update_lease(database: Database, feed: Feed) -> bool:
+    """Renew the lease of a feed for another page; False when another worker has the lease."""
     renewed = await database.fetchval(
         """
         UPDATE feed SET lease_until = clock_timestamp() + $4::interval
          WHERE account_id = $1 AND connection_id = $2 AND lease_token = $3
         RETURNING true
         """,
-        mine.account_id,
-        mine.connection_id,
-        mine.lease_token,
+        feed.account_id,
+        feed.connection_id,
+        feed.lease_token,
         LEASE,
     )
     return bool(renewed)
 
 
-async def save_progress(
+async def update_listed(
     db: Tx,
-    mine: Feed,
+    feed: Feed,
     *,
     window: Window,
     time_zone: str,
@@ -161,18 +165,18 @@ async def save_progress(
     full_due_at: datetime,
     wait: timedelta,
 ) -> None:
-    """All pages are in: go on from this token. In the transaction that stored their events."""
+    """Store where a finished listing ended, in the transaction that stores its events."""
     await db.execute(
         """
         UPDATE feed
            SET window_start = $3, window_end = $4, time_zone = $5, sync_token = $6,
-               full_due_at = $7, next_at = clock_timestamp() + $8::interval,
+               full_due_at = $7, next_attempt_at = clock_timestamp() + $8::interval,
                pulled_at = clock_timestamp(), attempts = 0, last_error = NULL,
                lease_token = NULL, lease_until = NULL
          WHERE account_id = $1 AND connection_id = $2
         """,
-        mine.account_id,
-        mine.connection_id,
+        feed.account_id,
+        feed.connection_id,
         window.start,
         window.end,
         time_zone,
@@ -182,62 +186,33 @@ async def save_progress(
     )
 
 
-async def postpone(
-    db: Tx | Database,
-    mine: Feed,
-    *,
-    reason: str,
-    wait: timedelta,
-    forget_token: bool = False,
-) -> None:
-    """Not now. Another attempt after `wait`, if nobody else has taken over meanwhile."""
+async def update_postponed(db: Tx | Database, feed: Feed, *, reason: str, wait: timedelta) -> None:
+    """Store why a listing failed and try it again after `wait`, if the lease is still ours."""
     await db.execute(
         """
         UPDATE feed
-           SET next_at = clock_timestamp() + $4::interval, last_error = $5,
-               lease_token = NULL, lease_until = NULL,
-               sync_token = CASE WHEN $6 THEN NULL ELSE sync_token END
+           SET next_attempt_at = clock_timestamp() + $4::interval, last_error = $5,
+               lease_token = NULL, lease_until = NULL
          WHERE account_id = $1 AND connection_id = $2 AND lease_token = $3
         """,
-        mine.account_id,
-        mine.connection_id,
-        mine.lease_token,
+        feed.account_id,
+        feed.connection_id,
+        feed.lease_token,
         wait,
         reason[:500],
-        forget_token,
     )
 
 
-async def close_gate(db: Tx, provider_user: str, *, wait: timedelta, reason: str) -> None:
-    """Google wants to hear nothing from this user for a while."""
+async def upsert_circuit(db: Tx, provider_user: str, *, wait: timedelta, reason: str) -> None:
+    """Open the circuit of a Google user: nothing is tried for this user before `wait` is over."""
     await db.execute(
         """
-        INSERT INTO circuit AS g (provider, provider_user, open_until, reason)
+        INSERT INTO circuit AS c (provider, provider_user, open_until, reason)
         VALUES ('google', $1, clock_timestamp() + $2::interval, $3)
         ON CONFLICT (provider, provider_user) DO UPDATE
-           SET open_until = greatest(g.open_until, excluded.open_until), reason = excluded.reason
+           SET open_until = greatest(c.open_until, excluded.open_until), reason = excluded.reason
         """,
         provider_user,
         wait,
         reason[:500],
     )
-
-
-async def named_user(db: Tx, account_id: str, connection_id: str) -> str | None:
-    """The user that the connection's settings name."""
-    named: str | None = await db.fetchval(
-        "SELECT settings ->> 'userId' FROM provider_account WHERE account_id = $1 AND id = $2",
-        account_id,
-        connection_id,
-    )
-    return named
-
-
-async def provider_user(db: Tx, account_id: str, connection_id: str) -> str | None:
-    """The Google user whose patience is spent."""
-    found: str | None = await db.fetchval(
-        "SELECT external_id FROM provider_account WHERE account_id = $1 AND id = $2",
-        account_id,
-        connection_id,
-    )
-    return found

@@ -1,0 +1,32 @@
+"""Kinds, subjects and event ids: how desired states and Google events refer to an appointment."""
+
+EVENT_KIND = "google-event"
+"""The kind of the desired state of one appointment's event in one connected calendar."""
+CONNECTION_KIND = "google-connection"
+"""The kind of the desired state of a connection: filled with appointments, or ended."""
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+
+
+def event_subject(appointment_id: str, connection_id: str) -> str:
+    """The subject of a desired state: one appointment in one connected calendar."""
+    return f"{appointment_id}.{connection_id}"
+
+
+def split_subject(subject: str) -> tuple[str, str]:
+    """The appointment id and the connection id of a subject."""
+    appointment_id, _, connection_id = subject.partition(".")
+    return appointment_id, connection_id
+
+
+def event_id(appointment_id: str, generation: int) -> str:
+    """The id that we give to the event in Google, which refuses a second event of the same id.
+
+    Google allows `0-9a-v` and never frees the id of a deleted event. The event that replaces a
+    deleted one therefore has the next generation (in base 32) at the end of its id.
+    """
+    digits = ""
+    while generation:
+        generation, digit = divmod(generation, 32)
+        digits = _DIGITS[digit] + digits
+    return appointment_id + (digits or "0")

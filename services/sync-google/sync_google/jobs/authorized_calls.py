@@ -1,0 +1,62 @@
+"""Calls Google on behalf of a connection: with a valid access token, refreshed once if refused."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hoop_platform.providers.errors import NotConnected
+from hoop_platform.providers.tokens import access_token
+from hoop_platform.runtime import Runtime
+from sync_google.config import Settings
+from sync_google.domain.errors import PermissionLost, TokenRejected
+from sync_google.handlers.connections import suspend_account
+from sync_google.providers.google.calendar_api import CalendarApi
+from sync_google.providers.google.oauth import oauth_provider
+
+Result = TypeVar("Result")
+ApiCall = Callable[[CalendarApi, str], Awaitable[Result]]
+"""A call of Google's API with an access token."""
+
+
+@dataclass(frozen=True)
+class AuthorizedCalls:
+    """The calls of one connection."""
+
+    runtime: Runtime[Settings]
+    account_id: str
+    connection_id: str
+
+    async def call(self, api_call: ApiCall[Result]) -> Result:
+        """Call Google. If only the owner can restore access: suspend the account, raise `NotConnected`."""
+        try:
+            return await self._call_with_refresh(api_call)
+        except TokenRejected:
+            reason = "reconnect_needed"
+        except PermissionLost as error:
+            reason = error.reason
+        async with self.runtime.db.transaction() as db:
+            now = self.runtime.clock.now()
+            await suspend_account(db, self.account_id, self.connection_id, reason=reason, now=now)
+        raise NotConnected(self.connection_id)
+
+    async def _call_with_refresh(self, api_call: ApiCall[Result]) -> Result:
+        api = CalendarApi(self.runtime.http, self.runtime.settings)
+        token = await self._token()
+        try:
+            return await api_call(api, token)
+        except TokenRejected:
+            token = await self._token(rejected=token)
+        return await api_call(api, token)
+
+    async def _token(self, *, rejected: str | None = None) -> str:
+        rt = self.runtime
+        return await access_token(
+            rt.db,
+            rt.http,
+            rt.cipher,
+            oauth_provider(rt.settings),
+            account_id=self.account_id,
+            connection_id=self.connection_id,
+            now=rt.clock.now(),
+            rejected=rejected,
+        )

@@ -1,0 +1,1 @@
+"""Adapters of the providers that this service calls."""

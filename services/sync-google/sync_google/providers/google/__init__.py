@@ -1,0 +1,1 @@
+"""Google: its OAuth settings and the calls of its Calendar API (v3)."""
