@@ -1,12 +1,12 @@
-"""Who belongs to which location: what no foreign key can say of an array."""
+"""Which entities belong to which locations: the checks that no foreign key can make on an array."""
 
 from collections.abc import Collection
 
 from hoop_platform.db.database import Tx
 
 
-async def known_locations(db: Tx, account_id: str, location_ids: Collection[str]) -> frozenset[str]:
-    """Which of these are locations of the account; they stay so until the transaction ends."""
+async def lock_locations(db: Tx, account_id: str, location_ids: Collection[str]) -> frozenset[str]:
+    """Those of `location_ids` that the account has; none of them is deleted until the transaction ends."""
     rows = await db.fetch(
         """
         SELECT id FROM location WHERE account_id = $1 AND id = ANY($2::uuid[])
@@ -18,8 +18,8 @@ async def known_locations(db: Tx, account_id: str, location_ids: Collection[str]
     return frozenset(row["id"] for row in rows)
 
 
-async def location_in_use(db: Tx, account_id: str, location_id: str) -> bool:
-    """Whether a user, a contact or an active key belongs to it; the location must be locked."""
+async def is_location_in_use(db: Tx, account_id: str, location_id: str) -> bool:
+    """Whether a user, a contact or an active key belongs to the location, which must be locked."""
     return bool(
         await db.fetchval(
             """

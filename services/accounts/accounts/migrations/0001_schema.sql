@@ -27,8 +27,8 @@ CREATE TABLE location (
     FOREIGN KEY (account_id, account_id) REFERENCES account (account_id, id)
 );
 
--- The ids in `location_ids` cannot be a foreign key: whoever writes one holds a share lock on the
--- location, whoever deletes a location holds the full lock and looks here.
+-- The ids in `location_ids` cannot be a foreign key. A transaction that writes one holds a share lock
+-- on the location; one that deletes a location holds the exclusive lock and searches this table.
 CREATE TABLE app_user (
     account_id   uuid        NOT NULL,
     id           uuid        NOT NULL,
@@ -62,7 +62,8 @@ CREATE TABLE contact (
 );
 CREATE INDEX contact_location ON contact (account_id, location_id, id);
 
--- A key is known by the digest of its secret only. No limit is NULL; no location means each.
+-- A key is stored as the digest of its whole text. A limit of NULL does not limit; an empty
+-- `location_ids` means every location.
 CREATE TABLE api_key (
     account_id   uuid        NOT NULL,
     id           uuid        NOT NULL,
@@ -84,7 +85,7 @@ CREATE TABLE api_key (
 );
 CREATE INDEX api_key_locations ON api_key USING gin (location_ids);
 
--- What is left of a deleted row, so that deleting it again answers as the first time.
+-- Ids and last sequences of deleted rows: deleting one again succeeds without a new event.
 CREATE TABLE deleted (
     account_id   uuid        NOT NULL,
     id           uuid        NOT NULL,
@@ -94,7 +95,7 @@ CREATE TABLE deleted (
     PRIMARY KEY (account_id, id)
 );
 
--- Which rows `bootstrap` has made for the demonstration.
+-- Which rows `bootstrap` has created for the demonstration.
 CREATE TABLE demo (
     part       text PRIMARY KEY,
     account_id uuid NOT NULL,
