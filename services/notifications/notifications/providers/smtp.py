@@ -1,4 +1,4 @@
-"""A connection to the mail server (RFC 5321), and what the end of a delivery means."""
+"""Delivery of one mail over SMTP (RFC 5321): accepted, refused for good, deferred, or in doubt."""
 
 import asyncio
 import re
@@ -19,12 +19,16 @@ from hoop_platform.telemetry import span
 from notifications.config import Tls
 
 LOST = (SMTPException, OSError)
-"""No answer, or none that makes sense. `TimeoutError` is an OSError."""
-_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+"""The connection failed, or the response makes no sense. `TimeoutError` is an OSError."""
+_ENHANCED_CODE = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 
 
-class Delivery(Exception):
-    """It was not delivered, as far as we know. The reason is a slug: replies may quote addresses."""
+class DeliveryFailed(Exception):
+    """The mail was not delivered, as far as is known.
+
+    The reason is a slug, because the server's own words may quote addresses. `answered`: the server
+    has responded.
+    """
 
     def __init__(self, reason: str, *, answered: bool = False) -> None:
         super().__init__(reason)
@@ -32,41 +36,44 @@ class Delivery(Exception):
         self.answered = answered
 
 
-class Rejected(Delivery):
+class MailRejected(DeliveryFailed):
     """The server refuses this mail or this receiver for good."""
 
 
-class NotNow(Delivery):
-    """The mail has certainly not gone; later it may."""
+class MailDeferred(DeliveryFailed):
+    """The mail has certainly not been delivered; a later attempt may succeed."""
 
 
-class InDoubt(Delivery):
-    """The server had the text and gave no answer: it may have gone."""
+class MailInDoubt(DeliveryFailed):
+    """The server had the text and did not respond: the mail may have been delivered."""
 
 
 @dataclass(frozen=True)
-class Server:
-    """Where the mail server is and how it is spoken to. `timeout`: seconds for each step."""
+class SmtpServer:
+    """The address of the mail server and how to connect. `timeout`: seconds for each step."""
 
     host: str
     port: int
     tls: Tls
     username: str
     password: SecretStr
-    name: str
-    """Who we say we are: a domain."""
+    local_hostname: str
+    """Our domain, for EHLO."""
     timeout: float
 
 
-class Post:
-    """A mail server that listens."""
+class SmtpSession:
+    """An open connection to the mail server."""
 
     def __init__(self, client: SMTP, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
 
     async def deliver(self, content: bytes, *, sender: str, to: str) -> None:
-        """Hand over one mail to one receiver; raises `Rejected`, `NotNow` or `InDoubt`."""
+        """Hand over one mail to one receiver.
+
+        Raises `MailRejected`, `MailDeferred` or `MailInDoubt`.
+        """
         try:
             async with asyncio.timeout(self._timeout):
                 await self._client.mail(sender)
@@ -74,67 +81,67 @@ class Post:
         except SMTPResponseException as error:
             raise _refusal(error) from None
         except LOST as error:
-            raise NotNow(_slug(error)) from None
+            raise MailDeferred(_slug(error)) from None
         try:
             async with asyncio.timeout(self._timeout):
                 await self._client.data(content)
         except SMTPDataError as error:
             raise _refusal(error) from None
         except LOST as error:
-            raise InDoubt(_slug(error)) from None
+            raise MailInDoubt(_slug(error)) from None
 
 
 @asynccontextmanager
-async def connected(server: Server) -> AsyncIterator[Post]:
-    """Greet the server, and leave it politely in the end. Raises `NotNow` when it cannot be reached.
+async def open_session(server: SmtpServer) -> AsyncIterator[SmtpSession]:
+    """Connect and log in; quit in the end. Raises `MailDeferred` when that fails.
 
-    Whatever goes wrong before a receiver is named (TLS, the login) is no fault of the mail's.
+    A failure before a receiver is named (connection, TLS, login) says nothing against the mail.
     """
     client = SMTP(
         hostname=server.host,
         port=server.port,
         username=server.username or None,
         password=server.password.get_secret_value() or None,
-        local_hostname=server.name,
+        local_hostname=server.local_hostname,
         timeout=server.timeout,
         use_tls=server.tls == "tls",
         start_tls=server.tls == "starttls",
     )
-    where = {"server.address": server.host, "server.port": server.port}
-    with span(f"SMTP {server.host}", kind="client", attributes=where):
+    attributes = {"server.address": server.host, "server.port": server.port}
+    with span(f"SMTP {server.host}", kind="client", attributes=attributes):
         try:
             async with asyncio.timeout(server.timeout):
                 await client.connect()
         except LOST as error:
-            raise NotNow(_slug(error)) from None
+            raise MailDeferred(_slug(error)) from None
         try:
-            yield Post(client, server.timeout)
+            yield SmtpSession(client, server.timeout)
         finally:
-            await _leave(client)
+            await _quit(client)
 
 
-async def _leave(client: SMTP) -> None:
+async def _quit(client: SMTP) -> None:
     try:
         if client.is_connected:
             async with asyncio.timeout(1):
                 await client.quit()
     except LOST:
-        pass  # it has our mail or it has not: its farewell says nothing about that
+        pass  # the response to QUIT does not say whether the mail was accepted
     finally:
         client.close()
 
 
-def _refusal(error: SMTPResponseException) -> Delivery:
-    """4xx, and a sender whom the server does not like, are for later; 5xx about the mail is for good."""
+def _refusal(error: SMTPResponseException) -> DeliveryFailed:
+    """A 5xx about the receiver or the mail is final; 4xx, and a refusal of the sender, are not."""
     about_the_mail = isinstance(error, SMTPRecipientRefused | SMTPDataError)
     if about_the_mail and 500 <= error.code <= 599:
-        return Rejected(_slug(error), answered=True)
-    return NotNow(_slug(error), answered=True)
+        return MailRejected(_slug(error), answered=True)
+    return MailDeferred(_slug(error), answered=True)
 
 
 def _slug(error: BaseException) -> str:
-    """`smtp_550_5.1.1`, or what kind of silence it was. Never the server's own words."""
+    """`smtp_550_5.1.1`, `smtp_timeout` or `smtp_unreachable`: codes, never the server's own words."""
     if isinstance(error, SMTPResponseException):
-        enhanced = _ENHANCED.match(error.message)
+        enhanced = _ENHANCED_CODE.match(error.message)
         return f"smtp_{error.code}" + (f"_{enhanced[1]}" if enhanced else "")
     return "smtp_timeout" if isinstance(error, TimeoutError) else "smtp_unreachable"

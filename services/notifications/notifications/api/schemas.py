@@ -1,4 +1,4 @@
-"""What clients say and are told of notification settings, field by field."""
+"""The bodies, queries and responses of notification settings."""
 
 from typing import Annotated, Literal
 
@@ -9,10 +9,10 @@ from hoop_events.base import Moment
 from hoop_platform.http.parse import Body, OneLine, Query
 from hoop_platform.http.route import ResponseModel
 from hoop_platform.ids import is_id
-from notifications.domain import PLACEHOLDERS, one_address, unknown_placeholders
+from notifications.domain.text import PLACEHOLDERS, one_address, unknown_placeholders
 
 ADMIN = "sub_account_admin"
-KEPT = "Kept and answered; it decides nothing."
+STORED_ONLY = "Stored and returned; it decides nothing."
 
 
 def _address(value: str) -> str:
@@ -21,7 +21,7 @@ def _address(value: str) -> str:
     return value
 
 
-def _address_or_none(value: str) -> str:
+def _optional_address(value: str) -> str:
     return value and _address(value)
 
 
@@ -36,7 +36,7 @@ def _template(value: str) -> str:
     return value
 
 
-def _user(value: str) -> str:
+def _user_id(value: str) -> str:
     if value != ADMIN and not is_id(value):
         raise PydanticCustomError("unknown_user", "is no user of the account")
     return value
@@ -44,11 +44,11 @@ def _user(value: str) -> str:
 
 PHONE = r"\+?[0-9][0-9 ().-]{2,31}"
 Phone = Annotated[str, StringConstraints(pattern=rf"^{PHONE}$")]
-PhoneOrNone = Annotated[str, StringConstraints(pattern=rf"^({PHONE})?$")]
-Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
-User = Annotated[str, StringConstraints(max_length=40), AfterValidator(_user)]
+OptionalPhone = Annotated[str, StringConstraints(pattern=rf"^({PHONE})?$")]
+EmailAddress = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
+UserId = Annotated[str, StringConstraints(max_length=40), AfterValidator(_user_id)]
 Subject = Annotated[OneLine, AfterValidator(_template)]
-Words = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_template)]
+MessageText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_template)]
 Phones = Annotated[list[Phone], Field(max_length=20)]
 
 ReceiverType = Literal["contact", "guest", "assignedUser", "emails", "phoneNumbers", "business"]
@@ -58,70 +58,75 @@ NotificationType = Literal[
 ]
 
 
-class Offset(Body):
+class TimeOffset(Body):
     """A length of time before or after an appointment."""
 
     time_offset: Annotated[int | float, Field(gt=0, le=10_000, allow_inf_nan=False)]
     unit: Literal["mins", "hours", "days", "weeks", "months"]
 
 
-Offsets = Annotated[list[Offset], Field(max_length=10)]
+TimeOffsets = Annotated[list[TimeOffset], Field(max_length=10)]
 
 
-class Details(Body):
-    """What a setting says beside whom, how and when it is about."""
+class SettingDetails(Body):
+    """The fields of a setting beside receiver, channel and type."""
 
-    template_id: Annotated[OneLine, Field(description=KEPT)] = ""
+    template_id: Annotated[OneLine, Field(description=STORED_ONLY)] = ""
     subject: Annotated[
         Subject,
-        Field(description=f"Instead of our own. Placeholders: {', '.join(PLACEHOLDERS)}."),
-    ] = ""
-    body: Annotated[
-        Words,
         Field(
-            description="Plain text instead of our greeting and news, with the same placeholders; "
-            "markup is shown as it is typed. When and where stand below in any case."
+            description=f"Replaces the default subject. Placeholders: {', '.join(PLACEHOLDERS)}."
         ),
     ] = ""
-    before_time: Annotated[Offsets, Field(description=f"Of a `reminder`. {KEPT}")] = []
-    after_time: Annotated[Offsets, Field(description=f"Of a `followup`. {KEPT}")] = []
+    body: Annotated[
+        MessageText,
+        Field(
+            description="Plain text that replaces greeting and first sentence, with the same "
+            "placeholders; markup is shown as it is typed. Time and location follow in any case."
+        ),
+    ] = ""
+    before_time: Annotated[TimeOffsets, Field(description=f"Of a `reminder`. {STORED_ONLY}")] = []
+    after_time: Annotated[TimeOffsets, Field(description=f"Of a `followup`. {STORED_ONLY}")] = []
     additional_email_ids: Annotated[
-        list[Email],
-        Field(max_length=20, description="Each gets a mail of its own; of channel `email` only."),
+        list[EmailAddress],
+        Field(max_length=20, description="Each gets mails of its own; of channel `email` only."),
     ] = []
-    additional_phone_numbers: Annotated[Phones, Field(description=KEPT)] = []
-    additional_whatsapp_numbers: Annotated[Phones, Field(description=KEPT)] = []
+    additional_phone_numbers: Annotated[Phones, Field(description=STORED_ONLY)] = []
+    additional_whatsapp_numbers: Annotated[Phones, Field(description=STORED_ONLY)] = []
     selected_users: Annotated[
-        list[User],
+        list[UserId],
         Field(
             max_length=50,
-            description="Users who get a mail of their own; of channel `email` only. "
-            f"`{ADMIN}` is kept, and decides nothing.",
+            description="Users who get mails of their own; of channel `email` only. "
+            f"`{ADMIN}` is stored, and decides nothing.",
         ),
     ] = []
     from_address: Annotated[
         str,
         StringConstraints(max_length=254),
-        AfterValidator(_address_or_none),
-        Field(description=f"{KEPT} Mail comes from our own address, which mail servers trust."),
+        AfterValidator(_optional_address),
+        Field(
+            description=f"{STORED_ONLY} Mail comes from the address of this installation, which mail servers trust."
+        ),
     ] = ""
-    from_name: Annotated[OneLine, Field(description="The name that mail comes from.")] = ""
-    from_number: Annotated[PhoneOrNone, Field(description=KEPT)] = ""
+    from_name: Annotated[OneLine, Field(description="The display name of the sender.")] = ""
+    from_number: Annotated[OptionalPhone, Field(description=STORED_ONLY)] = ""
 
 
 RECEIVER_TYPE = Field(
-    description="`contact` and `assignedUser` are told by mail without any setting. `emails` is for "
-    "`additionalEmailIds` alone. The others are kept, and decide nothing."
+    description="`contact` and `assignedUser` get mails without any setting. `emails` is for "
+    "`additionalEmailIds` alone. The others are stored, and decide nothing."
 )
-CHANNEL = Field(description="`email` decides; the others are kept.")
+CHANNEL = Field(description="`email` decides; the others are stored.")
 NOTIFICATION_TYPE = Field(
     description="`confirmation` is about a confirmed appointment, `booked` about one that waits for "
-    "it; where only one of them is set, it speaks for both. `reminder` and `followup` are kept."
+    "confirmation; if only one of them is set, it applies to both. `reminder` and `followup` are "
+    "stored."
 )
 
 
-class CreateNotification(Details):
-    """A setting. Where there is none for a receiver and a type, mail goes in our own words."""
+class CreateNotification(SettingDetails):
+    """A setting. Without one for a receiver and a type, mail goes with the default texts."""
 
     receiver_type: Annotated[ReceiverType, RECEIVER_TYPE]
     channel: Annotated[Channel, CHANNEL]
@@ -130,13 +135,13 @@ class CreateNotification(Details):
 
 
 class CreateNotifications(RootModel[Annotated[list[CreateNotification], Field(max_length=50)]]):
-    """Several settings of one calendar: all of them are made, or none."""
+    """Several settings of one calendar: all of them are created, or none."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class UpdateNotification(Details):
-    """What is not sent stays as it is."""
+class UpdateNotification(SettingDetails):
+    """A field that is not sent stays as it is."""
 
     receiver_type: Annotated[ReceiverType, RECEIVER_TYPE] = "contact"
     channel: Annotated[Channel, CHANNEL] = "email"
@@ -147,21 +152,21 @@ class UpdateNotification(Details):
     )
 
 
-class ListQuery(Query):
+class NotificationListQuery(Query):
     is_active: bool | None = None
-    deleted: Annotated[bool, Field(description="Those deleted, instead of those that are not.")] = (
+    deleted: Annotated[bool, Field(description="The deleted settings, instead of the others.")] = (
         False
     )
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
-class ShownOffset(ResponseModel):
+class TimeOffsetResponse(ResponseModel):
     time_offset: float
     unit: str
 
 
-class Notification(ResponseModel):
+class NotificationResponse(ResponseModel):
     """A setting, under both names of its id."""
 
     id_: Annotated[str, Field(alias="_id")]
@@ -175,8 +180,8 @@ class Notification(ResponseModel):
     template_id: str
     subject: str
     body: str
-    before_time: list[ShownOffset]
-    after_time: list[ShownOffset]
+    before_time: list[TimeOffsetResponse]
+    after_time: list[TimeOffsetResponse]
     additional_email_ids: list[str]
     additional_phone_numbers: list[str]
     additional_whatsapp_numbers: list[str]
@@ -186,5 +191,5 @@ class Notification(ResponseModel):
     date_updated: Moment
 
 
-class Said(ResponseModel):
+class NotificationMessage(ResponseModel):
     message: str
