@@ -92,7 +92,7 @@ async def _not_delivered(
                 runtime,
                 lambda db: deliveries.record_deferred(db, key, message.id, reason, now=now),
             )
-            return Later(reason, at=None if error.answered else _retry_soon(claimed))
+            return Later(reason, at=None if error.responded else _retry_soon(claimed))
         case smtp.MailInDoubt() if claimed.attempts < MAX_DOUBTFUL_ATTEMPTS:
             return Later(reason)
         case smtp.MailInDoubt():

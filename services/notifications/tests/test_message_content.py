@@ -182,8 +182,8 @@ def test_hostile_texts(new_appointment, typed):
     assert not mail.defects
     assert REQUIRED <= set(event_of(content)) <= REQUIRED | OPTIONAL
     for kind in ("plain", "html"):
-        content = mail.get_body((kind,)).get_content()
-        assert not set(content) & set(FORBIDDEN) - {"\t"}
+        text = mail.get_body((kind,)).get_content()
+        assert not set(text) & set(FORBIDDEN) - {"\t"}
     html = mail.get_body(("html",)).get_content()
     assert html.count("<img") == 0
     assert html.count("<") == html.count(">")

@@ -498,7 +498,7 @@ def perform(appointment, change, *, notify=True):
     return appointment.cancelled(notify=notify) if what == "cancel" and is_on else None
 
 
-def live(world, history, *, loud):
+def play(world, history, *, loud):
     """Play a history; returns whether any mail was refused for good."""
     any_rejected, handled = False, []
     for what, *how in history:
@@ -523,7 +523,7 @@ def test_any_history(new_appointment, history, loud):
     to a receiver who may have got an earlier message.
     """
     world = World(new_appointment())
-    live(world, history, loud=loud)
+    play(world, history, loud=loud)
     if world.state:
         world.drain()
 
@@ -544,7 +544,7 @@ def test_any_history(new_appointment, history, loud):
 def test_the_last_message_is_true(new_appointment, history):
     """After any events, repetitions, deferrals and losses, each receiver's last message is true."""
     world = World(new_appointment())
-    refused_for_good = live(world, history, loud=True)
+    refused_for_good = play(world, history, loud=True)
     if world.state is None or refused_for_good:
         return
     world.drain()

@@ -26,14 +26,14 @@ _ENHANCED_CODE = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 class DeliveryFailed(Exception):
     """The mail was not delivered, as far as is known.
 
-    The reason is a slug, because the server's own words may quote addresses. `answered`: the server
+    The reason is a slug, because the server's own words may quote addresses. `responded`: the server
     has responded.
     """
 
-    def __init__(self, reason: str, *, answered: bool = False) -> None:
+    def __init__(self, reason: str, *, responded: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.answered = answered
+        self.responded = responded
 
 
 class MailRejected(DeliveryFailed):
@@ -135,8 +135,8 @@ def _refusal(error: SMTPResponseException) -> DeliveryFailed:
     """A 5xx about the receiver or the mail is final; 4xx, and a refusal of the sender, are not."""
     about_the_mail = isinstance(error, SMTPRecipientRefused | SMTPDataError)
     if about_the_mail and 500 <= error.code <= 599:
-        return MailRejected(_slug(error), answered=True)
-    return MailDeferred(_slug(error), answered=True)
+        return MailRejected(_slug(error), responded=True)
+    return MailDeferred(_slug(error), responded=True)
 
 
 def _slug(error: BaseException) -> str:
