@@ -1,1 +1,1 @@
-"""Accounts, and what belongs to each: locations, users, contacts, and the API keys that may call."""
+"""Accounts and what belongs to each: locations, users, contacts, and the API keys of callers."""

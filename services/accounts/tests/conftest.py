@@ -1,9 +1,9 @@
-"""The accounts service with the demonstration's accounts, in a database of its own."""
+"""The accounts service with the demonstration accounts, in a database of its own."""
 
 import pytest
 
 from accounts.__main__ import service
-from accounts.handlers import bootstrap
+from accounts.handlers.bootstrap import bootstrap
 from hoop_platform.clock import Clock
 from local.testing.client import Client
 from local.testing.polling import eventually
@@ -23,26 +23,26 @@ async def database(new_database):
 
 @pytest.fixture
 async def demo(database, tmp_path, now):
-    """The demonstration's accounts, not yet announced to anybody."""
-    return await bootstrap(database, keep=tmp_path / "keys.json", now=now)
+    """The demonstration accounts, stored and not published yet."""
+    return await bootstrap(database, key_file=tmp_path / "keys.json", now=now)
 
 
 @pytest.fixture
 async def base_url(database, demo, kafka_bootstrap, new_database):
-    """The service, running, once it knows the keys of the demonstration; it counts requests, too."""
-    counted = (await new_database("hoop_platform.limits")).dsn
+    """The running service, once it knows the demonstration's keys; it counts requests, too."""
+    limits_dsn = (await new_database("hoop_platform.limits")).dsn
     backends = {"database": database, "kafka_bootstrap": kafka_bootstrap}
-    async with running(service, **backends, limits_database_url=counted) as (url, rt):
-        await eventually(lambda: _announced(rt.db))
+    async with running(service, **backends, limits_database_url=limits_dsn) as (url, runtime):
+        await eventually(lambda: _outbox_is_empty(runtime.db))
         yield url
 
 
-async def _announced(db):
+async def _outbox_is_empty(db):
     return not await db.fetchval("SELECT count(*) FROM outbox")
 
 
 @pytest.fixture
-async def ask(base_url, demo):
-    """Asks with the demonstration's key."""
+async def call(base_url, demo):
+    """A client with the demonstration's key: `await call("GET", "/locations/")`."""
     async with Client(base_url, demo.api_key) as client:
         yield client

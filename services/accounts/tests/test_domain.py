@@ -1,4 +1,4 @@
-"""What may stand in a field, what a change does to a row, and what a key may give."""
+"""The rules of fields, changes of an entity, and what one key may give to another."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.domain import (
-    ApiKey,
-    Contact,
-    Powers,
-    check,
-    grant,
-    is_address,
-    is_name,
-    is_phone,
-    patched,
-)
+from accounts.domain.api_keys import ApiKeyEntity, KeyPermissions, grant
+from accounts.domain.contacts import ContactEntity
+from accounts.domain.entity import patched
+from accounts.domain.fields import check_fields, is_address, is_name, is_phone
 from hoop_platform.auth import SCOPES, Caller
 from hoop_platform.errors import Invalid, LocationForbidden, PreconditionFailed, ScopeMissing
 from hoop_platform.ids import new_id
@@ -58,14 +51,14 @@ def test_an_address_is_an_address(text):
         "a@" + "b" * 63 + ".c" * 100,
     ],
 )
-def test_what_is_not_exactly_one_address_is_refused(text):
-    """Nothing passes that could end a header of a mail or name a second receiver."""
+def test_everything_but_one_address_is_refused(text):
+    """No text passes that could end a mail header or name a second recipient."""
     assert not is_address(text)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40))
-def test_an_address_holds_nothing_that_a_mail_header_reads(text):
-    """Whatever is put around or into an address: what passes has one @ and no mark of a header."""
+def test_an_address_contains_no_header_syntax(text):
+    """Whatever is put around or into an address: a text that passes has one @ and no header syntax."""
     for candidate in (f"ada{text}@example.com", f"ada@example.com{text}", text):
         if is_address(candidate):
             assert candidate.count("@") == 1
@@ -95,15 +88,15 @@ def test_a_name_stands_on_one_line(text):
 
 
 def contact(**fields):
-    given = {"name": "Ada", "date_added": NOW, "date_updated": NOW} | fields
-    return Contact(account_id=new_id(), id=new_id(), location_id=HERE, **given)
+    values = {"name": "Ada", "date_added": NOW, "date_updated": NOW} | fields
+    return ContactEntity(account_id=new_id(), id=new_id(), location_id=HERE, **values)
 
 
 def test_every_broken_field_is_named():
-    """All problems are told at once, each with the path that the client knows."""
+    """The refusal lists all problems, each with the path in JSON."""
     bad = contact(name="", email="a,b", phone="x", time_zone="Mars/Base")
     with pytest.raises(Invalid) as refusal:
-        check(bad, bad.rules)
+        check_fields(bad, bad.rules)
     assert [detail.path for detail in refusal.value.details] == [
         "name",
         "email",
@@ -112,12 +105,12 @@ def test_every_broken_field_is_named():
     ]
 
 
-def test_a_contact_may_be_out_of_reach():
-    """No address, no number and no zone are fine."""
-    check(contact(), Contact.rules)
+def test_a_contact_needs_no_address():
+    """A contact without address, number and zone is valid."""
+    check_fields(contact(), ContactEntity.rules)
 
 
-def test_a_change_counts():
+def test_a_change_increments_version_and_sequence():
     before = contact(email="ada@example.com")
     later = NOW + timedelta(hours=1)
     after, fields = patched(before, {"name": "Eve", "phone": ""}, if_version=1, now=later)
@@ -125,18 +118,18 @@ def test_a_change_counts():
     assert fields == ("name",)
 
 
-def test_a_change_to_the_same_is_none():
+def test_a_change_to_equal_values_is_none():
     before = contact()
     assert patched(before, {"name": "Ada"}, if_version=None, now=NOW) == (before, ())
 
 
-def test_a_change_of_what_was_changed_meanwhile_is_refused():
+def test_a_change_of_a_stale_version_is_refused():
     with pytest.raises(PreconditionFailed):
         patched(contact(version=2), {"name": "Eve"}, if_version=1, now=NOW)
 
 
-def key(**fields):
-    given = {
+def api_key(**fields):
+    values = {
         "scopes": SCOPES,
         "per_second": None,
         "per_minute": None,
@@ -144,17 +137,17 @@ def key(**fields):
         "date_added": NOW,
         "date_updated": NOW,
     }
-    return ApiKey(account_id=new_id(), id=new_id(), digest="0" * 64, **given | fields)
+    return ApiKeyEntity(account_id=new_id(), id=new_id(), digest="0" * 64, **values | fields)
 
 
-def granted(asked, by):
+def granted(requested, by):
     caller = Caller(by.account_id, by.id, frozenset(by.scopes), frozenset(by.location_ids))
-    return grant(asked, by=by, may=caller.may, now=NOW)
+    return grant(requested, by=by, may=caller.may, now=NOW)
 
 
 limit = st.none() | st.integers(1, 1000)
 end = st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=9)).map(NOW.__add__)
-powers = {
+permissions = {
     "scopes": st.lists(st.sampled_from(SCOPES), min_size=1, unique=True).map(tuple),
     "location_ids": st.lists(st.sampled_from([HERE, THERE]), unique=True).map(tuple),
     "per_second": limit,
@@ -164,35 +157,35 @@ powers = {
 }
 
 
-@given(asked=st.builds(Powers, **powers), by=st.builds(key, **powers))
-def test_a_key_never_gives_more_than_it_has(asked, by):
-    """Whatever is asked: it is refused, or the new key can do nothing that the old one cannot."""
+@given(requested=st.builds(KeyPermissions, **permissions), by=st.builds(api_key, **permissions))
+def test_a_key_never_gives_more_than_it_has(requested, by):
+    """Whatever is requested: the request is refused, or the new key can do nothing that the old one cannot."""
     try:
-        new = granted(asked, by)
+        new = granted(requested, by)
     except (Invalid, LocationForbidden, ScopeMissing):
         return
     old = Caller("", "", frozenset(by.scopes), frozenset())
-    assert all(old.has_scope(scope) for scope in new.scopes)
+    assert all(old.may(scope) for scope in new.scopes)
     assert not by.location_ids or (new.location_ids and {*new.location_ids} <= {*by.location_ids})
     for name in ("per_second", "per_minute", "per_day", "expires_at"):
-        own, given_to = getattr(by, name), getattr(new, name)
-        assert own is None or (given_to is not None and given_to <= own)
+        own, granted_value = getattr(by, name), getattr(new, name)
+        assert own is None or (granted_value is not None and granted_value <= own)
 
 
-def test_what_is_asked_within_ones_own_is_given():
-    asked = Powers(
+def test_permissions_within_the_own_are_granted():
+    requested = KeyPermissions(
         scopes=("calendars.readonly",),
         location_ids=(HERE,),
         per_second=5,
         expires_at=NOW + timedelta(days=1),
     )
-    assert granted(asked, key(scopes=("calendars.write",), per_minute=9)) == replace(
-        asked, per_minute=9
+    assert granted(requested, api_key(scopes=("calendars.write",), per_minute=9)) == replace(
+        requested, per_minute=9
     )
 
 
 @pytest.mark.parametrize(
-    ("asked", "own", "reason"),
+    ("requested", "own", "reason"),
     [
         ({"scopes": ("calendars.write",)}, {"scopes": ("calendars.readonly",)}, ScopeMissing),
         ({"location_ids": (THERE,)}, {"location_ids": (HERE,)}, LocationForbidden),
@@ -201,13 +194,13 @@ def test_what_is_asked_within_ones_own_is_given():
         ({"expires_at": NOW + timedelta(2)}, {"expires_at": NOW + timedelta(1)}, Invalid),
     ],
 )
-def test_what_a_key_has_not_it_cannot_give(asked, own, reason):
+def test_permissions_beyond_the_own_are_refused(requested, own, reason):
     with pytest.raises(reason):
-        granted(Powers(**{"scopes": ("calendars.readonly",)} | asked), key(**own))
+        granted(KeyPermissions(**{"scopes": ("calendars.readonly",)} | requested), api_key(**own))
 
 
-def test_who_is_confined_sees_only_what_lies_within():
+def test_a_confined_key_sees_only_what_lies_within():
     assert contact().within({HERE, THERE})
     assert not contact().within({THERE})
-    assert not key().within({HERE})
-    assert key().within(())
+    assert not api_key().within({HERE})
+    assert api_key().within(())

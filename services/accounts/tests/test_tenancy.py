@@ -1,4 +1,4 @@
-"""A foreign account's id answers exactly like an id that never was, on every route."""
+"""On every route, another account's id gets exactly the response of an unknown id."""
 
 import pytest
 
@@ -25,13 +25,13 @@ def foreign_ids(demo):
     }
 
 
-def comparable(answer):
-    headers = {name: value for name, value in answer.headers.items() if name not in VOLATILE}
-    return answer.status, answer.told, headers
+def comparable(response):
+    headers = {name: value for name, value in response.headers.items() if name not in VOLATILE}
+    return response.status, response.told, headers
 
 
-async def everything(database):
-    """All rows of all tables of ours."""
+async def all_rows(database):
+    """All rows of all tables of accounts."""
     tables = ("account", "location", "app_user", "contact", "api_key", "deleted", "outbox")
     return {
         table: [tuple(row) for row in await database.fetch(f"SELECT * FROM {table}")]
@@ -39,22 +39,22 @@ async def everything(database):
     }
 
 
-def test_every_route_with_an_id_is_asked():
+def test_every_route_with_an_id_is_tested():
     assert len(WITH_ID) == 10
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
-async def test_a_foreign_id_in_the_path(ask, demo, database, method, path):
-    """The same status, body and headers; and nothing has happened to the foreign row."""
-    before = await everything(database)
+async def test_a_foreign_id_in_the_path(call, demo, database, method, path):
+    """Status, body and headers are those of an unknown id; the foreign row is unchanged."""
+    before = await all_rows(database)
     body = BODIES.get(path) if method == "PUT" else None
     name = path.partition("{")[2].rstrip("}")
-    foreign = await ask(method, path.format(**{name: foreign_ids(demo)[name]}), body)
-    unknown = await ask(method, path.format(**{name: new_id()}), body)
-    nonsense = await ask(method, path.format(**{name: "%7BnoteId%7D"}), body)
+    foreign = await call(method, path.format(**{name: foreign_ids(demo)[name]}), body)
+    unknown = await call(method, path.format(**{name: new_id()}), body)
+    nonsense = await call(method, path.format(**{name: "%7BnoteId%7D"}), body)
     assert foreign.status == 404
     assert comparable(foreign) == comparable(unknown) == comparable(nonsense)
-    assert await everything(database) == before
+    assert await all_rows(database) == before
 
 
 @pytest.mark.parametrize(
@@ -72,34 +72,34 @@ async def test_a_foreign_id_in_the_path(ask, demo, database, method, path):
         ("GET", "/contacts/?locationId={at}", None),
     ],
 )
-async def test_a_foreign_location_in_body_or_query(ask, demo, database, *, method, path, body):
-    """403, and the answer does not tell a foreign location from none."""
-    before = await everything(database)
+async def test_a_foreign_location_in_body_or_query(call, demo, database, *, method, path, body):
+    """403, with the same response for a foreign location and an unknown one."""
+    before = await all_rows(database)
 
-    async def answer(at):
-        target = path.format(at=at, user=demo.user_ids[0])
-        return await ask(method, target, body(at) if body else None)
+    async def respond(location_id):
+        target = path.format(at=location_id, user=demo.user_ids[0])
+        return await call(method, target, body(location_id) if body else None)
 
-    foreign, unknown = await answer(demo.other_location_id), await answer(new_id())
+    foreign, unknown = await respond(demo.other_location_id), await respond(new_id())
     assert foreign.status == 403
     assert comparable(foreign) == comparable(unknown)
-    assert await everything(database) == before
+    assert await all_rows(database) == before
 
 
 @pytest.mark.parametrize("path", ["/locations/", "/users/", "/contacts/", "/api-keys"])
-async def test_lists_hold_only_ones_own(ask, demo, path):
-    """Even with a cursor into the other account."""
+async def test_lists_contain_own_entities_only(call, demo, path):
+    """Also with a cursor that is an id of the other account."""
     foreign = {*foreign_ids(demo).values()}
     for query in ({}, {"cursor": demo.other_location_id}, {"cursor": demo.account_id}):
-        body = (await ask("GET", path, query=query)).told
+        body = (await call("GET", path, query=query)).told
         assert not foreign & {row["id"] for rows in body.values() if rows for row in rows}
 
 
-async def test_a_deleted_foreign_id_was_never_there(ask, demo, base_url):
-    """The other account deletes its contact; to us it is as unknown as before."""
+async def test_a_deleted_foreign_id_is_unknown(call, demo, base_url):
+    """The other account deletes its contact; its id stays unknown here."""
     path = f"/contacts/{demo.other_contact_ids[0]}"
     async with Client(base_url, demo.other_api_key) as other:
         assert (await other("DELETE", path)).status == 200
     for method in ("GET", "DELETE"):
-        unknown = await ask(method, f"/contacts/{new_id()}")
-        assert comparable(await ask(method, path)) == comparable(unknown)
+        unknown = await call(method, f"/contacts/{new_id()}")
+        assert comparable(await call(method, path)) == comparable(unknown)

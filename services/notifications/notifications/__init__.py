@@ -1,1 +1,1 @@
-"""notifications: tells people about their appointments by mail."""
+"""The notifications service: informs contacts and users about their appointments by mail."""

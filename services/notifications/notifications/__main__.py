@@ -1,4 +1,4 @@
-"""The notifications service: what it serves, listens to, forgets, and works on."""
+"""The notifications service: its routes, the events it handles and announces, and its jobs."""
 
 from collections.abc import Sequence
 
@@ -22,42 +22,43 @@ from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.process import main
 from hoop_platform.service.service import BackgroundTask, Service
-from notifications import api, handlers
+from notifications.api import notification_settings
 from notifications.config import NotificationsSettings
+from notifications.handlers import appointments, projections
 from notifications.jobs import deliver
 
 
-def jobs(runtime: Runtime) -> Sequence[BackgroundTask]:
-    """What runs beside the listening: the delivery of mail."""
-    hands = runtime.settings.mail_hands
-    return [Worker(handlers.KIND, runtime.db, runtime, deliver, concurrency=hands).run]
+def jobs(runtime: Runtime[NotificationsSettings]) -> Sequence[BackgroundTask]:
+    """What runs beside the consumer group: the delivery of mail."""
+    concurrency = runtime.settings.mail_concurrency
+    return [Worker(appointments.KIND, runtime.db, runtime, deliver, concurrency=concurrency).run]
 
 
 service = Service(
     "notifications",
     settings=NotificationsSettings,
-    routes=api.ROUTES,
+    routes=notification_settings.ROUTES,
     subscriptions={
-        AppointmentCreated: handlers.note_appointment,
-        AppointmentRescheduled: handlers.note_appointment,
-        AppointmentUpdated: handlers.note_appointment,
-        AppointmentDeleted: handlers.note_appointment,
-        CalendarChanged: handlers.note_calendar,
-        CalendarDeleted: handlers.end_calendar,
-        LocationChanged: handlers.note_location,
-        LocationDeleted: handlers.keep_name,
-        ContactChanged: handlers.note_contact,
-        ContactDeleted: handlers.forget_contact,
-        UserChanged: handlers.note_user,
-        UserDeleted: handlers.forget_user,
+        AppointmentCreated: appointments.on_appointment_changed,
+        AppointmentRescheduled: appointments.on_appointment_changed,
+        AppointmentUpdated: appointments.on_appointment_changed,
+        AppointmentDeleted: appointments.on_appointment_changed,
+        CalendarChanged: projections.on_calendar_changed,
+        CalendarDeleted: projections.on_calendar_deleted,
+        LocationChanged: projections.on_location_changed,
+        LocationDeleted: projections.on_location_deleted,
+        ContactChanged: projections.on_contact_changed,
+        ContactDeleted: projections.on_contact_deleted,
+        UserChanged: projections.on_user_changed,
+        UserDeleted: projections.on_user_deleted,
     },
     announces=(NotificationSent, NotificationFailed),
     tombstones={
-        "appointments": handlers.forget_appointment,
-        "calendars": handlers.forget_place("calendar"),
-        "locations": handlers.forget_place("location"),
-        "contacts": handlers.forget_person("contact"),
-        "users": handlers.forget_person("user"),
+        "appointments": appointments.on_appointment_tombstone,
+        "calendars": projections.on_calendar_tombstone,
+        "locations": projections.on_location_tombstone,
+        "contacts": projections.on_contact_tombstone,
+        "users": projections.on_user_tombstone,
     },
     jobs=jobs,
 )

@@ -1,4 +1,4 @@
-"""Delivers what is owed: decide and write down (commit), hand to the mail server, record (commit)."""
+"""Delivers pending messages: decide and store (commit), hand over to the mail server, record (commit)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,116 +11,137 @@ from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, 
 from hoop_platform.reconcile.worker import LEASE
 from hoop_platform.runtime import Runtime
 from hoop_platform.telemetry import log
-from notifications import handlers, ics, smtp
 from notifications.config import NotificationsSettings
-from notifications.domain import GaveUp, Letter, Message, Nothing, Send, Wait
-from notifications.store import Key
+from notifications.domain.message import MessageContent
+from notifications.domain.mime import MailEnvelope, build_mail
+from notifications.domain.next_action import GiveUp, NoAction, Send, Wait
+from notifications.domain.threads import ThreadMessage
+from notifications.handlers import deliveries
+from notifications.providers import smtp
+from notifications.store.threads import ThreadKey
 
-LONGEST_SILENCE = timedelta(seconds=30)
-"""How long a mail server that did not answer is left alone: once it is back, mail goes soon."""
-DOUBTS = 10
-"""After so many tries a mail that may have gone each time is not sent once more: the growing waits
-between them come to more than eight minutes."""
+MAX_UNANSWERED_DELAY = timedelta(seconds=30)
+"""The longest delay after an attempt without a response: mail goes soon once the server is back."""
+MAX_DOUBTFUL_ATTEMPTS = 10
+"""A message that may have been delivered at each of so many attempts is not sent once more. The
+growing delays between them come to more than eight minutes."""
 
 
-async def deliver(runtime: Runtime, mine: Claimed) -> Outcome:
-    """Say what is owed in the thread of this wish, if anything."""
-    settings: NotificationsSettings = runtime.settings
-    key = _thread(mine)
+async def deliver(runtime: Runtime[NotificationsSettings], claimed: Claimed) -> Outcome:
+    """Send the pending message in the thread of this desired state, if there is one."""
+    key = _thread_key(claimed)
     async with runtime.db.transaction() as db:
-        step = await handlers.take_step(
-            db, key, message_id=new_id(), now=runtime.clock.now(), link_wait=settings.patience
+        action = await deliveries.decide_next_action(
+            db,
+            key,
+            message_id=new_id(),
+            now=runtime.clock.now(),
+            link_wait=runtime.settings.link_wait_time,
         )
-    match step:
-        case Nothing():
+    match action:
+        case NoAction():
             return Done()
-        case Wait(reason, more):
-            return Later(reason, at=None if more is None else _begun(mine) + more)
-        case GaveUp(reason):
+        case Wait(reason, at_most):
+            return Later(reason, at=None if at_most is None else _claimed_at(claimed) + at_most)
+        case GiveUp(reason):
             return Failed(reason)
-        case Send(message, letter):
+        case Send(message, content):
             await fp("mail_marked")
-            return await _send(runtime, mine, message, letter)
+            return await _send(runtime, claimed, message, content)
 
 
-def _thread(mine: Claimed) -> Key:
-    desired = mine.desired_state.desired
-    return Key(mine.desired_state.account_id, desired["appointmentId"], desired["receiverId"])
+def _thread_key(claimed: Claimed) -> ThreadKey:
+    desired = claimed.desired_state.desired
+    return ThreadKey(
+        claimed.desired_state.account_id, desired["appointmentId"], desired["receiverId"]
+    )
 
 
-async def _send(runtime: Runtime, mine: Claimed, message: Message, letter: Letter) -> Outcome:
-    """Hand the mail over; that it was taken is recorded at once, before anything else is said."""
-    settings: NotificationsSettings = runtime.settings
-    key, now = _thread(mine), runtime.clock.now()
-    content = _mail(settings, message, letter)
+async def _send(
+    runtime: Runtime[NotificationsSettings],
+    claimed: Claimed,
+    message: ThreadMessage,
+    content: MessageContent,
+) -> Outcome:
+    """Hand the mail over; its acceptance is recorded before the connection is closed."""
+    settings, key, now = runtime.settings, _thread_key(claimed), runtime.clock.now()
+    mail = build_mail(content, MailEnvelope(message.id, message.occasion.name, settings.sender))
     try:
-        async with smtp.connected(_server(settings)) as post:
-            await post.deliver(content, sender=settings.sender.addr_spec, to=letter.address)
+        async with smtp.open_session(_server(settings)) as session:
+            await session.deliver(mail, sender=settings.sender.addr_spec, to=content.address)
             await fp("mail_accepted")
-            await _record(runtime, lambda db: handlers.note_delivered(db, key, message.id, now=now))
-    except smtp.Delivery as end:
-        return await _ended(runtime, mine, message, end)
+            await _record(
+                runtime, lambda db: deliveries.record_delivered(db, key, message.id, now=now)
+            )
+    except smtp.DeliveryFailed as error:
+        return await _not_delivered(runtime, claimed, message, error)
     return Done()
 
 
-async def _ended(runtime: Runtime, mine: Claimed, message: Message, end: smtp.Delivery) -> Outcome:
-    """It was not taken, or nobody knows."""
-    key, now, reason = _thread(mine), runtime.clock.now(), end.reason
-    if isinstance(end, smtp.NotNow):
-        await _record(
-            runtime, lambda db: handlers.note_refused(db, key, message.id, reason, now=now)
-        )
-        return Later(reason, at=None if end.answered else _soon(mine))
-    if isinstance(end, smtp.InDoubt) and mine.attempts < DOUBTS:
-        return Later(reason)
-    ended = handlers.note_doubtful if isinstance(end, smtp.InDoubt) else handlers.note_failed
-    await _record(runtime, lambda db: ended(db, key, message.id, reason, now=now))
+async def _not_delivered(
+    runtime: Runtime[NotificationsSettings],
+    claimed: Claimed,
+    message: ThreadMessage,
+    error: smtp.DeliveryFailed,
+) -> Outcome:
+    """Record why the mail was not delivered, or that it may have been; decide when to try again."""
+    key, now, reason = _thread_key(claimed), runtime.clock.now(), error.reason
+    match error:
+        case smtp.MailDeferred():
+            await _record(
+                runtime,
+                lambda db: deliveries.record_deferred(db, key, message.id, reason, now=now),
+            )
+            return Later(reason, at=None if error.responded else _retry_soon(claimed))
+        case smtp.MailInDoubt() if claimed.attempts < MAX_DOUBTFUL_ATTEMPTS:
+            return Later(reason)
+        case smtp.MailInDoubt():
+            await _record(
+                runtime,
+                lambda db: deliveries.record_doubtful(db, key, message.id, reason, now=now),
+            )
+        case _:
+            await _record(
+                runtime,
+                lambda db: deliveries.record_rejected(db, key, message.id, reason, now=now),
+            )
     return Failed(reason)
 
 
-async def _record(runtime: Runtime, deed: Callable[[Tx], Awaitable[None]]) -> None:
-    """Write down what became of a mail. While Postgres is away, this is remembered here.
+async def _record(
+    runtime: Runtime[NotificationsSettings], write: Callable[[Tx], Awaitable[None]]
+) -> None:
+    """Record the outcome of a delivery; while Postgres is unavailable the outcome is held in memory.
 
-    The job's own time limit ends the waiting: then the mail counts as being in doubt.
+    The time limit of the job ends the retries: then the message counts as in doubt.
     """
     while True:
         try:
             async with runtime.db.transaction() as db:
-                return await deed(db)
+                return await write(db)
         except (*UNAVAILABLE, *CONTENTION) as error:
             log.warning("delivery not recorded yet", error=repr(error))
         await asyncio.sleep(0.2)
 
 
-def _begun(mine: Claimed) -> datetime:
-    """When the wish was claimed, by the database's clock."""
-    return mine.lease_until - LEASE
+def _claimed_at(claimed: Claimed) -> datetime:
+    """When the desired state was claimed, by the database's clock."""
+    return claimed.lease_until - LEASE
 
 
-def _soon(mine: Claimed) -> datetime:
-    """Growing waits, 0.5 s to 30 s."""
-    wait = timedelta(seconds=0.25 * 2 ** min(mine.attempts, 10))
-    return _begun(mine) + min(wait, LONGEST_SILENCE)
+def _retry_soon(claimed: Claimed) -> datetime:
+    """The time of the next attempt, after growing delays from 0.5 s to 30 s."""
+    delay = timedelta(seconds=0.25 * 2 ** min(claimed.attempts, 10))
+    return _claimed_at(claimed) + min(delay, MAX_UNANSWERED_DELAY)
 
 
-def _mail(settings: NotificationsSettings, message: Message, letter: Letter) -> bytes:
-    envelope = smtp.Envelope(
-        message_id=message.id,
-        occasion=message.occasion.name,
-        sender=settings.sender,
-        method=ics.method(letter),
-        calendar=ics.calendar(letter, organizer=settings.sender),
-    )
-    return smtp.compose(letter, envelope)
-
-
-def _server(settings: NotificationsSettings) -> smtp.Server:
-    return smtp.Server(
+def _server(settings: NotificationsSettings) -> smtp.SmtpServer:
+    return smtp.SmtpServer(
         host=settings.smtp_host,
         port=settings.smtp_port,
         tls=settings.smtp_tls,
         username=settings.smtp_username,
         password=settings.smtp_password,
-        name=settings.sender.domain,
+        local_hostname=settings.sender.domain,
         timeout=settings.smtp_timeout,
     )

@@ -1,4 +1,4 @@
-"""What the tests of notifications share: an appointment that can tell its life, and a post office to watch."""
+"""What the tests of notifications share: an appointment with its events, and handlers with a real mail sink."""
 
 import asyncio
 import email
@@ -59,8 +59,8 @@ PENDING = Meeting(provider="zoom", state="pending")
 
 
 @dataclass
-class Story:
-    """An appointment as booking announces it: each deed answers the event of it."""
+class AppointmentEvents:
+    """An appointment as booking announces it: each method changes the state and returns the event."""
 
     account_id: str = field(default_factory=new_id)
     contact_id: str = field(default_factory=new_id)
@@ -97,7 +97,7 @@ class Story:
         return kind(account_id=self.account_id, state=self.state, change=Change(notify=notify))
 
     def booked(self, meeting: Meeting | None = None, **how: Any) -> AppointmentEvent:
-        """Created, for the first time or again; then in a session of its own unless told otherwise."""
+        """Created, for the first time or again; then in a session of its own unless `session` is given."""
         session = how.pop("session", self.state.session if not self.state.sequence else new_id())
         changed = {"occupies": True, "session": session, "meeting": meeting or Meeting()}
         return self._announce(AppointmentCreated, appointment_status="confirmed", **changed, **how)
@@ -118,11 +118,11 @@ class Story:
         return self._announce(AppointmentUpdated, **changed)
 
     def cancelled(self, **how: Any) -> AppointmentEvent:
-        gone = Meeting()
-        changed = {"occupies": False, "appointment_status": "cancelled", "meeting": gone}
+        none = Meeting()
+        changed = {"occupies": False, "appointment_status": "cancelled", "meeting": none}
         return self._announce(AppointmentDeleted, **changed, **how)
 
-    # Who and where, as other services announce it.
+    # Contact, user, calendar and location, as other services announce them.
 
     def contact(self, sequence: int = 1, **personal: str) -> ContactChanged:
         details = ContactDetails(**{"name": "Ada", "email": "ada@example.com"} | personal)
@@ -158,56 +158,56 @@ class Story:
         return LocationChanged(account_id=self.account_id, state=state)
 
     @property
-    def people_and_places(self) -> tuple[Event, ...]:
+    def surrounding_events(self) -> tuple[Event, ...]:
         users = () if self.host is None else (self.user(),)
         return (self.contact(), *users, self.calendar(), self.location())
 
 
 @dataclass
-class Office:
-    """Notifications without Kafka: events go straight to the handlers, wishes are worked on one by one."""
+class Harness:
+    """Notifications without Kafka: events go straight to the handlers, desired states to one worker."""
 
     db: Database
     sink: mail.MailSink
     worker: Worker[Any]
     settings: NotificationsSettings
 
-    async def hear(self, *events: Event) -> None:
+    async def handle(self, *events: Event) -> None:
         for event in events:
             async with self.db.transaction() as db:
-                await service.subscriptions[type(event)](db, event)
+                await service.subscriptions[type(event)](db, event, Clock().now())
 
-    async def work(self) -> int:
-        """Do what is due, until nothing is; answers how many wishes were worked on."""
+    async def deliver_due(self) -> int:
+        """Work on desired states until none is due; returns how many there were."""
         done = 0
         while await self.worker.once():
             done += 1
         return done
 
     async def until(self, true: Callable[[], bool], seconds: float = 8) -> None:
-        """Work until something holds."""
+        """Work until a condition holds."""
         async with asyncio.timeout(seconds):
             while not true():
-                await self.work()
+                await self.deliver_due()
                 await asyncio.sleep(0.02)
 
     async def fault(self, do: str, *, times: int = 1, rcpt: str = "") -> None:
-        """Let the mail server go wrong, as its simulator's documentation says."""
+        """Inject a fault into the mail server, as its simulator's documentation says."""
         order = {"match": {"rcpt": rcpt}, "do": do, "times": times}
         async with ClientSession(raise_for_status=True) as http:
             await http.post(f"{self.sink.url}/_sim/faults", json=order)
 
     def mails(self, to: str = "") -> list[EmailMessage]:
-        """What has arrived, oldest first."""
+        """The mails that have arrived, oldest first."""
         raws = [m.raw for m in self.sink.messages if to in m.recipients[0]]
         return [parsed(raw) for raw in raws]
 
     def subjects(self, to: str) -> list[str]:
-        """The headlines of the mails to somebody."""
+        """The headlines of the mails to one address."""
         return [str(mail["Subject"]).partition(":")[0] for mail in self.mails(to)]
 
     async def announced(self) -> list[tuple[str, str, str | None]]:
-        """The fates announced: type, occasion, reason."""
+        """The events announced: type, occasion, reason."""
         rows = await self.db.fetch("SELECT type, body FROM outbox ORDER BY id")
         bodies = [(row["type"], without_address(row["body"])) for row in rows]
         return [
@@ -216,7 +216,7 @@ class Office:
 
 
 def without_address(body: bytes) -> Any:
-    """An event's body, which never holds anybody's address."""
+    """An event's body, which never contains a mail address."""
     assert b"@" not in body
     return orjson.loads(body)
 
@@ -228,20 +228,20 @@ def parsed(raw: str) -> EmailMessage:
 
 
 @pytest.fixture(scope="session")
-def story() -> type[Story]:
-    return Story
+def new_appointment() -> type[AppointmentEvents]:
+    return AppointmentEvents
 
 
 @pytest.fixture
-async def open_office(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
-    """Opens an office with a mail sink of its own: `async with open_office(link_wait=1) as office:`."""
+async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Opens a harness with a mail sink of its own: `async with open_harness(link_wait=1) as harness:`."""
 
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncIterator[Office]:
+    async def opened(**settings: Any) -> AsyncIterator[Harness]:
         database = await new_database("notifications")
         async with mail.serve() as sink:
             host, _, port = sink.smtp.partition(":")
-            given = NotificationsSettings(
+            resolved = NotificationsSettings(
                 **{
                     "database_url": database.dsn,
                     "kafka_bootstrap": "none:0",
@@ -252,22 +252,22 @@ async def open_office(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                     **settings,
                 }
             )
-            nothing: Any = None
+            unused: Any = None
             runtime = Runtime(
                 name="notifications",
-                settings=given,
+                settings=resolved,
                 db=database,
                 clock=Clock(),
-                http=nothing,
-                tables=nothing,
-                group=nothing,
+                http=unused,
+                tables=unused,
+                group=unused,
             )
-            yield Office(database, sink, Worker("mail", database, runtime, deliver), given)
+            yield Harness(database, sink, Worker("mail", database, runtime, deliver), resolved)
 
     return opened
 
 
 @pytest.fixture
-async def office(open_office: Callable[..., Any]) -> AsyncIterator[Office]:
-    async with open_office() as opened:
+async def harness(open_harness: Callable[..., Any]) -> AsyncIterator[Harness]:
+    async with open_harness() as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""From an event to the mailbox, on a real Postgres and a real mail server that goes wrong on demand."""
+"""From an event to the mailbox, with a real Postgres and a real mail server that fails on demand."""
 
 import asyncio
 from datetime import timedelta
@@ -20,7 +20,7 @@ ADA, HUGO = "ada@example.com", "hugo@staff.example.com"
 @pytest.fixture(autouse=True)
 def disarm():
     yield
-    failpoints.disarm()
+    failpoints._armed.clear()
 
 
 def link(number=1):
@@ -32,31 +32,31 @@ PENDING = Meeting(provider="zoom", state="pending")
 LATER = timedelta(hours=2)
 
 
-async def test_a_whole_life(office, story):
+async def test_booked_rescheduled_cancelled(harness, new_appointment):
     """Booked, moved, cancelled: three mails to each of contact and host, all of one calendar entry."""
-    life = story()
-    await office.hear(*life.people_and_places, life.booked(link(1)))
-    await office.work()
-    await office.hear(life.moved(life.state.start_time + LATER, link(2)))
-    await office.work()
-    await office.hear(life.cancelled())
-    await office.work()
+    appointment = new_appointment()
+    await harness.handle(*appointment.surrounding_events, appointment.booked(link(1)))
+    await harness.deliver_due()
+    await harness.handle(appointment.moved(appointment.state.start_time + LATER, link(2)))
+    await harness.deliver_due()
+    await harness.handle(appointment.cancelled())
+    await harness.deliver_due()
 
     for who in (ADA, HUGO):
-        mails = office.mails(who)
-        assert office.subjects(who) == ["Confirmed", "Moved", "Cancelled"]
+        mails = harness.mails(who)
+        assert harness.subjects(who) == ["Confirmed", "Moved", "Cancelled"]
         events = [event_of(mail) for mail in mails]
-        assert {str(event["UID"]) for event in events} == {life.state.id}
+        assert {str(event["UID"]) for event in events} == {appointment.state.id}
         sequences = [int(event["SEQUENCE"]) for event in events]
         assert sequences == sorted(set(sequences))
         assert str(events[-1]["STATUS"]) == "CANCELLED"
         assert len({mail["Message-ID"] for mail in mails}) == 3
-    assert {type_ for type_, _, _ in await office.announced()} == {"NotificationSent"}
+    assert {type_ for type_, _, _ in await harness.announced()} == {"NotificationSent"}
 
 
 def only(found):
-    [one] = found
-    return one
+    [element] = found
+    return element
 
 
 def event_of(mail):
@@ -64,311 +64,315 @@ def event_of(mail):
     return only(icalendar.Calendar.from_ical(part.get_content()).walk("VEVENT"))
 
 
-async def test_times_stand_in_the_zone_of_the_reader(office, story):
-    """The contact's own zone; the host has none, so the location's."""
-    life = story()
-    await office.hear(*life.people_and_places, life.booked())
-    await office.work()
+async def test_times_are_in_the_zone_of_the_receiver(harness, new_appointment):
+    """The contact's own zone; the location's for the host, who has none."""
+    appointment = new_appointment()
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
 
-    assert "15:00 - 15:30 (Europe/Berlin, UTC+02:00)" in text(office.mails(ADA)[0])
-    assert "09:00 - 09:30 (America/New_York, UTC-04:00)" in text(office.mails(HUGO)[0])
+    assert "15:00 - 15:30 (Europe/Berlin, UTC+02:00)" in text(harness.mails(ADA)[0])
+    assert "09:00 - 09:30 (America/New_York, UTC-04:00)" in text(harness.mails(HUGO)[0])
 
 
 def text(mail, kind="plain"):
     return mail.get_body((kind,)).get_content()
 
 
-async def test_the_mail_waits_for_its_link(office, story):
-    """While the link is being made nothing goes; when it is there, one mail with it goes at once."""
-    life = story(host=None)
-    await office.hear(*life.people_and_places, life.booked(PENDING))
-    assert await office.work() == 1
-    assert office.mails() == []
+async def test_the_mail_waits_for_its_link(harness, new_appointment):
+    """While the link is being created no mail goes; once it is ready, one mail with the link goes."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+    assert await harness.deliver_due() == 1
+    assert harness.mails() == []
 
-    await office.hear(life.updated(meeting=link()))
-    await office.work()
+    await harness.handle(appointment.updated(meeting=link()))
+    await harness.deliver_due()
 
-    assert office.subjects(ADA) == ["Confirmed"]
-    assert "https://zoom.example/j/1?pwd=a&x=b" in text(office.mails(ADA)[0])
+    assert harness.subjects(ADA) == ["Confirmed"]
+    assert "https://zoom.example/j/1?pwd=a&x=b" in text(harness.mails(ADA)[0])
 
 
 @pytest.mark.parametrize("state", ["blocked", "failed"])
-async def test_a_link_that_will_not_come_is_not_waited_for(office, story, state):
-    life = story(host=None)
-    await office.hear(*life.people_and_places, life.booked(PENDING))
-    await office.work()
-    await office.hear(life.updated(meeting=Meeting(provider="zoom", state=state)))
-    await office.work()
+async def test_a_link_that_will_not_come_is_not_waited_for(harness, new_appointment, state):
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+    await harness.deliver_due()
+    await harness.handle(appointment.updated(meeting=Meeting(provider="zoom", state=state)))
+    await harness.deliver_due()
 
-    assert office.subjects(ADA) == ["Confirmed"]
+    assert harness.subjects(ADA) == ["Confirmed"]
 
 
-async def test_a_late_link_is_a_mail_of_its_own(open_office, story):
-    """LINK_WAIT over, the confirmation goes without; then one mail brings the link, and a new one another."""
-    life = story(host=None)
-    async with open_office(link_wait=0.3) as office:
-        await office.hear(*life.people_and_places, life.booked(PENDING))
-        await office.until(lambda: len(office.mails()) == 1)
-        await office.hear(life.updated(meeting=link(1)), life.updated(meeting=link(1)))
-        await office.work()
-        await office.hear(life.updated(meeting=link(2)))
-        await office.work()
+async def test_a_late_link_is_a_mail_of_its_own(open_harness, new_appointment):
+    """After LINK_WAIT the confirmation goes without the link; each later link is a mail of its own."""
+    appointment = new_appointment(host=None)
+    async with open_harness(link_wait=0.3) as harness:
+        await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+        await harness.until(lambda: len(harness.mails()) == 1)
+        await harness.handle(
+            appointment.updated(meeting=link(1)), appointment.updated(meeting=link(1))
+        )
+        await harness.deliver_due()
+        await harness.handle(appointment.updated(meeting=link(2)))
+        await harness.deliver_due()
 
-        assert office.subjects(ADA) == ["Confirmed", "Join link", "Join link"]
-        session = life.state.session
-        occasions = [occasion for _, occasion, _ in await office.announced()]
+        assert harness.subjects(ADA) == ["Confirmed", "Join link", "Join link"]
+        session = appointment.state.session
+        occasions = [occasion for _, occasion, _ in await harness.announced()]
         assert occasions == [f"booked:{session}", f"link:{session}:1", f"link:{session}:2"]
 
 
-async def test_moved_before_the_confirmation_went(office, story):
+async def test_moved_before_the_confirmation_went(harness, new_appointment):
     """One confirmation, with the new time, under the occasion of the move."""
-    life = story(host=None)
-    await office.hear(*life.people_and_places, life.booked(PENDING))
-    await office.work()
-    await office.hear(life.moved(life.state.start_time + LATER, link()))
-    await office.work()
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+    await harness.deliver_due()
+    await harness.handle(appointment.moved(appointment.state.start_time + LATER, link()))
+    await harness.deliver_due()
 
-    assert office.subjects(ADA) == ["Confirmed"]
-    assert "17:00 - 17:30" in text(office.mails(ADA)[0])
-    assert [occasion for _, occasion, _ in await office.announced()] == ["rescheduled:2"]
-
-
-async def test_cancelled_before_the_confirmation_went(office, story):
-    """Nobody hears anything."""
-    life = story()
-    await office.hear(*life.people_and_places, life.booked(PENDING))
-    await office.work()
-    await office.hear(life.cancelled())
-    await office.work()
-
-    assert office.mails() == []
-    assert await office.announced() == []
+    assert harness.subjects(ADA) == ["Confirmed"]
+    assert "17:00 - 17:30" in text(harness.mails(ADA)[0])
+    assert [occasion for _, occasion, _ in await harness.announced()] == ["rescheduled:2"]
 
 
-async def test_a_silent_change_sends_nothing(office, story):
-    life = story()
-    start = life.state.start_time
-    await office.hear(*life.people_and_places, life.booked(notify=False))
-    await office.hear(life.moved(start + LATER, notify=False), life.cancelled())
+async def test_cancelled_before_the_confirmation_went(harness, new_appointment):
+    """No mail goes, and nothing is announced."""
+    appointment = new_appointment()
+    await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+    await harness.deliver_due()
+    await harness.handle(appointment.cancelled())
+    await harness.deliver_due()
 
-    assert await office.work() == 0
-    assert office.mails() == []
+    assert harness.mails() == []
+    assert await harness.announced() == []
 
 
-async def test_another_host(office, story):
+async def test_a_silent_change_sends_nothing(harness, new_appointment):
+    appointment = new_appointment()
+    start = appointment.state.start_time
+    await harness.handle(*appointment.surrounding_events, appointment.booked(notify=False))
+    await harness.handle(appointment.moved(start + LATER, notify=False), appointment.cancelled())
+
+    assert await harness.deliver_due() == 0
+    assert harness.mails() == []
+
+
+async def test_another_host(harness, new_appointment):
     """The new host gets a confirmation, the former a cancellation, the contact the change."""
-    life, anna = story(), story()
-    await office.hear(*life.people_and_places, life.booked())
-    await office.work()
-    newcomer = anna.user().state.model_copy(update={"email": "anna@staff.example.com"})
-    await office.hear(
-        anna.user().model_copy(update={"account_id": life.account_id, "state": newcomer})
+    appointment, anna = new_appointment(), new_appointment()
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    new_host = anna.user().state.model_copy(update={"email": "anna@staff.example.com"})
+    await harness.handle(
+        anna.user().model_copy(update={"account_id": appointment.account_id, "state": new_host})
     )
-    await office.hear(life.handed_to(anna.host))
-    await office.work()
+    await harness.handle(appointment.handed_to(anna.host))
+    await harness.deliver_due()
 
-    assert office.subjects(ADA) == ["Confirmed", "Moved"]
-    assert office.subjects(HUGO) == ["Confirmed", "Cancelled"]
-    assert office.subjects("anna@") == ["Confirmed"]
-    assert "this appointment now has another host" in text(office.mails(HUGO)[1])
-
-
-async def test_an_unknown_contact_is_waited_for(office, story):
-    """The event of the booking came first: the mail goes as soon as the contact is known."""
-    life = story(host=None)
-    await office.hear(life.calendar(), life.location(), life.booked())
-    assert await office.work() == 1
-    assert office.mails() == []
-
-    await office.hear(life.contact())
-    await office.work()
-
-    assert office.subjects(ADA) == ["Confirmed"]
+    assert harness.subjects(ADA) == ["Confirmed", "Moved"]
+    assert harness.subjects(HUGO) == ["Confirmed", "Cancelled"]
+    assert harness.subjects("anna@") == ["Confirmed"]
+    assert "this appointment now has another host" in text(harness.mails(HUGO)[1])
 
 
-async def test_not_now(office, story):
-    """A greylisting server gets the mail a little later, once."""
-    life = story(host=None)
-    await office.fault("reply:451 4.7.1 Greylisted, try later")
-    await office.hear(*life.people_and_places, life.booked())
-    assert await office.worker.once()
-    waiting = await office.db.fetchrow("SELECT status, reason FROM message")
+async def test_an_unknown_contact_is_waited_for(harness, new_appointment):
+    """If the appointment's event comes first, the mail goes once the contact is known."""
+    appointment = new_appointment(host=None)
+    await harness.handle(appointment.calendar(), appointment.location(), appointment.booked())
+    assert await harness.deliver_due() == 1
+    assert harness.mails() == []
+
+    await harness.handle(appointment.contact())
+    await harness.deliver_due()
+
+    assert harness.subjects(ADA) == ["Confirmed"]
+
+
+async def test_a_temporary_refusal(harness, new_appointment):
+    """A server that greylists gets the mail a little later, once."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:451 4.7.1 Greylisted, try later")
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    assert await harness.worker.once()
+    waiting = await harness.db.fetchrow("SELECT status, reason FROM message")
     assert tuple(waiting) == ("waiting", "smtp_451_4.7.1")
-    await office.until(lambda: bool(office.mails()))
+    await harness.until(lambda: bool(harness.mails()))
 
-    assert await office.work() == 0
-    assert len(office.mails()) == 1
+    assert await harness.deliver_due() == 0
+    assert len(harness.mails()) == 1
 
 
 @pytest.mark.parametrize("do", ["reply:550 5.1.1 No such user", "data-reply:552 Too big"])
-async def test_never(office, story, do):
-    """A refusal for good is announced, with the code and without the address, and not tried again."""
-    life = story(host=None)
-    await office.fault(do, times=5)
-    await office.hear(*life.people_and_places, life.booked())
-    await office.work()
+async def test_a_permanent_refusal(harness, new_appointment, do):
+    """A permanent refusal is announced, with the code and without the address, and not tried again."""
+    appointment = new_appointment(host=None)
+    await harness.fault(do, times=5)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
 
-    [(type_, occasion, reason)] = await office.announced()
-    assert (type_, occasion) == ("NotificationFailed", f"booked:{life.state.session}")
+    [(type_, occasion, reason)] = await harness.announced()
+    assert (type_, occasion) == ("NotificationFailed", f"booked:{appointment.state.session}")
     assert reason in ("smtp_550_5.1.1", "smtp_552")
-    await office.hear(life.cancelled())
-    assert await office.work() == 0
+    await harness.handle(appointment.cancelled())
+    assert await harness.deliver_due() == 0
 
 
-async def test_a_corrected_address(office, story):
-    """Refused for the address; when the contact has another, the mail goes there."""
-    life = story(host=None)
-    await office.fault("reply:550 5.1.1 No such user", times=5, rcpt=ADA)
-    await office.hear(*life.people_and_places, life.booked())
-    await office.work()
-    await office.hear(life.contact(sequence=2, email="lovelace@example.com"))
-    await office.work()
+async def test_a_corrected_address(harness, new_appointment):
+    """Refused for the address; when the contact has another address, the mail goes there."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:550 5.1.1 No such user", times=5, rcpt=ADA)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    await harness.handle(appointment.contact(sequence=2, email="lovelace@example.com"))
+    await harness.deliver_due()
 
-    assert office.subjects("lovelace@example.com") == ["Confirmed"]
-    assert [type_ for type_, _, _ in await office.announced()] == [
+    assert harness.subjects("lovelace@example.com") == ["Confirmed"]
+    assert [type_ for type_, _, _ in await harness.announced()] == [
         "NotificationFailed",
         "NotificationSent",
     ]
 
 
 @pytest.mark.parametrize("address", ["", "ada@example.com, eve@example.com", "ada@[127.0.0.1]"])
-async def test_no_usable_address(office, story, address):
-    """What is not one plain address gets nothing, and that is announced."""
-    life = story(host=None)
-    await office.hear(life.calendar(), life.location(), life.contact(email=address))
-    await office.hear(life.booked())
-    await office.work()
+async def test_no_usable_address(harness, new_appointment, address):
+    """No mail goes to a text that is not one plain address, and the failure is announced."""
+    appointment = new_appointment(host=None)
+    await harness.handle(
+        appointment.calendar(), appointment.location(), appointment.contact(email=address)
+    )
+    await harness.handle(appointment.booked())
+    await harness.deliver_due()
 
-    assert [reason for _, _, reason in await office.announced()] == ["no_usable_address"]
-    assert list(office.sink.log.entries) == []
-
-
-async def test_silence_at_the_receiver(open_office, story):
-    """A server that hangs is left after the time limit; the mail goes later, once."""
-    life = story(host=None)
-    async with open_office(smtp_timeout=0.4) as office:
-        await office.fault("hang")
-        await office.hear(*life.people_and_places, life.booked())
-        assert await office.worker.once()
-        assert await office.db.fetchval("SELECT reason FROM message") == "smtp_timeout"
-        await office.until(lambda: bool(office.mails()))
-
-        assert len(office.mails()) == 1
+    assert [reason for _, _, reason in await harness.announced()] == ["no_usable_address"]
+    assert list(harness.sink.log.entries) == []
 
 
-async def test_nobody_listens(open_office, story, unused_tcp_port):
-    """Connection refused: the mail waits."""
-    life = story(host=None)
-    async with open_office(smtp_port=unused_tcp_port) as office:
-        await office.hear(*life.people_and_places, life.booked())
-        await office.work()
-        found = await office.db.fetchrow("SELECT status, reason FROM message")
+async def test_no_response_to_the_recipient(open_harness, new_appointment):
+    """The connection to a hanging server is closed after the time limit; the mail goes later, once."""
+    appointment = new_appointment(host=None)
+    async with open_harness(smtp_timeout=0.4) as harness:
+        await harness.fault("hang")
+        await harness.handle(*appointment.surrounding_events, appointment.booked())
+        assert await harness.worker.once()
+        assert await harness.db.fetchval("SELECT reason FROM message") == "smtp_timeout"
+        await harness.until(lambda: bool(harness.mails()))
+
+        assert len(harness.mails()) == 1
+
+
+async def test_connection_refused(open_harness, new_appointment, unused_tcp_port):
+    """The mail waits."""
+    appointment = new_appointment(host=None)
+    async with open_harness(smtp_port=unused_tcp_port) as harness:
+        await harness.handle(*appointment.surrounding_events, appointment.booked())
+        await harness.deliver_due()
+        found = await harness.db.fetchrow("SELECT status, reason FROM message")
 
     assert tuple(found) == ("waiting", "smtp_unreachable")
 
 
-async def test_never_in_the_open(open_office, story):
-    """A server that does not offer the TLS we ask for gets no mail."""
-    life = story(host=None)
-    async with open_office(smtp_tls="starttls") as office:
-        await office.hear(*life.people_and_places, life.booked())
-        assert await office.worker.once()
+async def test_no_mail_without_the_required_tls(open_harness, new_appointment):
+    """A server that does not offer STARTTLS gets no mail if the setting requires it."""
+    appointment = new_appointment(host=None)
+    async with open_harness(smtp_tls="starttls") as harness:
+        await harness.handle(*appointment.surrounding_events, appointment.booked())
+        assert await harness.worker.once()
 
-        assert await office.db.fetchval("SELECT reason FROM message") == "smtp_unreachable"
-        assert office.mails() == []
+        assert await harness.db.fetchval("SELECT reason FROM message") == "smtp_unreachable"
+        assert harness.mails() == []
 
 
 @pytest.mark.parametrize("do", ["drop-after-data", "hang-after-data"])
-async def test_no_answer_after_the_text(open_office, story, do):
-    """Nobody knows whether it went: the same mail goes again, equal to the last byte."""
-    life = story(host=None)
-    async with open_office(smtp_timeout=0.4) as office:
-        await office.fault(do)
-        await office.hear(*life.people_and_places, life.booked())
-        await office.until(lambda: len(office.mails()) == 2)
-        await office.work()
+async def test_no_response_after_the_text(open_harness, new_appointment, do):
+    """The mail may have been delivered: the same mail goes again, equal to the last byte."""
+    appointment = new_appointment(host=None)
+    async with open_harness(smtp_timeout=0.4) as harness:
+        await harness.fault(do)
+        await harness.handle(*appointment.surrounding_events, appointment.booked())
+        await harness.until(lambda: len(harness.mails()) == 2)
+        await harness.deliver_due()
 
-        assert len({message.raw for message in office.sink.messages}) == 1
-        assert [type_ for type_, _, _ in await office.announced()] == ["NotificationSent"]
+        assert len({message.raw for message in harness.sink.messages}) == 1
+        assert [type_ for type_, _, _ in await harness.announced()] == ["NotificationSent"]
 
 
-async def test_in_doubt_for_ever(office, story):
-    """A server that never answers after the text is not given it more than ten times."""
-    life = story(host=None)
-    await office.fault("drop-after-data", times=20)
-    await office.hear(*life.people_and_places, life.booked())
-    assert await office.worker.once()
-    await office.db.execute("UPDATE work SET attempts = 9, next_attempt_at = now()")
-    await office.work()
+async def test_at_most_ten_attempts_in_doubt(harness, new_appointment):
+    """A server that never responds after the text gets the mail at most ten times."""
+    appointment = new_appointment(host=None)
+    await harness.fault("drop-after-data", times=20)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    assert await harness.worker.once()
+    await harness.db.execute("UPDATE work SET attempts = 9, next_attempt_at = now()")
+    await harness.deliver_due()
 
-    assert len(office.mails()) == 2
-    assert await office.work() == 0
-    [(type_, _, reason)] = await office.announced()
+    assert len(harness.mails()) == 2
+    assert await harness.deliver_due() == 0
+    [(type_, _, reason)] = await harness.announced()
     assert (type_, reason) == ("NotificationFailed", "smtp_unreachable")
 
 
-async def test_a_mail_in_doubt_that_is_false_by_now(office, story):
-    """It is not sent again: it may have gone, so the change goes, and later the cancellation."""
-    life = story(host=None)
-    await office.fault("drop-after-data")
-    await office.hear(*life.people_and_places, life.booked())
-    await office.work()
-    await office.hear(life.moved(life.state.start_time + LATER))
-    await office.work()
-    await office.hear(life.cancelled())
-    await office.work()
+async def test_a_mail_in_doubt_that_is_false_by_now(harness, new_appointment):
+    """The mail is not sent again, but counts as delivered: the change goes, and later the cancellation."""
+    appointment = new_appointment(host=None)
+    await harness.fault("drop-after-data")
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    await harness.handle(appointment.moved(appointment.state.start_time + LATER))
+    await harness.deliver_due()
+    await harness.handle(appointment.cancelled())
+    await harness.deliver_due()
 
-    assert office.subjects(ADA) == ["Confirmed", "Moved", "Cancelled"]
-    assert [type_ for type_, _, _ in await office.announced()] == [
+    assert harness.subjects(ADA) == ["Confirmed", "Moved", "Cancelled"]
+    assert [type_ for type_, _, _ in await harness.announced()] == [
         "NotificationFailed",
         "NotificationSent",
         "NotificationSent",
     ]
 
 
-async def test_death_between_acceptance_and_record(office, story):
-    """Taken by the server and not recorded: at most one more transmission, with the same Message-ID."""
-    life = story(host=None)
+async def test_a_crash_between_acceptance_and_record(harness, new_appointment):
+    """Accepted and not recorded: at most one more transmission, with the same Message-ID."""
+    appointment = new_appointment(host=None)
     failpoints.arm("mail_accepted=raise")
-    await office.hear(*life.people_and_places, life.booked())
-    await office.until(lambda: len(office.mails()) == 2)
-    await office.work()
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.until(lambda: len(harness.mails()) == 2)
+    await harness.deliver_due()
 
-    assert len({mail["Message-ID"] for mail in office.mails()}) == 1
-    assert len({message.raw for message in office.sink.messages}) == 1
-    assert len(await office.announced()) == 1
+    assert len({mail["Message-ID"] for mail in harness.mails()}) == 1
+    assert len({message.raw for message in harness.sink.messages}) == 1
+    assert len(await harness.announced()) == 1
 
 
-async def test_death_before_the_server_was_asked(office, story):
-    """Marked and not sent: sent once."""
-    life = story(host=None)
+async def test_a_crash_before_the_transmission(harness, new_appointment):
+    """Stored as in flight and not transmitted: sent once."""
+    appointment = new_appointment(host=None)
     failpoints.arm("mail_marked=raise")
-    await office.hear(*life.people_and_places, life.booked())
-    await office.until(lambda: bool(office.mails()))
-    await office.work()
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.until(lambda: bool(harness.mails()))
+    await harness.deliver_due()
 
-    assert len(office.mails()) == 1
+    assert len(harness.mails()) == 1
 
 
-async def test_postgres_away_after_acceptance(office, story):
-    """What the mail server took is remembered until Postgres is back: no second transmission."""
-    life = story(host=None)
-    await office.fault("hang-after-data:0.5")
-    await office.hear(*life.people_and_places, life.booked())
+async def test_postgres_unavailable_after_acceptance(harness, new_appointment):
+    """The acceptance is held in memory until Postgres is back: no second transmission."""
+    appointment = new_appointment(host=None)
+    await harness.fault("hang-after-data:0.5")
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(office.worker.once())
-        await until(lambda: bool(office.mails()))
-        async with office.db.transaction() as db:
+        tasks.create_task(harness.worker.once())
+        await until(lambda: bool(harness.mails()))
+        async with harness.db.transaction() as db:
             await db.execute("SELECT FROM appointment FOR UPDATE")
-            while not await office.db.fetchval(CUT_WHO_WAITS):
+            while not await harness.db.fetchval(TERMINATE_BLOCKED_BACKENDS):
                 await asyncio.sleep(0.02)
-    await office.work()
+    await harness.deliver_due()
 
-    assert len(office.mails()) == 1
-    assert [type_ for type_, _, _ in await office.announced()] == ["NotificationSent"]
+    assert len(harness.mails()) == 1
+    assert [type_ for type_, _, _ in await harness.announced()] == ["NotificationSent"]
 
 
-CUT_WHO_WAITS = """
+TERMINATE_BLOCKED_BACKENDS = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
      WHERE wait_event_type = 'Lock' AND datname = current_database()
 """
@@ -380,117 +384,125 @@ async def until(true):
             await asyncio.sleep(0.01)
 
 
-async def test_two_hands_at_once(office, story):
-    """Many wishes, two workers: one mail per receiver and appointment."""
-    lives = [story() for _ in range(8)]
-    for life in lives:
-        await office.hear(*life.people_and_places, life.booked())
-    await asyncio.gather(*(office.work() for _ in range(4)))
-    await office.work()
+async def test_concurrent_workers(harness, new_appointment):
+    """Many desired states, several workers: one mail per receiver and appointment."""
+    appointments = [new_appointment() for _ in range(8)]
+    for appointment in appointments:
+        await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await asyncio.gather(*(harness.deliver_due() for _ in range(4)))
+    await harness.deliver_due()
 
-    assert len(office.mails()) == 16
-    assert len({mail["Message-ID"] for mail in office.mails()}) == 16
+    assert len(harness.mails()) == 16
+    assert len({mail["Message-ID"] for mail in harness.mails()}) == 16
 
 
-async def test_an_erased_contact(office, story):
-    """Nothing goes to somebody who is gone, and nothing of them is kept."""
-    life = story(host=None)
-    await office.hear(*life.people_and_places, life.booked(PENDING))
-    await office.work()
-    gone = Gone(id=life.contact_id, sequence=2)
-    await office.hear(ContactDeleted(account_id=life.account_id, state=gone))
-    await office.hear(life.updated(meeting=link()))
-    await office.work()
+async def test_an_erased_contact(harness, new_appointment):
+    """No mail goes to an erased contact, and no personal data is left."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+    await harness.deliver_due()
+    gone = Gone(id=appointment.contact_id, sequence=2)
+    await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
+    await harness.handle(appointment.updated(meeting=link()))
+    await harness.deliver_due()
 
-    assert office.mails() == []
-    kept = await office.db.fetch("SELECT contact.*, message.* FROM contact, message")
+    assert harness.mails() == []
+    kept = await harness.db.fetch("SELECT contact.*, message.* FROM contact, message")
     assert "ada" not in repr([dict(row) for row in kept]).lower()
 
 
 @pytest.mark.parametrize("topic", ["contacts", "users"])
-async def test_a_person_whose_record_is_empty(office, story, topic):
-    """The tombstone erases, too; somebody unknown, or what is no id, changes nothing."""
-    life = story()
-    await office.hear(*life.people_and_places)
-    await tombstone(office, topic, {"contacts": life.contact_id, "users": life.host}[topic])
-    await tombstone(office, topic, new_id())
-    await tombstone(office, topic, "not an id")
-    await office.hear(life.booked())
-    await office.work()
+async def test_the_tombstone_of_a_person(harness, new_appointment, topic):
+    """The tombstone erases, too; the tombstone of an unknown id, or of no id, changes nothing."""
+    appointment = new_appointment()
+    await harness.handle(*appointment.surrounding_events)
+    await tombstone(
+        harness, topic, {"contacts": appointment.contact_id, "users": appointment.host}[topic]
+    )
+    await tombstone(harness, topic, new_id())
+    await tombstone(harness, topic, "not an id")
+    await harness.handle(appointment.booked())
+    await harness.deliver_due()
 
-    assert [mail["To"].addresses[0].addr_spec for mail in office.mails()] == [
+    assert [mail["To"].addresses[0].addr_spec for mail in harness.mails()] == [
         {"contacts": HUGO, "users": ADA}[topic]
     ]
 
 
-async def tombstone(office, topic, key):
-    async with office.db.transaction() as db:
+async def tombstone(harness, topic, key):
+    async with harness.db.transaction() as db:
         await service.tombstones[topic](db, key)
 
 
-async def test_a_user_who_left(office, story):
-    life = story()
-    await office.hear(*life.people_and_places, life.booked())
-    gone = Gone(id=life.host, sequence=2)
-    await office.hear(UserDeleted(account_id=life.account_id, state=gone))
-    await office.work()
+async def test_a_deleted_user(harness, new_appointment):
+    appointment = new_appointment()
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    gone = Gone(id=appointment.host, sequence=2)
+    await harness.handle(UserDeleted(account_id=appointment.account_id, state=gone))
+    await harness.deliver_due()
 
-    assert (office.subjects(ADA), office.subjects(HUGO)) == (["Confirmed"], [])
-
-
-async def test_a_cancellation_still_names_a_deleted_calendar(office, story):
-    """Calendar and location are named until their tombstones; a mail goes without, after a while."""
-    life = story(host=None)
-    await office.hear(*life.people_and_places, life.booked())
-    await office.work()
-    gone = Gone(id=life.state.calendar_id, sequence=2)
-    await office.hear(CalendarDeleted(account_id=life.account_id, state=gone), life.cancelled())
-    await office.work()
-    assert "Calendar: Talks" in text(office.mails()[-1])
-
-    await tombstone(office, "calendars", life.state.calendar_id)
-    await tombstone(office, "locations", life.state.location_id)
-    await tombstone(office, "locations", "not an id")
-    assert await office.db.fetchval("SELECT count(*) FROM calendar, location") == 0
+    assert (harness.subjects(ADA), harness.subjects(HUGO)) == (["Confirmed"], [])
 
 
-async def test_an_appointment_that_is_forgotten(office, story):
-    """Its tombstone takes threads, messages and wishes along."""
-    life = story()
-    await office.hear(*life.people_and_places, life.booked(PENDING))
-    await tombstone(office, "appointments", life.state.id)
-    await tombstone(office, "appointments", "not an id")
+async def test_a_cancellation_still_names_a_deleted_calendar(harness, new_appointment):
+    """Mails name calendar and location until their tombstones."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    gone = Gone(id=appointment.state.calendar_id, sequence=2)
+    await harness.handle(
+        CalendarDeleted(account_id=appointment.account_id, state=gone), appointment.cancelled()
+    )
+    await harness.deliver_due()
+    assert "Calendar: Talks" in text(harness.mails()[-1])
+
+    await tombstone(harness, "calendars", appointment.state.calendar_id)
+    await tombstone(harness, "locations", appointment.state.location_id)
+    await tombstone(harness, "locations", "not an id")
+    assert await harness.db.fetchval("SELECT count(*) FROM calendar, location") == 0
+
+
+async def test_the_tombstone_of_an_appointment(harness, new_appointment):
+    """The tombstone deletes threads, messages and desired states."""
+    appointment = new_appointment()
+    await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+    await tombstone(harness, "appointments", appointment.state.id)
+    await tombstone(harness, "appointments", "not an id")
 
     for table in ("appointment", "thread", "message", "work"):
-        assert await office.db.fetchval(f"SELECT count(*) FROM {table}") == 0
+        assert await harness.db.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
-async def test_another_account_of_the_same_ids(office, story):
-    """Everything is kept by account: an unknown contact of another account stays unknown."""
-    life = story(host=None)
-    stranger = story(account_id=new_id(), contact_id=life.contact_id, host=None)
-    await office.hear(*life.people_and_places, stranger.booked())
-    await office.work()
+async def test_another_account_with_the_same_ids(harness, new_appointment):
+    """All data belongs to one account: an unknown contact of another account stays unknown."""
+    appointment = new_appointment(host=None)
+    stranger = new_appointment(account_id=new_id(), contact_id=appointment.contact_id, host=None)
+    await harness.handle(*appointment.surrounding_events, stranger.booked())
+    await harness.deliver_due()
 
-    assert office.mails() == []
-
-
-SPITE = 'x\r\nBcc: eve@example.com\r\n\u2028END:VEVENT\x85<script>alert(1)</script>{{7*7}}"'
+    assert harness.mails() == []
 
 
-async def test_spiteful_texts(office, story):
-    """No header, no property, no markup can be smuggled in; braces stay braces."""
-    life = story(host=None)
-    words = life.state.personal.model_copy(
-        update={"title": SPITE, "address": SPITE, "description": SPITE}
+HOSTILE_TEXT = 'x\r\nBcc: eve@example.com\r\n\u2028END:VEVENT\x85<script>alert(1)</script>{{7*7}}"'
+
+
+async def test_hostile_texts(harness, new_appointment):
+    """Text injects no header, no property and no markup; braces stay braces."""
+    appointment = new_appointment(host=None)
+    personal = appointment.state.personal.model_copy(
+        update={"title": HOSTILE_TEXT, "address": HOSTILE_TEXT, "description": HOSTILE_TEXT}
     )
-    life.state = life.state.model_copy(update={"personal": words})
-    await office.hear(life.calendar(), life.location(), life.contact(name=SPITE + ", <e@x.yz>"))
-    await office.hear(life.booked(link()))
-    await office.work()
+    appointment.state = appointment.state.model_copy(update={"personal": personal})
+    await harness.handle(
+        appointment.calendar(),
+        appointment.location(),
+        appointment.contact(name=HOSTILE_TEXT + ", <e@x.yz>"),
+    )
+    await harness.handle(appointment.booked(link()))
+    await harness.deliver_due()
 
-    [mail] = office.mails()
-    assert office.sink.messages[0].recipients == [ADA]
+    [mail] = harness.mails()
+    assert harness.sink.messages[0].recipients == [ADA]
     assert [address.addr_spec for address in mail["To"].addresses] == [ADA]
     assert mail["Bcc"] is None
     assert "<script>" not in text(mail, "html")

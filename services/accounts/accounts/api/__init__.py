@@ -1,6 +1,1 @@
-"""Speaks HTTP: `/locations`, `/users`, `/contacts` and `/api-keys`."""
-
-from accounts.api.keys import ROUTES as _KEYS
-from accounts.api.rows import ROUTES as _ROWS
-
-ROUTES = (*_ROWS, *_KEYS)
+"""The accounts service's HTTP API: `/locations`, `/users`, `/contacts` and `/api-keys`."""

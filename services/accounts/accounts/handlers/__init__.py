@@ -1,5 +1,1 @@
-"""Does what clients and operators ask for: one transaction each, the rows and their announcement."""
-
-from accounts.handlers.demo import Demo, bootstrap
-from accounts.handlers.keys import mint, revoke
-from accounts.handlers.rows import add, change, remove
+"""What clients and operators ask of the accounts service: one transaction each, entities and events together."""

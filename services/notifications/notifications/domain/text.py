@@ -1,6 +1,25 @@
-"""Texts of people, made safe to stand in a mail or a calendar file; and what counts as one address."""
+"""Text that people typed: cleaned for mails and calendar files, its placeholders, its addresses and links."""
 
 import re
+from collections.abc import Mapping, Sequence
+
+PLACEHOLDERS = (
+    "appointment.description",
+    "appointment.end_time",
+    "appointment.meeting_location",
+    "appointment.only_start_date",
+    "appointment.only_start_time",
+    "appointment.start_time",
+    "appointment.timezone",
+    "appointment.title",
+    "calendar.name",
+    "contact.first_name",
+    "contact.name",
+    "location.name",
+    "user.name",
+)
+"""The names that a notification setting may use, as in `Dear {{contact.name}}`."""
+_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 _LINE_ENDS = re.compile("\r\n|[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -8,27 +27,37 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(
     rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}", re.ASCII
 )
-_WEB = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,1900}", re.ASCII)
+_WEB_LINK = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,1900}", re.ASCII)
+
+
+def unknown_placeholders(text: str) -> Sequence[str]:
+    """The names in double braces that are not placeholders."""
+    return [name for name in map(str.strip, _PLACEHOLDER.findall(text)) if name not in PLACEHOLDERS]
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with its placeholders replaced. Values are inserted as they are, never searched again."""
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1].strip(), ""), text)
 
 
 def plain(text: str, *, limit: int = 4000) -> str:
-    """Any number of lines, ended by a newline alone, without control characters.
+    """Any number of lines, each ended by a newline alone, without control characters.
 
-    NUL, NEL and the Unicode line and paragraph separators count, which icalendar lets pass (and
-    RFC 5545, section 3.3.11, does not).
+    NUL, NEL and the Unicode line and paragraph separators are removed or replaced, too: icalendar
+    lets them pass, and RFC 5545, section 3.3.11, does not.
     """
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))[:limit].strip()
 
 
 def one_line(text: str, *, limit: int = 200) -> str:
-    """The text on one line: safe in a header, a subject, a name."""
+    """The text on one line: safe in a header, a subject or a name."""
     return " ".join(plain(text).split())[:limit].rstrip()
 
 
 def one_address(text: str) -> str | None:
     """The text, if it is exactly one plain mail address (RFC 5321, without quoting); else None.
 
-    No comma, no comment, no address literal: nothing that a mail server might read as two receivers.
+    Commas, comments and address literals are refused: a mail server might read two recipients.
     """
     local, _, _ = text.rpartition("@")
     fits = len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
@@ -37,5 +66,5 @@ def one_address(text: str) -> str | None:
 
 
 def web_link(text: str | None) -> str | None:
-    """The text, if it is a link that may be offered for a click; else None."""
-    return text if text and _WEB.fullmatch(text) else None
+    """The text, if it is an http or https link that is safe in a mail; else None."""
+    return text if text and _WEB_LINK.fullmatch(text) else None

@@ -1,0 +1,1 @@
+"""The provider of notifications: a mail server."""
