@@ -20,7 +20,7 @@ def run_up(options: UpOptions) -> int:
         own(options.local)
         return asyncio.run(_up(options, terminal))
     except (OtherVersion, MigrationChanged):
-        terminal.problem(_older_version(options))
+        terminal.problem(older_version(options))
         return Exit.FAILED
     except (CannotStart, SetupFailed) as error:
         terminal.problem(str(error))
@@ -29,7 +29,8 @@ def run_up(options: UpOptions) -> int:
         disown(options.local)
 
 
-def _older_version(options: UpOptions) -> str:
+def older_version(options: UpOptions) -> str:
+    """The message for data of an older version, with the command that removes them."""
     named = "" if options.local == LOCAL else f" --local {options.local}"
     folder = options.local.name if options.local == LOCAL else options.local
     return f"The data in {folder} are of an older version; `./hoop clean{named}` forgets them."

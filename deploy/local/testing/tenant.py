@@ -68,9 +68,7 @@ class Tenant:
     def _user(self, user_id: str) -> User:
         email = f"{user_id}@staff.example.com"
         locations = (self.location_id,)
-        return User(
-            id=user_id, sequence=1, name="Uma User", email=email, location_ids=locations
-        )
+        return User(id=user_id, sequence=1, name="Uma User", email=email, location_ids=locations)
 
     def _contact(self, contact_id: str) -> Contact:
         personal = ContactDetails(name="Carl Contact", email=f"{contact_id}@example.com")
