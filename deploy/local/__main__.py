@@ -1,4 +1,4 @@
-"""`python -m local`: what `./hoop` becomes once the environment stands."""
+"""`python -m local`: the program that `./hoop` starts once the environment is installed."""
 
 import sys
 
@@ -6,9 +6,9 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; an interrupt is none of its failures, however early it comes."""
+    """Run the command line; Ctrl-C ends it with status 130 at any moment, also during imports."""
     try:
-        from local.cli.commands import app  # noqa: PLC0415 - importing takes a while, and may be interrupted
+        from local.cli.commands import app  # noqa: PLC0415 - the import takes a while and may be interrupted
 
         app(prog_name="./hoop")
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What the launcher's tests need: a small tree on which installing is quick."""
+"""Fixtures for the tests of the launcher `hoop`: a small tree, quick to install."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cli.options import ROOT
+from local.paths import ROOT
 
 PROGRAM = """
 import json, os, signal, sys
@@ -23,20 +23,30 @@ sys.exit(int(sys.argv[-1]) if sys.argv[-1].isdigit() else 0)
 """
 
 
+UV_STUB = """for last; do :; done
+if [ $1 = venv ]; then exec "{python}" -m venv "$last"; fi"""
+"""A program that creates virtual environments as uv does, and installs nothing."""
+
+
 class Tree:
-    """A small tree with the real launcher, one pinned package and a program that tells."""
+    """A small tree with the real launcher, one pinned package and a program that prints its arguments."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.site = root, root / ".venv/lib"
         self.started: list[subprocess.Popen[str]] = []
-        ours = os.environ  # noqa: TID251 - the installers need what they are given here
-        kept = {name: ours[name] for name in ours if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        environ = os.environ  # noqa: TID251 - the installers need the settings of this machine
+        kept = {
+            name: environ[name]
+            for name in environ
+            if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+        }
         self.settings: dict[str, str] = {**kept, "PATH": os.defpath}
         self.write("deploy/local/__main__.py", PROGRAM)
         shutil.copy2(ROOT / "hoop", root / "hoop")
         self.pin("iniconfig")
         uv = shutil.which("uv")
         self.uv = f'exec "{uv}" "$@"' if uv else "exit 1"
+        self.working_uv = self.uv if uv else UV_STUB.format(python=sys.executable)
         self.tool("uv", self.uv)
 
     def write(self, name: str, text: str) -> Path:
@@ -51,12 +61,12 @@ class Tree:
         self.write("requirements.lock", "".join(chosen))
 
     def tool(self, name: str, script: str) -> None:
-        """Put a program of this name first on the PATH."""
+        """Put a shell script of this name first on the PATH."""
         self.write(f"tools/{name}", f"#!/bin/sh\n{script}\n").chmod(0o755)
         self.settings["PATH"] = f"{self.root / 'tools'}:{os.defpath}"
 
     def pretend(self, code: str) -> None:
-        """Let every Python of this tree begin with the code."""
+        """Make every Python of this tree run the code first."""
         self.write("pretend/sitecustomize.py", f"import sys\n{code}\n")
         self.settings["PYTHONPATH"] = str(self.root / "pretend")
 
@@ -83,8 +93,8 @@ class Tree:
         return self.finish(self.start(*arguments, cwd=cwd))
 
     def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-        said, noted = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(process.args, process.returncode, said, noted)
+        stdout, stderr = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def packages(self) -> set[str]:
         return {path.name.partition("-")[0] for path in self.site.rglob("*.dist-info")} - {
@@ -104,7 +114,7 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """A run in the background ignores Ctrl-C, and so would all that it starts."""
+    """Restores SIGINT: a test run in the background ignores it, and so would every process it starts."""
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, former)

@@ -1,4 +1,4 @@
-"""What the tests themselves run on: chosen in a known order, for a reason that is said."""
+"""The choice of servers for the tests: in a fixed order, with a reason."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ async def healthy(request):
 
 @contextlib.asynccontextmanager
 async def healthy_docker():
-    """Something answers as Docker does; yields its address."""
+    """A stub of the Docker daemon; yields its address."""
     runner = web.ServerRunner(web.Server(healthy))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -34,7 +34,7 @@ async def healthy_docker():
 
 
 @pytest.fixture(autouse=True)
-def nothing_given(monkeypatch):
+def no_settings(monkeypatch):
     for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP", "DOCKER_HOST", "HOOP_DOCKER"):
         monkeypatch.delenv(name, raising=False)
 
@@ -44,8 +44,8 @@ async def choose():
     return {str(choice) for choice in chosen.values()}
 
 
-async def test_given_addresses_win(monkeypatch, tmp_path):
-    """An address that was given is used, and nobody asks for Docker."""
+async def test_external_servers_come_first(monkeypatch, tmp_path):
+    """A configured address is used, without a request to Docker."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/postgres")
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "kafka.example:9092")
 
@@ -53,8 +53,8 @@ async def test_given_addresses_win(monkeypatch, tmp_path):
     started = [await backends.start(choice, tmp_path) for choice in chosen.values()]
 
     assert {str(choice) for choice in chosen.values()} == {
-        "PostgreSQL: given (DATABASE_URL is set)",
-        "Kafka: given (KAFKA_BOOTSTRAP is set)",
+        "PostgreSQL: external (DATABASE_URL is set)",
+        "Kafka: external (KAFKA_BOOTSTRAP is set)",
     }
     assert [one.address for one in started] == [
         "postgresql://db.example/postgres",
@@ -63,48 +63,48 @@ async def test_given_addresses_win(monkeypatch, tmp_path):
 
 
 async def test_containers_come_next(monkeypatch):
-    """Where Docker answers, the official images are used for what was not given."""
+    """If Docker responds, the official images are used for servers without a configured address."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "kafka.example:9092")
 
     async with healthy_docker() as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         assert await choose() == {
-            "PostgreSQL: container (no DATABASE_URL; Docker answers)",
-            "Kafka: given (KAFKA_BOOTSTRAP is set)",
+            "PostgreSQL: container (no DATABASE_URL; Docker responds)",
+            "Kafka: external (KAFKA_BOOTSTRAP is set)",
         }
 
 
-async def test_a_docker_that_is_silent_is_not_waited_for(monkeypatch):
-    """After two seconds the embedded servers are used, and the reason is said."""
+async def test_a_silent_docker_is_given_up(monkeypatch):
+    """After two seconds the embedded servers are used; the reason is in the choice."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
         chosen = await choose()
 
     assert chosen == {
-        "PostgreSQL: embedded (no DATABASE_URL; Docker did not answer within 2 s)",
-        "Kafka: embedded (no KAFKA_BOOTSTRAP; Docker did not answer within 2 s)",
+        "PostgreSQL: embedded (no DATABASE_URL; Docker did not respond within 2 s)",
+        "Kafka: embedded (no KAFKA_BOOTSTRAP; Docker did not respond within 2 s)",
     }
 
 
-async def test_a_docker_that_is_not_there_is_said(monkeypatch):
-    """The reason that Docker's client gives is passed on."""
+async def test_a_missing_docker_is_reported(monkeypatch):
+    """With the error of Docker's client."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
 
-    assert "Docker does not answer" in containers.why_not(BackendSettings())
+    assert "Docker does not respond" in containers.why_not(BackendSettings())
 
 
-async def test_docker_can_be_left_alone(monkeypatch):
-    """Who has Docker but wants the embedded servers says so."""
+async def test_docker_can_be_disabled(monkeypatch):
+    """HOOP_DOCKER=false selects the embedded servers."""
     monkeypatch.setenv("HOOP_DOCKER", "false")
 
     assert await choose() == {
-        "PostgreSQL: embedded (no DATABASE_URL; HOOP_DOCKER says no Docker)",
-        "Kafka: embedded (no KAFKA_BOOTSTRAP; HOOP_DOCKER says no Docker)",
+        "PostgreSQL: embedded (no DATABASE_URL; HOOP_DOCKER forbids Docker)",
+        "Kafka: embedded (no KAFKA_BOOTSTRAP; HOOP_DOCKER forbids Docker)",
     }
 
 
-async def test_the_kafka_image_can_be_set_up(tmp_path):
-    """The image's own set-up program, which is in the jars, takes our environment and formats."""
+async def test_the_kafka_image_accepts_our_settings(tmp_path):
+    """The setup program of the image, which is in the jars, formats its storage with our environment."""
     jars = await jvm.fetch_jars()
     environment = containers.kafka_environment("docker.example", 21000)
     environment |= {
@@ -121,9 +121,9 @@ async def test_the_kafka_image_can_be_set_up(tmp_path):
         stdout=PIPE,
         stderr=STDOUT,
     )
-    said, _ = await program.communicate()
+    output, _ = await program.communicate()
 
-    assert program.returncode == 0, said.decode()
+    assert program.returncode == 0, output.decode()
     assert (tmp_path / "data" / "meta.properties").exists()
     assert (
         "advertised.listeners=PLAINTEXT://docker.example:21000"
@@ -131,22 +131,22 @@ async def test_the_kafka_image_can_be_set_up(tmp_path):
     )
 
 
-async def test_databases_are_migrated_and_apart(new_database):
-    """Each is as the migrations leave it, whatever was written to another."""
+async def test_databases_are_migrated_and_separate(new_database):
+    """Each has the migrated schema only, whatever is written to another one."""
     one, two = await new_database(), await new_database()
 
-    await one.execute("CREATE TABLE mine ()")
+    await one.execute("CREATE TABLE extra ()")
 
     assert await two.fetchval("SELECT count(*) FROM schema_migrations") > 0
-    assert await two.fetchval("SELECT to_regclass('mine')") is None
+    assert await two.fetchval("SELECT to_regclass('extra')") is None
 
 
-async def test_databases_are_gone_after_the_test(postgres_dsn, new_database):
-    """What earlier tests made is not there any more; sessions left open do not matter."""
+async def test_databases_are_dropped_after_the_test(postgres_dsn, new_database):
+    """Also those with open sessions."""
     name = (await new_database()).dsn.rpartition("/")[2]
-    kin = name.rpartition("_")[0] + "_%"
+    siblings = name.rpartition("_")[0] + "_%"
     server = await asyncpg.connect(postgres_dsn)
-    found = await server.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", kin)
+    found = await server.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", siblings)
     await server.close()
 
     assert [row["datname"] for row in found] == [name]

@@ -1,18 +1,28 @@
-"""The command line: what people and scripts are promised of `./hoop COMMAND`."""
+"""The commands of `./hoop`: output, exit codes and effects."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from hoop_platform.config import with_database
+from hoop_platform.db.migrate import migrate
 from local.checks import check
-from local.cli.doctor import State, look_at_java, look_at_kafka_jars, look_at_port, look_at_writing
-from local.cli.options import MARK, ROOT, STACK_FILE, Exit
+from local.cli.commands import claim
+from local.cli.doctor import Severity, check_java, check_kafka_jars, check_port, check_writing
+from local.cli.options import Exit, UpOptions
+from local.cli.up import older_version
+from local.paths import MARK, ROOT, STACK_FILE
+from local.servers import postgres, unprivileged
+from local.servers.ports import free_ports
 from local.servers.settings import BackendSettings
 
 
@@ -23,13 +33,13 @@ def hoop(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
 
 @pytest.fixture
 def system(tmp_path: Path) -> Path:
-    """A folder as `up` leaves it when it was killed: marked, with data, nobody alive."""
+    """A folder as a killed `up` leaves it: marked, with data, without running processes."""
     folder = tmp_path / "system"
     (folder / "postgres").mkdir(parents=True)
     (folder / MARK).touch()
@@ -48,11 +58,14 @@ def test_help_names_every_command_and_the_exit_codes():
 
     assert shown.returncode == Exit.OK
     assert "\x1b" not in shown.stdout
-    assert all(name in shown.stdout for name in ("up", "test", "check", "bench", "doctor", "clean"))
+    assert all(
+        name in shown.stdout
+        for name in ("up", "test", "check", "bench", "codegen", "doctor", "clean")
+    )
     assert "3 something is missing" in shown.stdout
 
 
-def test_without_a_command_it_helps():
+def test_without_a_command_it_prints_the_help():
     assert hoop().stdout == hoop("--help").stdout
 
 
@@ -69,7 +82,7 @@ def test_version():
     "wrong", ["down", "up --port many", "up --port 70000", "up --once --no-demo", "clean now"]
 )
 def test_wrong_usage_is_2(wrong):
-    """Scripts tell a typing mistake from a failure."""
+    """Scripts can distinguish wrong usage from a failure."""
     refused = hoop(*wrong.split())
 
     assert refused.returncode == Exit.USAGE
@@ -77,15 +90,15 @@ def test_wrong_usage_is_2(wrong):
     assert "Usage" in refused.stderr
 
 
-def test_up_refuses_a_folder_of_somebody_else(tmp_path):
-    """Else `clean` would one day remove what was never ours."""
+def test_up_refuses_a_folder_with_other_files(tmp_path):
+    """Otherwise `clean` would remove those files."""
     (tmp_path / "thesis.txt").touch()
 
     assert hoop("up", "--local", tmp_path).returncode == Exit.USAGE
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_clean_forgets_a_system(system):
+def test_clean_removes_a_system(system):
     done = hoop("clean", "--local", system)
 
     assert done.returncode == Exit.OK
@@ -93,7 +106,7 @@ def test_clean_forgets_a_system(system):
     assert not system.exists()
 
 
-def test_clean_says_as_json_what_it_freed(system):
+def test_clean_prints_the_freed_bytes_as_json(system):
     (system / "postgres/data").write_bytes(b"x" * 100_000)
     freed = json.loads(hoop("clean", "--json", "--local", system).stdout)["freed"]
 
@@ -107,7 +120,7 @@ def test_clean_of_nothing_is_fine(tmp_path):
 
 
 def test_clean_refuses_while_the_system_runs(system):
-    """A process of stack.json is alive: its data stay. Unless forced."""
+    """A process of stack.json runs: the data stay, except with `--force`."""
     with subprocess.Popen(["sleep", "60"]) as alive:
         write_stack(system, alive.pid)
         refused = hoop("clean", "--local", system)
@@ -122,7 +135,7 @@ def test_clean_refuses_while_the_system_runs(system):
 
 @pytest.mark.parametrize("owned", [".", "postgres"])
 def test_clean_refuses_while_the_system_starts(system, owned):
-    """There is no stack.json yet, but the folder, or that of a server, has its owner."""
+    """There is no stack.json yet, but the folder, or that of a server, has an owner."""
     (system / STACK_FILE).unlink()
     owner = system / owned / "owner"
     owner.touch()
@@ -139,8 +152,8 @@ def test_clean_refuses_while_the_system_starts(system, owned):
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_clean_never_removes_what_is_not_ours(tmp_path, force):
-    """However it is asked: a home folder given by mistake stays."""
+def test_clean_never_removes_other_folders(tmp_path, force):
+    """Not even with `--force`: a home folder named by mistake stays."""
     (tmp_path / "thesis.txt").touch()
     refused = hoop("clean", *force, "--local", tmp_path)
 
@@ -149,15 +162,15 @@ def test_clean_never_removes_what_is_not_ours(tmp_path, force):
 
 
 def test_arguments_of_test_go_to_pytest():
-    """With and without `--`, and pytest's exit code comes back."""
-    here = "deploy/tests/test_cli.py"
+    """With and without `--`; the exit code is pytest's."""
+    file = "deploy/tests/test_cli.py"
 
     assert "pytest 9" in hoop("test", "--", "--version").stdout
-    assert hoop("test", here, "-q", "-k", "no_such_test").returncode == 5
+    assert hoop("test", file, "-q", "-k", "no_such_test").returncode == 5
     assert hoop("test", "no/such/folder").returncode == 4
 
 
-def test_paths_are_meant_from_where_one_stands():
+def test_paths_are_relative_to_the_current_folder():
     listed = hoop(
         "test", "test_cli.py::test_version", "--collect-only", "-q", cwd=ROOT / "deploy/tests"
     )
@@ -166,50 +179,50 @@ def test_paths_are_meant_from_where_one_stands():
     assert "deploy/tests/test_cli.py::test_version" in listed.stdout
 
 
-def test_doctor_answers_programs():
-    """Each line is ok, a warning or missing; what is not ok says why and what mends it."""
-    said = hoop("doctor", "--json", "--port", "0")
-    answer = json.loads(said.stdout)
-    sick = [one for one in answer["findings"] if one["state"] != "ok"]
+def test_doctor_prints_json_for_programs():
+    """Each finding is ok, a warning or missing; those that are not ok contain a reason and a fix."""
+    done = hoop("doctor", "--json", "--port", "0")
+    report = json.loads(done.stdout)
+    bad = [one for one in report["findings"] if one["state"] != "ok"]
 
-    assert {"Python", "Java", "PostgreSQL", "disk"} <= {one["name"] for one in answer["findings"]}
-    assert all(one["why"] and one["mend"] for one in sick)
-    assert answer["ok"] == all(one["state"] != "missing" for one in answer["findings"])
-    assert said.returncode == (Exit.OK if answer["ok"] else Exit.MISSING)
+    assert {"Python", "Java", "PostgreSQL", "disk"} <= {one["name"] for one in report["findings"]}
+    assert all(one["why"] and one["mend"] for one in bad)
+    assert report["ok"] == all(one["state"] != "missing" for one in report["findings"])
+    assert done.returncode == (Exit.OK if report["ok"] else Exit.MISSING)
 
 
 def test_doctor_is_plain_text_without_a_terminal():
     assert "\x1b" not in hoop("doctor").stdout
 
 
-def test_doctor_sees_a_taken_port():
+def test_doctor_finds_a_taken_port():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        found = look_at_port(taken.getsockname()[1])
+        found = check_port(taken.getsockname()[1])
 
-    assert found.state is State.WARN
+    assert found.state is Severity.WARN
     assert "--port" in found.mend
 
 
-def test_doctor_sees_missing_jars(tmp_path):
-    """They can be fetched, so it is a warning."""
-    assert look_at_kafka_jars(BackendSettings(hoop_kafka_jars=tmp_path)).state is State.WARN
+def test_doctor_warns_of_missing_jars(tmp_path):
+    """They can be fetched, so this is only a warning."""
+    assert check_kafka_jars(BackendSettings(hoop_kafka_jars=tmp_path)).state is Severity.WARN
 
 
-def test_doctor_asks_for_no_java_where_a_broker_is_given():
-    assert "not needed" in look_at_java(BackendSettings(kafka_bootstrap="kafka:9092")).found
+def test_doctor_needs_no_java_with_an_external_broker():
+    assert "not needed" in check_java(BackendSettings(kafka_bootstrap="kafka:9092")).found
 
 
-def test_doctor_sees_where_nobody_may_write():
-    found = look_at_writing([Path("/dev/null/none")])
+def test_doctor_finds_folders_that_cannot_be_written():
+    found = check_writing([Path("/dev/null/none")])
 
-    assert found.state is State.MISSING
+    assert found.state is Severity.MISSING
     assert "/dev/null/none" in found.found
 
 
 def test_a_failed_step_keeps_its_output():
-    good = check.run(check.Step("good", [sys.executable, "-c", "print('fine')"]))
-    bad = check.run(check.Step("bad", [sys.executable, "-c", "raise SystemExit('because')"]))
-    absent = check.run(check.Step("absent", ["/no/such/tool"]))
+    good = check.run(check.CheckStep("good", [sys.executable, "-c", "print('fine')"]))
+    bad = check.run(check.CheckStep("bad", [sys.executable, "-c", "raise SystemExit('because')"]))
+    absent = check.run(check.CheckStep("absent", ["/no/such/tool"]))
 
     assert (good.ok, good.output) == (True, "fine\n")
     assert (bad.ok, bad.output) == (False, "because\n")
@@ -217,7 +230,7 @@ def test_a_failed_step_keeps_its_output():
 
 
 def test_check_covers_every_member():
-    """A new service is checked without a line changed."""
+    """A new service is checked without a change of the checks."""
     declared = {step.folder for step in check.steps() if step.name.startswith("declared")}
 
     assert {ROOT / "shared/events", ROOT / "shared/platform", ROOT / "services/booking"} <= declared
@@ -225,7 +238,7 @@ def test_check_covers_every_member():
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_130():
-    """And nothing of what was started stays behind."""
+    """And no process that was started keeps running."""
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "local", "check"],
         cwd=ROOT,
@@ -239,3 +252,42 @@ def test_an_interrupt_is_130():
         process.communicate(timeout=30)
 
     assert process.returncode == Exit.INTERRUPTED
+
+
+@pytest.fixture
+async def older_system(tmp_path: Path) -> AsyncIterator[Path]:
+    """The folder of a system whose database of booking was migrated by another version."""
+    folder = tmp_path / "system"
+    claim(folder)
+    server = await postgres.start(folder / "postgres", port=free_ports(1)[0], durable=True)
+    try:
+        await migrate(with_database(server.dsn, "booking"))
+        connection = await asyncpg.connect(with_database(server.dsn, "booking"))
+        await connection.execute(
+            "INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)",
+            "booking/migrations/0001_of_another_version.sql",
+            "0",
+        )
+        await connection.close()
+    finally:
+        await server.stop()
+    yield folder
+    unprivileged.forget(folder / "postgres")
+
+
+async def test_data_of_an_older_version_end_up_with_a_hint(older_system):
+    """One sentence that names the command, exit code 1; nothing is removed."""
+    done = await asyncio.to_thread(hoop, "up", "--once", "--port", "0", "--local", older_system)
+
+    sentence = f"of an older version; `./hoop clean --local {older_system}` forgets them."
+    assert done.returncode == Exit.FAILED, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == f"✗ The data in {older_system} are {sentence}"
+    assert (older_system / "postgres").exists()
+
+
+def test_data_in_the_usual_folder_are_named_by_it():
+    """There `./hoop clean` needs no option."""
+    assert older_version(UpOptions()) == (
+        "The data in .local are of an older version; `./hoop clean` forgets them."
+    )

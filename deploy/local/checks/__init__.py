@@ -1,1 +1,1 @@
-"""`./hoop check`: the tools, and the rules of our own."""
+"""The checks of `./hoop check`: the tools, and this repository's own rules."""

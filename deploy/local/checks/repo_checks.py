@@ -1,25 +1,21 @@
-"""What we hold our tree to and no tool checks: the lock in step, nothing dead, no addresses."""
+"""The rules of this repository that no tool checks: lock in step, no addresses, nothing unused."""
 
 import ast
 import re
-import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-WANTED = "requirements.in"
-LOCK = "requirements.lock"
-NOT_OURS = {".git", ".venv", ".cache", ".local", "__pycache__", "node_modules"}
+from local.checks.requirements import LOCK, OURS, REQUIREMENTS, read_pins, read_requirements
+from local.checks.workspace import members, our_files
+
 NOT_IMPORTED = ("command:", "plugin:")
 
-# In pieces, so that this file does not say what it forbids.
+# In pieces, so that this file does not contain what it forbids.
 REGISTRIES = [
     "".join(pieces)
     for pieces in (
@@ -42,100 +38,27 @@ ADDRESS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """One line of requirements.in."""
-
-    requirement: Requirement
-    reason: str
-
-    @property
-    def name(self) -> str:
-        return canonicalize_name(self.requirement.name)
-
-
-@dataclass(frozen=True)
-class Pin:
-    """One entry of requirements.lock."""
-
-    requirement: Requirement
-    hashes: int
-    asked_by_us: bool
-
-    @property
-    def name(self) -> str:
-        return canonicalize_name(self.requirement.name)
-
-    @property
-    def version(self) -> Version:
-        return Version(next(iter(self.requirement.specifier)).version)
-
-    def applies_here(self) -> bool:
-        """Say whether this interpreter on this system needs it."""
-        return self.requirement.marker is None or self.requirement.marker.evaluate()
-
-
-def read_wanted(root: Path) -> list[Wanted]:
-    lines = (root / WANTED).read_text().splitlines()
-    return [
-        Wanted(Requirement(text.strip()), reason.strip())
-        for text, _, reason in (line.partition("#") for line in lines)
-        if text.strip()
-    ]
-
-
-def read_pins(root: Path) -> list[Pin]:
-    """Read the lock: entries begin in the first column, hashes and reasons are indented."""
-    entries = re.split(r"^(?=\w)", (root / LOCK).read_text(), flags=re.MULTILINE)
-    return [
-        Pin(
-            Requirement(entry.partition("\n")[0].removesuffix("\\").strip()),
-            hashes=entry.count("--hash=sha256:"),
-            asked_by_us=f"-r {WANTED}" in entry,
-        )
-        for entry in entries
-        if entry[:1].isalnum()
-    ]
-
-
 def lock_in_step(root: Path) -> Iterator[str]:
-    """Yield where requirements.lock is not what requirements.in asks for."""
-    wanted, pins = {line.name: line for line in read_wanted(root)}, read_pins(root)
-    asked = {pin.name for pin in pins if pin.asked_by_us}
-    yield from (f"{WANTED}: {name} is not in {LOCK}" for name in sorted(wanted.keys() - asked))
+    """Breaches: where requirements.lock does not pin what requirements.in requires."""
+    required, pins = {line.name: line for line in read_requirements(root)}, read_pins(root)
+    direct = {pin.name for pin in pins if OURS in pin.via}
     yield from (
-        f"{LOCK}: {name} is no longer in {WANTED}" for name in sorted(asked - wanted.keys())
+        f"{REQUIREMENTS}: {name} is not in {LOCK}" for name in sorted(required.keys() - direct)
+    )
+    yield from (
+        f"{LOCK}: {name} is no longer in {REQUIREMENTS}"
+        for name in sorted(direct - required.keys())
     )
     for pin in pins:
         if not pin.hashes:
             yield f"{LOCK}: {pin.name} has no hash"
-        line = wanted.get(pin.name)
+        line = required.get(pin.name)
         if line and pin.version not in line.requirement.specifier:
             yield f"{LOCK}: {pin.name} {pin.version} is not {line.requirement}"
 
 
-def our_files(root: Path) -> list[Path]:
-    """List the files of the tree: what git tracks or would, or without git what is ours."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(command, cwd=root, capture_output=True, check=False, timeout=60)
-    if listing.returncode == 0:
-        names = listing.stdout.decode().split("\0")
-        return [path for name in names if name and (path := root / name).is_file()]
-    return [path for path in _walk(root) if path.is_file()]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name in NOT_OURS or path.name.endswith("_cache"):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
-        else:
-            yield path
-
-
 def addresses(root: Path) -> Iterator[str]:
-    """Yield where a file names a package registry: whoever builds may have another one."""
+    """Breaches: where a file names a package registry, which others may reach elsewhere or not at all."""
     for path in our_files(root):
         text = path.read_bytes().decode(errors="ignore")
         for number, line in enumerate(text.splitlines(), start=1):
@@ -144,20 +67,20 @@ def addresses(root: Path) -> Iterator[str]:
 
 
 def requirements_used(root: Path) -> Iterator[str]:
-    """Yield what requirements.in names in vain, and what is imported or declared without it."""
-    wanted = read_wanted(root)
-    names = {line.name for line in wanted}
+    """Breaches: lines of requirements.in that nothing uses; imports and declarations that it lacks."""
+    required = read_requirements(root)
+    names = {line.name for line in required}
     imported = {path: set(_imports(path)) for path in our_files(root) if path.suffix == ".py"}
     everything = set().union(*imported.values())
-    for line in wanted:
+    for line in required:
         used = line.reason.startswith(NOT_IMPORTED) or everything & _modules(line.name)
         if not used:
-            yield f"{WANTED}: nothing imports {line.name}"
+            yield f"{REQUIREMENTS}: nothing imports {line.name}"
     owners = packages_distributions()
     for path, modules in imported.items():
         for module in sorted({module.partition(".")[0] for module in modules}):
             if not _is_named(owners.get(module, ()), names):
-                yield f"{path.relative_to(root)}: imports {module}, which {WANTED} does not name"
+                yield f"{path.relative_to(root)}: imports {module}, which {REQUIREMENTS} does not name"
     yield from _declared_elsewhere(root, names)
 
 
@@ -167,11 +90,11 @@ def _is_named(owners: Iterable[str], names: set[str]) -> bool:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names a file imports; a name out of a package may be a module of it."""
+    """The dotted names that a file imports; a name imported from a package may be a module."""
     try:
         tree = ast.parse(path.read_bytes(), path)
     except SyntaxError:
-        return  # ruff says it better
+        return  # ruff reports it
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -181,7 +104,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _modules(distribution: str) -> set[str]:
-    """Name the modules that an installed distribution brings."""
+    """The dotted names of the modules in an installed distribution."""
     try:
         files = Distribution.from_name(distribution).files or []
     except PackageNotFoundError:
@@ -193,29 +116,15 @@ def _modules(distribution: str) -> set[str]:
     }
 
 
-def members(root: Path) -> list[Path]:
-    """List the folders of the workspace's distributions."""
-    with (root / "pyproject.toml").open("rb") as file:
-        patterns = tomllib.load(file)["tool"]["uv"]["workspace"]["members"]
-    found = (path.parent for text in patterns for path in root.glob(f"{text}/pyproject.toml"))
-    return sorted(found)
-
-
 def _declared_elsewhere(root: Path, names: set[str]) -> Iterator[str]:
-    own = {member: _project(member) for member in members(root)}
-    ours = {project["name"] for project in own.values()}
-    for member, project in own.items():
-        for text in project.get("dependencies", ()):
+    all_members = members(root)
+    ours = {member.name for member in all_members}
+    for member in all_members:
+        for text in member.dependencies:
             name = canonicalize_name(Requirement(text).name)
             if name not in names | ours:
-                where = member.relative_to(root)
-                yield f"{where}/pyproject.toml: {name} is not in {WANTED}"
-
-
-def _project(member: Path) -> dict[str, str | list[str]]:
-    with (member / "pyproject.toml").open("rb") as file:
-        project: dict[str, str | list[str]] = tomllib.load(file)["project"]
-    return project
+                folder = member.folder.relative_to(root)
+                yield f"{folder}/pyproject.toml: {name} is not in {REQUIREMENTS}"
 
 
 RULES = {
@@ -226,7 +135,7 @@ RULES = {
 
 
 def main(name: str, root: str) -> int:
-    """Hold one rule in a process of its own; say each breach on a line."""
+    """Check one rule and print each breach on a line; returns 1 if there are any."""
     breaches = list(RULES[name](Path(root)))
     print("\n".join(breaches))
     return bool(breaches)

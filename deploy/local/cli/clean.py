@@ -1,4 +1,4 @@
-"""`./hoop clean`: forget what a system wrote, unless it still runs."""
+"""`./hoop clean`: removes the folder of a system, unless the system still runs."""
 
 import fcntl
 import os
@@ -10,35 +10,36 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from local.cli.options import CACHE, LOCAL, MARK, ROOT, STACK_FILE, Exit
+from local.cli.options import Exit
+from local.paths import CACHE, LOCAL, MARK, ROOT, STACK_FILE
 from local.servers import unprivileged
 
 VENV = ROOT / ".venv"
 
 
 def run_clean(*, local: Path, everything: bool, force: bool, as_json: bool) -> int:
-    """Remove the folder of a system, with `everything` what is shared too; say what was freed."""
+    """Remove the folder of a system (with `everything` also .venv and .cache) and print the freed bytes."""
     if reason := why_not(local, force=force):
         print(f"hoop: {reason}", file=sys.stderr)
         return Exit.FAILED
     folders = [local, CACHE, VENV] if everything else [local]
     freed = {folder: remove(folder) for folder in folders if folder.is_dir()}
-    unprivileged.sweep()  # a part of it lies elsewhere, where root had started it
-    # The environment may be gone by now, so nothing may be imported from here on.
+    unprivileged.sweep()  # data outside the folder, of a PostgreSQL that root started
+    # .venv may be removed by now, so nothing may be imported from here on.
     if as_json:
         print(dumps({"freed": {str(folder): size for folder, size in freed.items()}}))
         return Exit.OK
     for folder, size in freed.items():
         print(f"removed {folder}: {decimal(size)} freed")
     if not freed:
-        print(f"nothing to remove: {local} is not there")
+        print(f"nothing to remove: {local} does not exist")
     return Exit.OK
 
 
 def why_not(local: Path, *, force: bool) -> str | None:
-    """Say why a folder must stay: a system runs in it, or it is none of ours."""
+    """The reason why a folder must not be removed, or None: a system runs in it, or `up` did not create it."""
     if local.is_dir() and local != LOCAL and not (local / MARK).is_file():
-        return f"{local} was not made by `./hoop up`; if it is to go, remove it yourself"
+        return f"{local} was not created by `./hoop up`; remove it yourself if you want to"
     if force:
         return None
     if pids := sorted(pid for pid in stack_pids(local) if is_alive(pid)):
@@ -51,7 +52,7 @@ def why_not(local: Path, *, force: bool) -> str | None:
 
 
 def stack_pids(local: Path) -> set[int]:
-    """Return the processes that the running system wrote into its stack.json."""
+    """The process ids in the stack.json of a system."""
     try:
         stack = loads((local / STACK_FILE).read_bytes())
     except (OSError, ValueError):
@@ -60,7 +61,7 @@ def stack_pids(local: Path) -> set[int]:
 
 
 def _pids(value: object) -> Iterator[int]:
-    """Yield each number whose key is `pid` or ends with `_pid`, at any depth."""
+    """Every number whose key is `pid` or ends with `_pid`, at any depth."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(inner, int) and (key == "pid" or key.endswith("_pid")):
@@ -69,7 +70,7 @@ def _pids(value: object) -> Iterator[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process of that number runs, whoever's it is."""
+    """Whether a process with this id runs, of any user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -80,7 +81,7 @@ def is_alive(pid: int) -> bool:
 
 
 def is_locked(file: Path) -> bool:
-    """Say whether a living process holds the lock of this file, as the owner of a folder does."""
+    """Whether a process holds the lock of this file, as the owner of a folder does."""
     with file.open("rb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -90,7 +91,7 @@ def is_locked(file: Path) -> bool:
 
 
 def remove(folder: Path) -> int:
-    """Remove a folder; return the bytes freed, not counting what stays linked elsewhere."""
+    """Remove a folder; returns the freed bytes, without files that have links outside it."""
     found = [path.lstat() for path in folder.rglob("*")]
     if folder.is_symlink():
         folder.unlink()

@@ -1,4 +1,4 @@
-"""The command line everybody uses, people and machines alike: `./hoop COMMAND`."""
+"""The commands of `./hoop` and their options."""
 
 import os
 import sys
@@ -8,29 +8,30 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from local.cli.options import LOCAL, MARK, ROOT, STACK_FILE, UpOptions
+from local.cli.options import Exit, UpOptions
+from local.paths import LOCAL, MARK, ROOT, STACK_FILE
 
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,  # a local variable may hold a secret
     help="Hoop: book, move and cancel appointments; everything else follows.",
-    epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 something is missing here"
-    " (./hoop doctor says what) · 130 interrupted.",
+    epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 something is missing on this machine"
+    " (./hoop doctor lists it) · 130 interrupted.",
 )
-TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup")
-"""Tests wait more than they work. What must stay together, `conftest.py` groups."""
+TWO_WORKERS = ("-n", "2", "--dist", "loadgroup")
+"""pytest's options for a run of all tests, which mostly wait; `conftest.py` makes the groups."""
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 LocalFolder = Annotated[
-    Path, typer.Option("--local", metavar="DIR", help="The folder of one system: data, logs.")
+    Path, typer.Option("--local", metavar="DIR", help="The folder of one system: data and logs.")
 ]
 
 
 @app.callback(invoke_without_command=True)
 def hoop(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         typer.echo(f"hoop {_version()}")
@@ -49,18 +50,22 @@ def _version() -> str:
 )
 def up(
     *,
-    once: Annotated[bool, typer.Option(help="Leave after the demonstration.")] = False,
-    demo: Annotated[bool, typer.Option(help="Show the demonstration.")] = True,
+    once: Annotated[bool, typer.Option(help="Stop after the demonstration.")] = False,
+    demo: Annotated[bool, typer.Option(help="Run the demonstration.")] = True,
     split: Annotated[bool, typer.Option(help="One process for each service.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the public API.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the public API; 0 picks a free one.")
+    ] = 8080,
     local: LocalFolder = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole system on this machine, then a demonstration on it, until Ctrl-C."""
+    """Run the whole system on this machine and a demonstration, until Ctrl-C."""
     if once and not demo:
-        raise typer.BadParameter("--once leaves after the demonstration that --no-demo omits.")
+        raise typer.BadParameter(
+            "--once stops after the demonstration, which --no-demo leaves out."
+        )
     claim(local.absolute())
-    from local.stack.up import run_up  # noqa: PLC0415 - it imports every service; `clean` needs none
+    from local.cli.up import run_up  # noqa: PLC0415 - it imports every service; `clean` needs none
 
     options = UpOptions(
         local=local.absolute(), port=port, split=split, demo=demo, once=once, json=as_json
@@ -69,11 +74,11 @@ def up(
 
 
 def claim(folder: Path) -> None:
-    """Make the folder ours, unless it holds something else: what is ours, `clean` removes."""
+    """Create and mark the folder of a system, so that `clean` may remove it; refuse any other folder."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {path.name for path in folder.iterdir()}
     if found and not found & {MARK, STACK_FILE} and folder != LOCAL:
-        raise typer.BadParameter(f"{folder} is not empty, and not of `./hoop up`.")
+        raise typer.BadParameter(f"{folder} is not empty and was not created by `./hoop up`.")
     (folder / MARK).touch()
 
 
@@ -83,26 +88,28 @@ def claim(folder: Path) -> None:
     epilog="Examples: [bold]./hoop test services/booking[/] · [bold]./hoop test -- -k reschedule[/]",
 )
 def run_tests(
-    arguments: Annotated[list[str] | None, typer.Argument(help="Go to pytest.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of pytest.")] = None,
 ) -> None:
-    """Run the tests, on real Kafka and real PostgreSQL; the exit code is pytest's.
+    """Run the tests on real Kafka and real PostgreSQL; the exit code is pytest's.
 
-    All of them run two at a time, what you choose one after the other. Those that take minutes
-    have a call of their own: `./hoop test -m long`.
+    Without arguments all tests run, two at a time; with arguments pytest gets exactly those.
+    The tests that take minutes run with `./hoop test -m long`.
     """
-    _become("-m", "pytest", *(_from_here(arguments) or TWO_AT_A_TIME))
+    _become("-m", "pytest", *(_from_here(arguments) or TWO_WORKERS))
 
 
 @app.command(context_settings=PASS_ON, epilog="Example: [bold]./hoop bench -- --help[/]")
 def bench(
-    arguments: Annotated[list[str] | None, typer.Argument(help="Go to the scorecard.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Arguments of the scorecard.")
+    ] = None,
 ) -> None:
-    """Measure how fast it is, in multiples of a floor measured in the same run."""
+    """Measure the performance, as multiples of a baseline measured in the same run."""
     _become(str(ROOT / "bench"), *_from_here(arguments))
 
 
 def _from_here(arguments: list[str] | None) -> list[str]:
-    """Make paths absolute that were meant from the caller's folder: we go on from the root."""
+    """Make paths absolute that are relative to the caller's folder: the command runs in the root."""
     if Path.cwd() == ROOT:
         return arguments or []
     return [
@@ -112,7 +119,7 @@ def _from_here(arguments: list[str] | None) -> list[str]:
 
 
 def _become(*arguments: str) -> NoReturn:
-    """Replace this process by Python with these arguments: its exit code and signals are ours."""
+    """Replace this process by Python with these arguments, so that exit code and signals are its own."""
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-P", *arguments])
@@ -121,21 +128,39 @@ def _become(*arguments: str) -> NoReturn:
 @app.command()
 def check(
     *,
-    fix: Annotated[bool, typer.Option("--fix", help="Format and mend what can be.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Format, and fix what ruff can.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check format, lint, types, imports and dependencies."""
+    """Check format, lint, types, imports, dependencies and generated files."""
     from local.checks.check import run_check  # noqa: PLC0415 - so that every other command starts sooner
 
-    raise typer.Exit(run_check(fix=fix, as_json=as_json))
+    raise typer.Exit(Exit.OK if run_check(fix=fix, as_json=as_json) else Exit.FAILED)
 
 
-@app.command(epilog="After a change of a route or of a model: [bold]./hoop openapi --write[/]")
+@app.command(
+    epilog="After a change of a route, an event, a setting, a dependency or a service:"
+    " [bold]./hoop codegen[/]"
+)
+def codegen(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; list the stale files, exit code 1.")
+    ] = False,
+) -> None:
+    """Write all files that are generated from the services and from requirements.lock."""
+    from local.codegen.generate import run_codegen  # noqa: PLC0415 - it imports every service
+
+    raise typer.Exit(Exit.OK if run_codegen(check=check) else Exit.FAILED)
+
+
+@app.command(epilog="[bold]./hoop codegen[/] writes it together with the other generated files.")
 def openapi(
     *,
-    write: Annotated[bool, typer.Option("--write", help="Put it where booking serves it.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the file that booking serves.")
+    ] = False,
 ) -> None:
-    """Print the API's document (OpenAPI 3.1), made of the route tables of all services."""
+    """Print the API's OpenAPI 3.1 document, generated from the route tables of all services."""
     from local.codegen.openapi import run_openapi  # noqa: PLC0415 - it imports every service
 
     run_openapi(write=write)
@@ -144,11 +169,13 @@ def openapi(
 @app.command()
 def doctor(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Wanted for `up`.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port that `up` would use.")
+    ] = 8080,
     local: LocalFolder = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is missing on this machine, why it is needed, and the command that mends it."""
+    """List what is missing on this machine, why it is needed, and the command that fixes it."""
     from local.cli.doctor import run_doctor  # noqa: PLC0415 - so that every other command starts sooner
 
     raise typer.Exit(run_doctor(port=port, local=local.absolute(), as_json=as_json))
@@ -158,13 +185,14 @@ def doctor(
 def clean(
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also .venv and .cache: the next ./hoop installs anew.")
+        bool,
+        typer.Option("--all", help="Also .venv and .cache: the next ./hoop installs them again."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Even while a system runs there.")] = False,
     local: LocalFolder = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Forget everything that `up` wrote."""
+    """Remove everything that `up` wrote."""
     from local.cli.clean import run_clean  # noqa: PLC0415 - so that every other command starts sooner
 
     raise typer.Exit(

@@ -1,4 +1,4 @@
-"""What `./hoop up` says while it works: for people with a spinner, for programs one JSON object a line."""
+"""The output of `./hoop up`: text with a spinner for people, one JSON object a line for programs."""
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,61 +13,59 @@ from rich.markup import escape
 
 from local.demo.timeline import Act, Line
 
+BOOK = "/calendars/events/appointments"
 COLOURS: Mapping[Act, str] = {
-    "asked": "bold",
-    "decided": "bold green",
+    "received": "bold",
+    "committed": "bold green",
     "announced": "cyan",
-    "heard": "blue",
+    "handled": "blue",
     "called": "magenta",
-    "did": "yellow",
+    "ran": "yellow",
 }
 
 
 class Terminal:
-    """Says things on the terminal; with `json`, only what a program reads."""
+    """Writes progress and results to stdout; with `json`, one JSON object a line and nothing else."""
 
     def __init__(self, *, json: bool) -> None:
         self.json = json
         self.console = Console(highlight=False, soft_wrap=True)
-        self._fetching: tuple[int, int] | None = None
 
     def say(self, text: str) -> None:
-        """One line about something that happened."""
+        """One line about an event."""
         if self.json:
             self.data({"said": text})
         else:
             self.console.print(f"  [dim]·[/] {escape(text)}")
 
-    def data(self, fact: object) -> None:
+    def data(self, value: object) -> None:
         """One JSON object on a line of its own."""
-        self.console.out(orjson.dumps(fact).decode(), highlight=False)
-        self.console.file.flush()
+        self.line(orjson.dumps(value).decode())
 
     def line(self, text: str) -> None:
-        """A line as it stands, for whoever waits for it."""
+        """A line without any formatting, flushed, for a program that reads it."""
         self.console.out(text, highlight=False)
         self.console.file.flush()
 
     def fetched(self, done: int, total: int) -> None:
-        """Kafka's jars arrive; only a first run has to wait for them."""
-        self._fetching = (done, total)
+        """How many of Kafka's jars are available; shown in logs, where no spinner runs."""
         if not self.console.is_terminal and not self.json and done in (1, total):
             self.say(f"Kafka's jars: {done} of {total}")
 
     def problem(self, text: str) -> None:
-        """Why it cannot go on."""
+        """The reason why the command fails."""
         if self.json:
             self.data({"error": text})
         else:
             self.console.print(f"[red]✗[/] {escape(text)}")
 
     def title(self, text: str) -> None:
-        """What is done next."""
+        """The name of the next step of the demonstration."""
         if not self.json:
             self.console.print(f"\n[bold]{escape(text)}[/]")
 
     def timeline(self, lines: Sequence[Line]) -> None:
-        """Who did what, with milliseconds since the commit."""
+        """The timeline of a trace, in milliseconds since the commit."""
         if self.json:
             self.data({"timeline": [asdict(line) for line in lines]})
             return
@@ -78,7 +76,7 @@ class Terminal:
             )
 
     def effect(self, text: str, *, came: bool) -> None:
-        """Whether something that had to happen did."""
+        """One effect of a step of the demonstration, and whether it came true."""
         if self.json:
             self.data({"effect": text, "came": came})
         else:
@@ -86,7 +84,7 @@ class Terminal:
             self.console.print(f"  {mark} {escape(text)}")
 
     def invite(self, facts: Mapping[str, Any]) -> None:
-        """Where everything is, and how to try it."""
+        """The address and API key of the running system, and a `curl` line that books."""
         if self.json:
             self.data({"stack": facts})
             return
@@ -97,24 +95,24 @@ class Terminal:
         )
         self.console.print(f"\n[bold]Hoop runs at {facts['base_url']}[/]; Ctrl-C stops it.")
         self.line(f"  API key   {facts['api_key']}")
-        self.line(f"  inbox     {facts['mail']['inbox_url']}")
-        self.line("  book:")
+        self.line(f"  mailbox   {facts['mail']['inbox_url']}")
+        self.line("  book an appointment:")
         self.line(
-            f"curl {facts['base_url']}/calendars/events/appointments -H 'Version: 2021-07-28' "
+            f"curl {facts['base_url']}{BOOK} -H 'Version: 2021-07-28' "
             f"-H 'Authorization: Bearer {facts['api_key']}' "
             f"-H 'Content-Type: application/json' -d '{body}'"
         )
 
     @asynccontextmanager
     async def step(self, what: str) -> AsyncIterator[None]:
-        """Something that takes a while, then how long it took."""
-        begun = time.monotonic()
+        """A block that takes a while: a spinner meanwhile, then how long the block took."""
+        start = time.monotonic()
         if self.json or not self.console.is_terminal:
             yield
         else:
             with self.console.status(f"{what} …"):
                 yield
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - start
         if self.json:
             self.data({"step": what, "seconds": round(seconds, 2)})
         else:

@@ -1,36 +1,32 @@
-"""What `./hoop up` is asked with, where things lie, and what an exit code means."""
+"""The options of `./hoop up` and the exit codes of `./hoop`."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-LOCAL = ROOT / ".local"  # what one running system writes: data, logs, stack.json
-CACHE = ROOT / ".cache"  # what any system may use again: Kafka's jars
-STACK_FILE = "stack.json"  # in the folder of the system, while it runs
-MARK = ".hoop"  # in each folder that `up` has made its own, so that `clean` removes no other
+from local.paths import LOCAL
 
 
 class Exit(IntEnum):
-    """The exit codes of `./hoop`; the tests of others (pytest, bench) keep their own."""
+    """The exit codes of `./hoop`; `test` and `bench` keep the codes of pytest and the scorecard."""
 
     OK = 0
     FAILED = 1
     USAGE = 2
-    MISSING = 3  # this machine lacks something; `./hoop doctor` says what
+    MISSING = 3  # a requirement of this machine is not met; `./hoop doctor` lists them
     INTERRUPTED = 130
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpOptions:
-    """How the system is to run.
+    """The options of `./hoop up`.
 
-    local: the folder of its data, logs and stack.json, absolute. Two folders, two systems.
-    port: where the public API listens on loopback; 0 lets the system choose.
-    split: one process for each service instead of all in one.
-    demo: show the demonstration once everything is ready.
-    once: leave after the demonstration, with `Exit.OK` when it came out as it should.
-    json: say on stdout only what a program reads, one JSON object a line.
+    local: the folder of the system's data, logs and stack.json, absolute. One folder, one system.
+    port: the port of the public API on loopback; 0 picks a free one.
+    split: one process for each service instead of one process for all.
+    demo: run the demonstration once everything is ready.
+    once: stop after the demonstration, with `Exit.OK` if every effect came true.
+    json: write one JSON object a line to stdout instead of text.
     """
 
     local: Path = LOCAL

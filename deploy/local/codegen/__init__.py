@@ -1,1 +1,1 @@
-"""Files that are written from the code: each has a check that it is not stale."""
+"""The files that are generated from the services and from requirements.lock."""

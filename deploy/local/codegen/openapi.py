@@ -1,32 +1,30 @@
-"""The API's document from the route tables of all services, put where booking serves it.
-
-`python -m local.codegen.openapi` prints it, `--write` writes the file. `./hoop openapi` does the same.
-"""
+"""The OpenAPI document of all services, in the file that booking serves."""
 
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from hoop_platform.http.openapi.document import document
 from hoop_platform.http.route import Route
-from local.cli.options import ROOT
-from local.stack.topology import SERVICES, service
+from hoop_platform.service.service import Service
+from local.paths import ROOT
+from local.stack.topology import services
 
-FILE = ROOT / "services/booking/booking/api/openapi.json"
-
-
-def routes() -> dict[str, Sequence[Route]]:
-    """The route table of each service that has one."""
-    found = {name: service(name).routes for name in SERVICES}
-    return {name: table for name, table in found.items() if table}
+NAME = "services/booking/booking/api/openapi.json"
+FILE = ROOT / NAME
 
 
-def text() -> bytes:
-    """The whole file."""
-    made = document(routes(), version=_version())
-    return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def routes(known: Iterable[Service] | None = None) -> dict[str, Sequence[Route]]:
+    """The route tables of these services (default: all of them), without empty ones."""
+    return {one.name: one.routes for one in (services() if known is None else known) if one.routes}
+
+
+def text(known: Iterable[Service] | None = None) -> bytes:
+    """The document as indented JSON."""
+    content = document(routes(known), version=_version())
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _version() -> str:
@@ -35,12 +33,8 @@ def _version() -> str:
 
 
 def run_openapi(*, write: bool) -> None:
-    """Print the file, or write it."""
+    """Print the document, or write its file."""
     if write:
         FILE.write_bytes(text())
     else:
         sys.stdout.buffer.write(text())
-
-
-if __name__ == "__main__":
-    run_openapi(write=sys.argv[1:] == ["--write"])

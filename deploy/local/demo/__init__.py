@@ -1,1 +1,1 @@
-"""The demo account and the demonstration that `./hoop up` shows."""
+"""The demo account and the demonstration of `./hoop up`."""

@@ -1,4 +1,4 @@
-"""The demo account as clients of the API would set it up: calendars, Zoom and Google connected."""
+"""The demo account, set up through the public API: calendars, Zoom and Google connected."""
 
 import asyncio
 import json
@@ -16,75 +16,81 @@ OFFICE_HOURS = [
         "hours": [{"openHour": 8, "openMinute": 0, "closeHour": 20, "closeMinute": 0}],
     }
 ]
-KNOWN_LIMIT = 30.0  # seconds
+KEY_LIMIT = 30.0  # seconds until every service has to accept a new API key
 ONE_TO_ONE, CLASS = "Consultation", "Yoga class"
 
 
 class SetupFailed(Exception):
-    """The API refused something that it must not refuse; the text holds its answer."""
+    """The API refused a request of the setup; the text contains its response."""
 
 
 @dataclass(frozen=True)
 class DemoData:
-    """What the demonstration and other programs work with."""
+    """The demo account: ids and API key as `accounts bootstrap` returns them, and two calendars."""
 
-    accounts: Mapping[str, Any]
+    account: Mapping[str, Any]
     calendar_id: str
     class_calendar_id: str
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The keys of `stack.json` that describe the demo account."""
+        calendars = {"calendar_id": self.calendar_id, "class_calendar_id": self.class_calendar_id}
+        return {**self.account, **calendars}
+
 
 class Api:
-    """The public API, asked with one key."""
+    """A client of the public API with one API key."""
 
     def __init__(self, http: ClientSession, base_url: str, key: str) -> None:
         self.http = http
         self.base_url = base_url
         self._headers = {"Authorization": f"Bearer {key}", "Version": "2021-07-28"}
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: object = None, **query: str
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
-        """The answer's body and headers; `SetupFailed` for anything but success."""
+        """The response's body and headers; raises `SetupFailed` for a status of 300 or more."""
         async with self.http.request(
             method, self.base_url + path, json=body, params=query, headers=self._headers
         ) as response:
-            answer = await response.json()
+            content = await response.json()
             if response.status >= 300:
-                raise SetupFailed(f"{method} {path}: {response.status} {json.dumps(answer)}")
-            return answer, response.headers
+                raise SetupFailed(f"{method} {path}: {response.status} {json.dumps(content)}")
+            return content, response.headers
 
     async def connect(self, provider: str, body: Mapping[str, str], *, person: str) -> None:
-        """Walk through the provider's consent page, signed in there as this person."""
-        begun, _ = await self.ask("POST", f"/integrations/{provider}/connect", body)
-        address = URL(begun["authorizeUrl"]).update_query(login_hint=person)
+        """Connect an account at a provider: follow the OAuth consent page, signed in as this person."""
+        started, _ = await self.request("POST", f"/integrations/{provider}/connect", body)
+        address = URL(started["authorizeUrl"]).update_query(login_hint=person)
         async with self.http.get(address) as page:
             if page.status != 200:
                 raise SetupFailed(f"connecting {provider}: {page.status} {await page.text()}")
 
 
-async def prepare_demo(base_url: str, accounts: Mapping[str, Any]) -> DemoData:
-    """Make what is missing. The simulators forget when they stop, so accounts are connected anew."""
+async def prepare_demo(base_url: str, account: Mapping[str, Any]) -> DemoData:
+    """Create the calendars that are missing, and connect Zoom and Google again at every start."""
     async with ClientSession(timeout=ClientTimeout(total=30)) as http:
-        api = Api(http, base_url, accounts["api_key"])
-        await _until_known(api, accounts)
-        for user in accounts["user_ids"]:
+        api = Api(http, base_url, account["api_key"])
+        await _until_key_works(api, account)
+        for user in account["user_ids"]:
             await api.connect("zoom", {"userId": user}, person=f"{user}@zoom.example.com")
-        calendars, _ = await api.ask("GET", "/calendars/", locationId=accounts["location_id"])
+        calendars, _ = await api.request("GET", "/calendars/", locationId=account["location_id"])
         known = {c["name"]: c["id"] for c in calendars["calendars"]}
-        one = known.get(ONE_TO_ONE) or await _create(api, _one_to_one(accounts))
-        other = known.get(CLASS) or await _create(api, _class(accounts))
+        one = known.get(ONE_TO_ONE) or await _create(api, _one_to_one(account))
+        other = known.get(CLASS) or await _create(api, _class(account))
         await api.connect("google", {"calendarId": one}, person="host@google.example.com")
-    return DemoData(accounts, one, other)
+    return DemoData(account, one, other)
 
 
-async def _until_known(api: Api, accounts: Mapping[str, Any]) -> None:
-    """A key made a moment ago has to reach every service first."""
-    deadline = time.monotonic() + KNOWN_LIMIT
+async def _until_key_works(api: Api, account: Mapping[str, Any]) -> None:
+    """Poll until booking and accounts accept the API key, which reaches them over Kafka."""
+    deadline = time.monotonic() + KEY_LIMIT
     while True:
         try:
-            await api.ask("GET", "/calendars/", locationId=accounts["location_id"])
-            await api.ask("GET", "/users/", locationId=accounts["location_id"])
-            await api.ask("GET", "/integrations")
+            await api.request("GET", "/calendars/", locationId=account["location_id"])
+            await api.request("GET", "/users/", locationId=account["location_id"])
+            await api.request("GET", "/integrations")
         except SetupFailed:
             if time.monotonic() > deadline:
                 raise
@@ -94,26 +100,26 @@ async def _until_known(api: Api, accounts: Mapping[str, Any]) -> None:
 
 
 async def _create(api: Api, body: Mapping[str, Any]) -> str:
-    created, _ = await api.ask("POST", "/calendars/", body)
+    created, _ = await api.request("POST", "/calendars/", body)
     return str(created["calendar"]["id"])
 
 
-def _one_to_one(accounts: Mapping[str, Any]) -> dict[str, Any]:
+def _one_to_one(account: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "locationId": accounts["location_id"],
+        "locationId": account["location_id"],
         "name": ONE_TO_ONE,
         "calendarType": "personal",
         "eventTitle": "Consultation with {{contact.name}}",
         "openHours": OFFICE_HOURS,
         "slotDuration": 30,
         "slotInterval": 30,
-        "teamMembers": [_teacher(accounts["user_ids"][0])],
+        "teamMembers": [_teacher(account["user_ids"][0])],
     }
 
 
-def _class(accounts: Mapping[str, Any]) -> dict[str, Any]:
+def _class(account: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "locationId": accounts["location_id"],
+        "locationId": account["location_id"],
         "name": CLASS,
         "calendarType": "class_booking",
         "eventTitle": "Yoga with everybody",
@@ -121,7 +127,7 @@ def _class(accounts: Mapping[str, Any]) -> dict[str, Any]:
         "slotDuration": 60,
         "slotInterval": 60,
         "appoinmentPerSlot": 10,
-        "teamMembers": [_teacher(accounts["user_ids"][1])],
+        "teamMembers": [_teacher(account["user_ids"][1])],
     }
 
 

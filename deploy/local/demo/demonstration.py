@@ -1,58 +1,78 @@
-"""The demonstration: one appointment is booked, moved and cancelled, and everybody's part is shown."""
+"""The demonstration: books, moves and cancels an appointment, and checks every effect of each step."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import ClientSession, ClientTimeout
 
-from local.cli.console import Terminal
 from local.demo.demo_data import Api
-from local.demo.timeline import timeline
-from local.stack.trace_collector import TraceCollector
+from local.demo.timeline import Line, timeline
+from local.stack.trace_collector import CollectedSpan
 
-PATIENCE = 45.0  # seconds until every effect of a step must be there
+EFFECT_LIMIT = 45.0  # seconds until every effect of a step must have come true
+APPOINTMENTS = "/calendars/events/appointments"
 Check = Callable[[], Awaitable[bool]]
+Spans = Callable[[str], Sequence[CollectedSpan]]
+"""The spans of a trace, by its id."""
+
+
+class Display(Protocol):
+    """Shows the steps of the demonstration."""
+
+    def title(self, text: str, /) -> None:
+        """The name of the next step."""
+
+    def timeline(self, lines: Sequence[Line], /) -> None:
+        """The timeline of a step."""
+
+    def effect(self, text: str, /, *, came: bool) -> None:
+        """One effect of a step, and whether it came true."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What the demonstration plays on."""
+class Demonstration:
+    """The running system as the demonstration sees it: API, simulators, traces, and a display."""
 
     facts: Mapping[str, Any]
     api: Api
-    spans: TraceCollector
-    teller: Terminal
+    spans: Spans
+    display: Display
 
     async def slots(self) -> set[str]:
-        """Free starts of the next three days, in UTC."""
+        """Start times of the free slots of the next three days, in UTC."""
         now = datetime.now(UTC)  # noqa: TID251 -- the demonstration is a client
         path = f"/calendars/{self.facts['calendar_id']}/free-slots"
-        answer, _ = await self.api.ask(
+        days, _ = await self.api.request(
             "GET",
             path,
             startDate=str(int(now.timestamp() * 1000)),
             endDate=str(int((now + timedelta(days=3)).timestamp() * 1000)),
             timezone="UTC",
         )
-        return {slot for day in answer.values() if isinstance(day, dict) for slot in day["slots"]}
+        return {slot for day in days.values() if isinstance(day, dict) for slot in day["slots"]}
 
-    async def shown(self, appointment: str) -> dict[str, Any]:
-        """The appointment as the API shows it."""
-        answer, _ = await self.api.ask("GET", f"/calendars/events/appointments/{appointment}")
-        event: dict[str, Any] = answer["event"]
+    async def get_appointment(self, appointment: str) -> dict[str, Any]:
+        """The appointment as the API returns it."""
+        content, _ = await self.api.request("GET", f"{APPOINTMENTS}/{appointment}")
+        event: dict[str, Any] = content["event"]
         return event
 
-    async def google(self, appointment: str) -> list[dict[str, Any]]:
-        """Its live events in the Google calendar."""
+    async def google_events(self, appointment: str) -> list[dict[str, Any]]:
+        """The events of this appointment in the simulated Google calendar."""
         state = await self._get(self.facts["simulators"]["google"] + "/_sim/state")
         return [event for event in state["events"] if event["id"].startswith(appointment)]
 
+    async def zoom_meetings(self, appointment: str) -> list[dict[str, Any]]:
+        """The meetings of this appointment in the simulated Zoom."""
+        state = await self._get(self.facts["simulators"]["zoom"] + "/_sim/state")
+        return [meeting for meeting in state["meetings"] if appointment in str(meeting)]
+
     async def mails(self, appointment: str) -> list[dict[str, Any]]:
-        """The mails about it, by the UID of their calendar attachment."""
+        """The mails about this appointment, found by the UID of their calendar attachment."""
         messages = await self._get(self.facts["mail"]["inbox_url"] + "/_sim/messages")
         return [message for message in messages if appointment in message["raw"]]
 
@@ -61,101 +81,95 @@ class Stage:
             return await response.json()
 
 
-async def demonstrate(facts: Mapping[str, Any], spans: TraceCollector, teller: Terminal) -> bool:
-    """Play it and show it; says whether everything came out as it should."""
+async def demonstrate(facts: Mapping[str, Any], spans: Spans, display: Display) -> bool:
+    """Run the demonstration; returns whether every effect came true."""
     async with ClientSession(timeout=ClientTimeout(total=30)) as http:
-        stage = Stage(facts, Api(http, facts["base_url"], facts["api_key"]), spans, teller)
-        return await _play(stage)
+        api = Api(http, facts["base_url"], facts["api_key"])
+        return await _run(Demonstration(facts, api, spans, display))
 
 
-async def _play(stage: Stage) -> bool:
-    free = sorted(await stage.slots())
+async def _run(demo: Demonstration) -> bool:
+    free = sorted(await demo.slots())
     first, second = free[4], free[6]
-    good, appointment = await _book(stage, first)
-    before = await stage.shown(appointment)
-    good &= await _move(stage, appointment, first, second, before["meeting"]["joinUrl"])
-    good &= await _cancel(stage, appointment, second)
+    good, appointment = await _book(demo, first)
+    before = await demo.get_appointment(appointment)
+    good &= await _move(demo, appointment, first, second, before["meeting"]["joinUrl"])
+    good &= await _cancel(demo, appointment, second)
     return good
 
 
-async def _book(stage: Stage, start: str) -> tuple[bool, str]:
-    facts = stage.facts
+async def _book(demo: Demonstration, start: str) -> tuple[bool, str]:
     body = {
-        "calendarId": facts["calendar_id"],
-        "locationId": facts["location_id"],
-        "contactId": facts["contact_ids"][0],
+        "calendarId": demo.facts["calendar_id"],
+        "locationId": demo.facts["location_id"],
+        "contactId": demo.facts["contact_ids"][0],
         "startTime": start,
     }
-    answer, headers = await stage.api.ask("POST", "/calendars/events/appointments", body)
-    mine = str(answer["id"])
+    created, headers = await demo.api.request("POST", APPOINTMENTS, body)
+    appointment = str(created["id"])
     good = await _effects(
-        stage,
+        demo,
         f"Book {start}",
         headers["X-Trace-Id"],
         {
-            "a Zoom link of its own": lambda: _has_link(stage, mine),
-            "an event in Google Calendar": lambda: _counts(stage.google(mine), 1),
-            "mail to the contact and to the host": lambda: _counts(stage.mails(mine), 2),
-            "the slot is gone": lambda: _offered(stage, start, wanted=False),
+            "a Zoom link of its own": lambda: _has_link(demo, appointment),
+            "an event in Google Calendar": lambda: _counts(demo.google_events(appointment), 1),
+            "mail to the contact and to the host": lambda: _counts(demo.mails(appointment), 2),
+            "the slot is gone": lambda: _is_offered(demo, start, expected=False),
         },
     )
-    return good, mine
+    return good, appointment
 
 
-async def _move(stage: Stage, mine: str, old: str, new: str, link: str) -> bool:
-    path = f"/calendars/events/appointments/{mine}"
-    _, headers = await stage.api.ask("PUT", path, {"startTime": new})
+async def _move(demo: Demonstration, appointment: str, old: str, new: str, link: str) -> bool:
+    path = f"{APPOINTMENTS}/{appointment}"
+    _, headers = await demo.api.request("PUT", path, {"startTime": new})
 
     async def another_link() -> bool:
-        meeting = (await stage.shown(mine))["meeting"]
+        meeting = (await demo.get_appointment(appointment))["meeting"]
         return bool(meeting["state"] == "ready" and meeting["joinUrl"] != link)
 
     async def moved() -> bool:
-        events = await stage.google(mine)
+        events = await demo.google_events(appointment)
         return [_utc(event["start"]["dateTime"]) for event in events] == [_utc(new)]
 
     return await _effects(
-        stage,
+        demo,
         f"Move it to {new}",
         headers["X-Trace-Id"],
         {
             "a new Zoom link": another_link,
             "the Google event moved": moved,
-            "two more mails": lambda: _counts(stage.mails(mine), 4),
-            "the old slot is free again": lambda: _offered(stage, old, wanted=True),
-            "the new one is gone": lambda: _offered(stage, new, wanted=False),
+            "two more mails": lambda: _counts(demo.mails(appointment), 4),
+            "the old slot is free again": lambda: _is_offered(demo, old, expected=True),
+            "the new one is gone": lambda: _is_offered(demo, new, expected=False),
         },
     )
 
 
-async def _cancel(stage: Stage, mine: str, start: str) -> bool:
-    path = f"/calendars/events/appointments/{mine}"
-    _, headers = await stage.api.ask("PUT", path, {"appointmentStatus": "cancelled"})
-
-    async def no_meeting() -> bool:
-        state = await stage._get(stage.facts["simulators"]["zoom"] + "/_sim/state")  # noqa: SLF001 -- same module
-        return not any(mine in str(meeting) for meeting in state["meetings"])
-
+async def _cancel(demo: Demonstration, appointment: str, start: str) -> bool:
+    path = f"{APPOINTMENTS}/{appointment}"
+    _, headers = await demo.api.request("PUT", path, {"appointmentStatus": "cancelled"})
     return await _effects(
-        stage,
+        demo,
         "Cancel it",
         headers["X-Trace-Id"],
         {
-            "the Zoom meeting is gone": no_meeting,
-            "the Google event is gone": lambda: _counts(stage.google(mine), 0),
-            "two cancellations by mail": lambda: _counts(stage.mails(mine), 6),
-            "the slot is free again": lambda: _offered(stage, start, wanted=True),
+            "the Zoom meeting is gone": lambda: _counts(demo.zoom_meetings(appointment), 0),
+            "the Google event is gone": lambda: _counts(demo.google_events(appointment), 0),
+            "two cancellations by mail": lambda: _counts(demo.mails(appointment), 6),
+            "the slot is free again": lambda: _is_offered(demo, start, expected=True),
         },
     )
 
 
-async def _has_link(stage: Stage, mine: str) -> bool:
-    meeting = (await stage.shown(mine))["meeting"]
+async def _has_link(demo: Demonstration, appointment: str) -> bool:
+    meeting = (await demo.get_appointment(appointment))["meeting"]
     return bool(meeting["state"] == "ready" and meeting["joinUrl"])
 
 
-async def _offered(stage: Stage, start: str, *, wanted: bool) -> bool:
-    return (start in await stage.slots()) is wanted
+async def _is_offered(demo: Demonstration, start: str, *, expected: bool) -> bool:
+    return (start in await demo.slots()) is expected
 
 
 async def _counts(found: Awaitable[list[dict[str, Any]]], number: int) -> bool:
@@ -166,19 +180,21 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-async def _effects(stage: Stage, title: str, trace: str, effects: Mapping[str, Check]) -> bool:
-    """Wait for every effect, then show who did what and when."""
-    stage.teller.title(title)
-    deadline = time.monotonic() + PATIENCE
-    results = await asyncio.gather(*(_await(check, deadline) for check in effects.values()))
-    await asyncio.sleep(0.7)  # spans travel in batches of half a second
-    stage.teller.timeline(timeline(stage.spans.of(trace)))
-    for (effect, _), came in zip(effects.items(), results, strict=True):
-        stage.teller.effect(effect, came=came)
+async def _effects(
+    demo: Demonstration, title: str, trace: str, effects: Mapping[str, Check]
+) -> bool:
+    """Wait for all effects of a step, then show its timeline and which of them came true."""
+    demo.display.title(title)
+    deadline = time.monotonic() + EFFECT_LIMIT
+    results = await asyncio.gather(*(_poll(check, deadline) for check in effects.values()))
+    await asyncio.sleep(0.7)  # services send their spans every half second
+    demo.display.timeline(timeline(demo.spans(trace)))
+    for effect, came in zip(effects, results, strict=True):
+        demo.display.effect(effect, came=came)
     return all(results)
 
 
-async def _await(check: Check, deadline: float) -> bool:
+async def _poll(check: Check, deadline: float) -> bool:
     while not await check():
         if time.monotonic() > deadline:
             return False

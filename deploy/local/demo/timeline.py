@@ -1,19 +1,19 @@
-"""From spans to a story: what was asked, what was announced, what each consumer did, and when."""
+"""The timeline of a trace: what was received, committed, announced, handled and called, and when."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from local.stack.trace_collector import Span
+from local.stack.trace_collector import CollectedSpan
 
-Act = Literal["asked", "decided", "announced", "heard", "called", "did"]
+Act = Literal["received", "committed", "announced", "handled", "called", "ran"]
 COMMIT = "settle"
 """The span of booking's one statement: its end is the commit."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """`ms` are milliseconds since the commit, negative before it."""
+    """One line of the timeline. `ms`: milliseconds since the commit, negative before it."""
 
     ms: float
     who: str
@@ -21,18 +21,18 @@ class Line:
     what: str
 
 
-def timeline(spans: Sequence[Span]) -> list[Line]:
-    """The story of one trace."""
+def timeline(spans: Sequence[CollectedSpan]) -> list[Line]:
+    """The lines of one trace, ordered by time."""
     if not spans:
         return []
     zero = next((s.end for s in spans if s.name == COMMIT), spans[0].end)
-    places = _places(spans)
-    lines = [line for span in spans for line in _lines(span, places, zero)]
+    partitions = _partitions(spans)
+    lines = [line for span in spans for line in _lines(span, partitions, zero)]
     return sorted(lines, key=lambda line: line.ms)
 
 
-def _places(spans: Iterable[Span]) -> Mapping[str, str]:
-    """Topic and partition of each announcement, as its consumers saw it."""
+def _partitions(spans: Iterable[CollectedSpan]) -> Mapping[str, str]:
+    """Topic and partition by the id of the producer's span, read from the consumers' spans."""
     return {
         span.parent_id: f"{a['messaging.destination.name']}[{a['messaging.destination.partition.id']}]"
         for span in spans
@@ -41,21 +41,21 @@ def _places(spans: Iterable[Span]) -> Mapping[str, str]:
     }
 
 
-def _lines(span: Span, places: Mapping[str, str], zero: int) -> Iterable[Line]:
+def _lines(span: CollectedSpan, partitions: Mapping[str, str], zero: int) -> Iterable[Line]:
     a = span.attributes
-    began, ended = (span.start - zero) / 1e6, (span.end - zero) / 1e6
+    start, end = (span.start - zero) / 1e6, (span.end - zero) / 1e6
     if span.kind == "server":
-        yield Line(began, span.service, "asked", span.name)
+        yield Line(start, span.service, "received", span.name)
     elif span.name == COMMIT:
-        yield Line(ended, span.service, "decided", "committed")
+        yield Line(end, span.service, "committed", "appointment and events")
     elif span.kind == "producer":
         topic = a.get("messaging.destination.name")
-        where = places.get(span.span_id, str(topic))
-        yield Line(began, span.service, "announced", f"{a.get('hoop.event', topic)} on {where}")
+        partition = partitions.get(span.span_id, str(topic))
+        yield Line(start, span.service, "announced", f"{a.get('hoop.event', topic)} on {partition}")
     elif span.kind == "consumer":
-        yield Line(ended, span.service, "heard", str(a.get("hoop.event", span.name)))
+        yield Line(end, span.service, "handled", str(a.get("hoop.event", span.name)))
     elif span.kind == "client" and "http.request.method" in a:
         call = f"{a['http.request.method']} {a['url.path']}"
-        yield Line(ended, span.service, "called", f"{call} → {a.get('http.response.status_code')}")
+        yield Line(end, span.service, "called", f"{call} → {a.get('http.response.status_code')}")
     elif span.kind == "client" or "hoop.subject" in a:
-        yield Line(ended, span.service, "did", span.name)
+        yield Line(end, span.service, "ran", span.name)

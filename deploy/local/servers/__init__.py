@@ -1,1 +1,1 @@
-"""PostgreSQL and Kafka on this machine: found, fetched, started, stopped."""
+"""PostgreSQL and Kafka on this machine: found or fetched, started and stopped."""

@@ -1,4 +1,4 @@
-"""Which PostgreSQL and which Kafka the tests run on: given ones, containers, or embedded; and why."""
+"""The choice of PostgreSQL and Kafka for the tests: external, in a container, or embedded; and the reason."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,7 +10,7 @@ from local.servers import containers, kafka, postgres
 from local.servers.ports import free_ports
 from local.servers.settings import BackendSettings
 
-Kind = Literal["given", "container", "embedded"]
+Kind = Literal["external", "container", "embedded"]
 Part = Literal["PostgreSQL", "Kafka"]
 
 _SETTING: dict[Part, str] = {"PostgreSQL": "DATABASE_URL", "Kafka": "KAFKA_BOOTSTRAP"}
@@ -18,66 +18,66 @@ _SETTING: dict[Part, str] = {"PostgreSQL": "DATABASE_URL", "Kafka": "KAFKA_BOOTS
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a part will run on, and why so."""
+    """How a part will run, and the reason. `address`: that of an external server."""
 
     part: Part
     kind: Kind
     why: str
     address: str | None = None
-    """Where it runs, when it was given."""
 
     def __str__(self) -> str:
-        """One line for people."""
         return f"{self.part}: {self.kind} ({self.why})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A part that runs."""
+    """A running part.
+
+    address: the DSN of the database `postgres`, or Kafka's bootstrap address.
+    log: the server's log file, if it can be read here.
+    """
 
     choice: Choice
     address: str
-    """A DSN of the database `postgres`, or Kafka's bootstrap address."""
     log: Path | None
-    """What the server writes, where we can read it."""
     stop: Callable[[], Coroutine[Any, Any, None]]
 
 
-def choose(given: BackendSettings) -> dict[Part, Choice]:
-    """Choose for both parts: what is given, else containers, else our own."""
+def choose(settings: BackendSettings) -> dict[Part, Choice]:
+    """Choose for both parts: an external server if its address is set, else a container, else embedded."""
     addresses: dict[Part, str | None] = {
-        "PostgreSQL": given.database_url,
-        "Kafka": given.kafka_bootstrap,
+        "PostgreSQL": settings.database_url,
+        "Kafka": settings.kafka_bootstrap,
     }
-    why_not = None if all(addresses.values()) else containers.why_not(given)
+    why_not = None if all(addresses.values()) else containers.why_not(settings)
     return {part: _choice(part, address, why_not) for part, address in addresses.items()}
 
 
 def _choice(part: Part, address: str | None, why_not: str | None) -> Choice:
     if address:
-        return Choice(part=part, kind="given", why=f"{_SETTING[part]} is set", address=address)
-    without = f"no {_SETTING[part]}"
+        return Choice(part=part, kind="external", why=f"{_SETTING[part]} is set", address=address)
+    unset = f"no {_SETTING[part]}"
     if why_not is None:
-        return Choice(part=part, kind="container", why=f"{without}; Docker answers")
-    return Choice(part=part, kind="embedded", why=f"{without}; {why_not}")
+        return Choice(part=part, kind="container", why=f"{unset}; Docker responds")
+    return Choice(part=part, kind="embedded", why=f"{unset}; {why_not}")
 
 
 async def start(choice: Choice, folder: Path) -> Backend:
-    """Start the part as chosen; what it writes goes below `folder`."""
+    """Start a part as chosen; an embedded server keeps its files below `folder`."""
     if choice.address:
-        return Backend(choice=choice, address=choice.address, log=None, stop=_leave_alone)
+        return Backend(choice=choice, address=choice.address, log=None, stop=_do_nothing)
     if choice.kind == "container":
         return await _container(choice)
     return await _embedded(choice, folder)
 
 
-async def _leave_alone() -> None:
-    """A given server is not ours to stop."""
+async def _do_nothing() -> None:
+    """Stops an external server, which keeps running."""
 
 
 async def _container(choice: Choice) -> Backend:
-    begin = {"PostgreSQL": containers.start_postgres, "Kafka": containers.start_kafka}
-    started = await begin[choice.part]()
+    start_container = {"PostgreSQL": containers.start_postgres, "Kafka": containers.start_kafka}
+    started = await start_container[choice.part]()
 
     async def stop() -> None:
         await asyncio.to_thread(started.stop)

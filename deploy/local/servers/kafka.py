@@ -1,4 +1,4 @@
-"""Apache Kafka on this machine, one node on the JVM, no container: started, stopped, started again."""
+"""Embedded Apache Kafka: one node on the JVM, started and stopped without a container."""
 
 import asyncio
 import base64
@@ -14,19 +14,19 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from local.servers.jvm import CACHE, Java, Progress, fetch_jars, find_java
+from local.servers.jvm import JARS, Java, Progress, fetch_jars, find_java
 from local.servers.ports import LOOPBACK, is_listening, until_free
 from local.servers.process import ENVIRONMENT, CannotStart, Server, disown, end_leftover, own, spawn
 from local.servers.settings import BackendSettings
 
-START_LIMIT = 60.0  # seconds; recovery after a crash is included
+START_LIMIT = 60.0  # seconds, including recovery after a crash
 SETTINGS = Path(__file__).with_name("kafka.properties")
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kafka:
-    """A running broker of ours."""
+    """A running embedded broker."""
 
     base: Path
     port: int
@@ -35,7 +35,7 @@ class Kafka:
 
     @property
     def bootstrap(self) -> str:
-        """The address that clients are given."""
+        """The bootstrap address for clients."""
         return f"{LOOPBACK}:{self.port}"
 
     @property
@@ -45,16 +45,16 @@ class Kafka:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs; ask before you let go of a dead one, so that it is reaped."""
+        """Whether the process still runs; reading this reaps a process that has ended."""
         return self.server.alive
 
     @property
     def log(self) -> Path:
-        """What the broker wrote: warnings and errors."""
+        """The broker's log file, with warnings and errors."""
         return self.server.log
 
     async def stop(self) -> None:
-        """End it; all that was acknowledged stays. Stopping a dead one is fine."""
+        """Stop the broker. A broker that has ended may be stopped again."""
         await self.server.stop(signal.SIGTERM, grace=20)
         disown(self.base)
 
@@ -62,35 +62,36 @@ class Kafka:
 async def start(
     base: Path, *, port: int, controller_port: int, on_progress: Progress | None = None
 ) -> Kafka:
-    """Start the broker whose data lie in `base`, made at the first start; other ports are fine.
+    """Start a broker with its data in the folder `base`, which is formatted at the first start.
 
-    The jars are fetched when they are missing, and `on_progress` is told. Answers when clients
-    can produce. Raises `CannotStart` with the reason and its mend.
+    The ports may differ from those of earlier starts. Missing jars are fetched; `on_progress`
+    receives their number. Returns when clients can produce. Raises `CannotStart` with the reason
+    and the fix.
     """
     base = own(base)
-    given, java = BackendSettings(), await asyncio.to_thread(find_java)
+    java, where = await asyncio.to_thread(find_java), BackendSettings()
     jars = await fetch_jars(
-        given.hoop_kafka_jars or CACHE, mirror=given.hoop_maven_url, on_progress=on_progress
+        where.hoop_kafka_jars or JARS, mirror=where.hoop_maven_url, on_progress=on_progress
     )
     await end_leftover("kafka", base, signal.SIGTERM)
     if not (base / "data").exists():
         file = _write_settings(base, "data.part", port=port, controller_port=controller_port)
         await asyncio.to_thread(_format, base, _command(java, jars), file)
-    for wanted in (port, controller_port):
-        await until_free(wanted)
+    for one in (port, controller_port):
+        await until_free(one)
     file = _write_settings(base, "data", port=port, controller_port=controller_port)
     command = [*_command(java, jars), "kafka.Kafka", file]
     server = spawn("kafka", command, folder=base, log=base / "kafka.log")
-    await _wait_until_it_answers(server, port)
+    await _until_responding(server, port)
     return Kafka(base=base, port=port, origin=f"{java.origin} {java.release}", server=server)
 
 
 def _command(java: Java, jars: Sequence[Path]) -> list[str | Path]:
-    """Start a JVM for a small broker: the quick compiler and the plain collector start sooner."""
-    quick = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    """The command of a JVM for a small broker: C1 and the serial collector, which start fastest."""
+    options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     return [
         java.command,
-        *quick,
+        *options,
         f"-Dlog4j2.configurationFile={LOGGING}",
         "-cp",
         ":".join(map(str, jars)),
@@ -100,7 +101,7 @@ def _command(java: Java, jars: Sequence[Path]) -> list[str | Path]:
 def settings(
     *, listen: str, advertised: str, port: int, controller_port: int, data: str
 ) -> dict[str, str]:
-    """Give all settings of a node that listens at `listen` and is called `advertised` by clients."""
+    """The settings of a node that listens at the host `listen`; clients connect to `advertised`."""
     lines = [line for line in SETTINGS.read_text().splitlines() if line and line[0] != "#"]
     return dict(line.split("=", 1) for line in lines) | {
         "listeners": f"PLAINTEXT://{listen}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
@@ -111,17 +112,17 @@ def settings(
 
 
 def _write_settings(base: Path, data: str, *, port: int, controller_port: int) -> Path:
-    """Write the settings file; `data` is relative, because a comma in a path would mean two."""
-    all_of_them = settings(
+    """Write the settings file; `data` is relative, because Kafka splits paths at commas."""
+    properties = settings(
         listen=LOOPBACK, advertised=LOOPBACK, port=port, controller_port=controller_port, data=data
     )
     file = base / f"{data}.properties"
-    file.write_text("".join(f"{name}={value}\n" for name, value in all_of_them.items()))
+    file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
     return file
 
 
 def _format(base: Path, command: Sequence[str | Path], file: Path) -> None:
-    """Make the data folder beside its final place: an interrupted run leaves nothing half made."""
+    """Format `data.part` and rename that, so that an interrupted run leaves no incomplete `data`."""
     part = base / "data.part"
     shutil.rmtree(part, ignore_errors=True)
     tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", new_cluster_id(), "-c", file]
@@ -134,31 +135,31 @@ def _format(base: Path, command: Sequence[str | Path], file: Path) -> None:
         timeout=120,
     )
     if ran.returncode:
-        said = (ran.stdout + ran.stderr).decode(errors="replace")
-        raise CannotStart(f"Kafka could not format {part}:\n{said}")
+        output = (ran.stdout + ran.stderr).decode(errors="replace")
+        raise CannotStart(f"Kafka could not format {part}:\n{output}")
     part.rename(base / "data")
 
 
 def new_cluster_id() -> str:
-    """Make an id as Kafka makes them: never with a dash in front, which its tools read as an option."""
-    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    return new_cluster_id() if made.startswith("-") else made
+    """A random id in Kafka's format, never with a leading dash, which its tools read as an option."""
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return new_cluster_id() if cluster_id.startswith("-") else cluster_id
 
 
-async def _wait_until_it_answers(server: Server, port: int) -> None:
-    """Wait until the broker takes part in its cluster."""
+async def _until_responding(server: Server, port: int) -> None:
+    """Wait until the broker has joined its cluster."""
     deadline = time.monotonic() + START_LIMIT
     while server.alive and time.monotonic() < deadline:
-        if is_listening(port) and await answers(f"{LOOPBACK}:{port}"):
+        if is_listening(port) and await responds(f"{LOOPBACK}:{port}"):
             return
         await asyncio.sleep(0.05)
-    words = server.last_words()
+    last_lines = server.last_lines()
     await server.stop(signal.SIGTERM)
-    raise CannotStart(f"Kafka did not start. The end of {server.log}:\n{words}")
+    raise CannotStart(f"Kafka did not start. The end of {server.log}:\n{last_lines}")
 
 
-async def answers(bootstrap: str) -> bool:
-    """Say whether clients find a broker there now."""
+async def responds(bootstrap: str) -> bool:
+    """Whether clients find a broker at this address now."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
     try:
         await client.start()

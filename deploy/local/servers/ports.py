@@ -1,4 +1,4 @@
-"""Loopback ports: which are free, and whether somebody listens."""
+"""Loopback ports: free ones, and ports with a listening server."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,11 @@ LOOPBACK = "127.0.0.1"
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on this loopback port now."""
+    """Whether a server could listen on this loopback port now."""
     with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no obstacle
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a port in TIME_WAIT counts as free
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -26,7 +28,7 @@ def is_free(port: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """Say whether somebody accepts connections on this loopback port now."""
+    """Whether a server accepts connections on this loopback port now."""
     try:
         socket.create_connection((LOOPBACK, port), timeout=0.5).close()
     except OSError:
@@ -35,7 +37,7 @@ def is_listening(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Pick that many different free ports, at random, so that neighbours seldom meet."""
+    """`count` different free ports, chosen at random so that parallel runs rarely collide."""
     found: set[int] = set()
     while len(found) < count:
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
@@ -45,7 +47,7 @@ def free_ports(count: int) -> list[int]:
 
 
 async def until_free(port: int, *, patience: float = 5) -> None:
-    """Wait a little for a port whose last server is leaving; raise `CannotStart` if it stays taken."""
+    """Wait up to `patience` seconds until a port is free; raises `CannotStart` if it stays taken."""
     deadline = time.monotonic() + patience
     while not is_free(port):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""PostgreSQL on this machine, without root and without a container: started, stopped, started again."""
+"""Embedded PostgreSQL: started and stopped without root and without a container."""
 
 import asyncio
 import re
@@ -14,21 +14,21 @@ from local.servers.cluster import Cluster, prepare
 from local.servers.ports import LOOPBACK, until_free
 from local.servers.process import CannotStart, Server, command_of, disown, end_leftover, own, spawn
 
-PORT = 5432  # where the rest of the world expects it
-START_LIMIT = 60.0  # seconds; recovery after a crash is included
+PORT = 5432  # the standard port
+START_LIMIT = 60.0  # seconds, including recovery after a crash
 
-EVERYWHERE = {
+COMMON = {
     "max_connections": "300",
     "log_lock_waits": "on",
     "log_line_prefix": "%m [%p] %d %a ",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-HERE = {
+EMBEDDED = {
     "listen_addresses": LOOPBACK,
-    "unix_socket_directories": "",  # a socket's path may have 107 bytes only
+    "unix_socket_directories": "",  # the path of a socket is limited to 107 bytes
 }
-THROW_AWAY = {
+NOT_DURABLE = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -36,8 +36,8 @@ THROW_AWAY = {
     "max_wal_senders": "0",
 }
 
-_STILL_LEAVING = re.compile(r"pre-existing shared memory block|lock file \S+ already exists")
-_NOT_NOW = (
+_STILL_STOPPING = re.compile(r"pre-existing shared memory block|lock file \S+ already exists")
+_NOT_READY = (
     OSError,
     TimeoutError,
     asyncpg.CannotConnectNowError,
@@ -47,7 +47,7 @@ _NOT_NOW = (
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """A running server of ours."""
+    """A running embedded server."""
 
     base: Path
     port: int
@@ -57,12 +57,12 @@ class Postgres:
 
     @property
     def dsn(self) -> str:
-        """The address of the database `postgres`, as superuser."""
+        """The DSN of the database `postgres`, as superuser."""
         return self.dsn_for("postgres")
 
     @property
     def origin(self) -> str:
-        """Whose binaries run."""
+        """Where the binaries come from."""
         return self.cluster.binaries.origin
 
     @property
@@ -72,20 +72,20 @@ class Postgres:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs; ask before you let go of a dead one, so that it is reaped."""
+        """Whether the process still runs; reading this reaps a process that has ended."""
         return self.server.alive
 
     @property
     def log(self) -> Path:
-        """What the server wrote: lock waits and deadlocks are there."""
+        """The server's log file, with lock waits and deadlocks."""
         return self.server.log
 
     def dsn_for(self, name: str) -> str:
-        """Give the address of a database on this server, whether it exists or not."""
+        """The DSN of a database on this server, whether it exists or not."""
         return _dsn(self.cluster, self.port, name)
 
     async def stop(self) -> None:
-        """End it: sessions are cut, what is committed stays. Stopping a dead one is fine."""
+        """Stop the server (fast shutdown: sessions are closed). A server that has ended may be stopped again."""
         await self.server.stop(signal.SIGINT)
         if not self.durable:
             unprivileged.forget(self.base)
@@ -93,10 +93,10 @@ class Postgres:
 
 
 async def start(base: Path, *, port: int, durable: bool) -> Postgres:
-    """Start the server whose data lie in `base`, made at the first start.
+    """Start a server with its data in the folder `base`, which is initialized at the first start.
 
-    `durable` data survive a crash of the machine; without it the disk is never waited for, which
-    is for tests. Raises `CannotStart` with the reason and its mend.
+    durable: whether data survive a crash of the machine; tests do without and never wait for the
+    disk. Raises `CannotStart` with the reason and the fix.
     """
     base = own(base)
     cluster = await asyncio.to_thread(prepare, base, durable=durable)
@@ -106,19 +106,19 @@ async def start(base: Path, *, port: int, durable: bool) -> Postgres:
     return Postgres(base=base, port=port, durable=durable, cluster=cluster, server=server)
 
 
-async def answers(dsn: str) -> bool:
-    """Say whether the server takes connections now."""
+async def responds(dsn: str) -> bool:
+    """Whether the server accepts connections now."""
     try:
         connection = await asyncpg.connect(dsn, timeout=5)
-    except _NOT_NOW:
+    except _NOT_READY:
         return False
     await connection.close(timeout=5)
     return True
 
 
 async def _start(cluster: Cluster, log: Path, *, port: int, durable: bool) -> Server:
-    """Start it; again for a while, when what is left of a killed one is still leaving."""
-    settings = EVERYWHERE | HERE | {"port": str(port)} | ({} if durable else THROW_AWAY)
+    """Start the server; try again while processes of a killed server are still stopping."""
+    settings = COMMON | EMBEDDED | {"port": str(port)} | ({} if durable else NOT_DURABLE)
     command: list[str | Path] = [cluster.binaries.folder / "postgres", "-D", cluster.data]
     command += [f"--{name}={value}" for name, value in settings.items()]
     deadline = time.monotonic() + START_LIMIT
@@ -129,32 +129,31 @@ async def _start(cluster: Cluster, log: Path, *, port: int, durable: bool) -> Se
             folder=cluster.home,
             log=log,
             identity=cluster.identity,
-            environment=_not_a_rival(cluster.data),
+            environment=_foreign_lock_pid(cluster.data),
         )
-        if await _answers_before(deadline, server, _dsn(cluster, port, "postgres")):
+        if await _responds_before(deadline, server, _dsn(cluster, port, "postgres")):
             return server
-        words = server.last_words()
+        last_lines = server.last_lines()
         await server.stop(signal.SIGINT)
-        if time.monotonic() > deadline or not _STILL_LEAVING.search(words):
-            raise CannotStart(f"PostgreSQL did not start. The end of {log}:\n{words}")
+        if time.monotonic() > deadline or not _STILL_STOPPING.search(last_lines):
+            raise CannotStart(f"PostgreSQL did not start. The end of {log}:\n{last_lines}")
         await asyncio.sleep(0.2)
 
 
-async def _answers_before(deadline: float, server: Server, dsn: str) -> bool:
+async def _responds_before(deadline: float, server: Server, dsn: str) -> bool:
     while server.alive and time.monotonic() < deadline:
-        if await answers(dsn):
+        if await responds(dsn):
             return True
         await asyncio.sleep(0.02)
     return False
 
 
-def _not_a_rival(data: Path) -> dict[str, str]:
-    """Tell the server when the pid in its old lock file belongs to something else by now.
+def _foreign_lock_pid(data: Path) -> dict[str, str]:
+    """The environment that makes the server ignore a pid in its old lock file that is not a server's.
 
-    After a crash the system may give that number to any process, and the server would refuse to
-    start as long as that one lives. It overlooks the pid that it is told to be its grandparent's,
-    which is how pg_ctl tells it; that nobody else serves the data it still checks by their shared
-    memory. So its lock file need never be removed by hand.
+    After a crash the system may give that pid to any process, and the server would refuse to start
+    while that process runs. It ignores the pid in PG_GRANDPARENT_PID, as pg_ctl uses it; whether
+    another server has the data open is still checked by their shared memory.
     """
     try:
         pid = int((data / "postmaster.pid").read_text().splitlines()[0])

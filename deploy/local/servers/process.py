@@ -1,7 +1,7 @@
-"""A server process of ours: started away from the terminal, known by a pid file, ended for sure.
+"""Server processes: started in a session of their own, recorded in a pid file, stopped reliably.
 
-A folder has one owner, the Python process that started the server in it. The owner may be killed
-without a chance to clean up; the next one finds the server that was left behind and ends it first.
+A folder has one owner, the Python process that started the server in it. If the owner is killed,
+the next owner finds the server that is still running and stops it first.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ _owned: dict[Path, int] = {}
 
 
 class CannotStart(Exception):
-    """A part could not be started; the text says why and how to mend it."""
+    """A part could not be started; the text says why, and how to fix it."""
 
 
 def own(folder: Path) -> Path:
-    """Make this process the owner of the folder, created if need be; give its full path.
+    """Make this process the owner of the folder, which is created if necessary; returns its full path.
 
-    The lock goes with the process, however it ends. Owning twice is fine. Raises `CannotStart`
-    when another process is the owner.
+    The lock is released when the process ends. A process may call this repeatedly for a folder.
+    Raises `CannotStart` if another process is the owner.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def own(folder: Path) -> Path:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         raise CannotStart(
-            f"{folder} is in use by the process {owner}. End it, or use another folder."
+            f"{folder} is in use by the process {owner}. Stop that process, or use another folder."
         ) from error
     os.truncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
@@ -54,26 +54,26 @@ def own(folder: Path) -> Path:
 
 
 def disown(folder: Path) -> None:
-    """Let others own the folder."""
+    """Release the folder for other owners."""
     if folder in _owned:
         os.close(_owned.pop(folder))
 
 
 def command_of(pid: int) -> str:
-    """Give the command line of a living process; empty when it is gone or a zombie."""
+    """The command line of a running process; empty if there is none, or if it is a zombie."""
     if Path("/proc/self").exists():
         with contextlib.suppress(OSError):
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         return ""
-    asked = subprocess.run(
+    listed = subprocess.run(
         ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, check=False, timeout=5
     )
-    return asked.stdout.decode(errors="replace").strip()
+    return listed.stdout.decode(errors="replace").strip()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running server process and where it writes."""
+    """A server process and its log file."""
 
     name: str
     log: Path
@@ -86,17 +86,17 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs; a dead one is reaped by asking."""
+        """Whether the process still runs; reading this reaps a process that has ended."""
         return self.process.poll() is None
 
-    def last_words(self, lines: int = 15) -> str:
-        """Give the end of its log."""
+    def last_lines(self, lines: int = 15) -> str:
+        """The end of the log file."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    async def stop(self, how: signal.Signals, *, grace: float = 15) -> None:
-        """Ask it to end with the signal `how`; kill it when `grace` seconds did not suffice."""
+    async def stop(self, sign: signal.Signals, *, grace: float = 15) -> None:
+        """Send the signal; kill the process if it still runs after `grace` seconds."""
         if self.alive:
-            self.process.send_signal(how)
+            self.process.send_signal(sign)
         deadline = time.monotonic() + grace
         while self.alive:
             if time.monotonic() > deadline:
@@ -113,10 +113,10 @@ def spawn(
     identity: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Server:
-    """Start a server whose command names `folder`; its output is appended to `log`.
+    """Start a server whose command contains `folder`; its output is appended to `log`.
 
-    It gets a session of its own: Ctrl-C at the terminal reaches us alone, and we end things in
-    the right order.
+    The server runs in a session of its own: Ctrl-C at the terminal reaches only this process, which
+    stops its servers in the right order.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -133,20 +133,20 @@ def spawn(
     return Server(name=name, log=log, process=process)
 
 
-async def end_leftover(name: str, folder: Path, how: signal.Signals, *, grace: float = 15) -> bool:
-    """End the server that a former owner of the folder left running; say whether there was one."""
+async def end_leftover(name: str, folder: Path, sign: signal.Signals, *, grace: float = 15) -> bool:
+    """Stop the server that a former owner of the folder left running; returns whether there was one."""
     found = pid = _leftover(name, folder)
     deadline = time.monotonic() + grace
     while pid is not None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, how if time.monotonic() < deadline else signal.SIGKILL)
+            os.kill(pid, sign if time.monotonic() < deadline else signal.SIGKILL)
         await asyncio.sleep(_TICK * 10)
         pid = _leftover(name, folder)
     return found is not None
 
 
 def _leftover(name: str, folder: Path) -> int | None:
-    """Give the pid in the pid file if that process is the server, not a later one of that number."""
+    """The pid in the pid file if that process is the server and not another one with a reused pid."""
     with contextlib.suppress(FileNotFoundError, ValueError):
         pid = int(_pid_file(name, folder).read_text())
         return pid if str(folder) in command_of(pid) else None

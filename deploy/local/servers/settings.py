@@ -1,4 +1,4 @@
-"""What the user may give: addresses of servers that already run, and where to find the parts of ours."""
+"""Settings from the environment: addresses of external servers, and where the embedded ones are found."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class BackendSettings(BaseSettings):
-    """Settings of the embedded parts. All are optional; an empty one counts as absent."""
+    """Settings of PostgreSQL and Kafka. All are optional; an empty one counts as absent."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -15,12 +15,14 @@ class BackendSettings(BaseSettings):
         None, description="DSN of a PostgreSQL whose role may create databases"
     )
     kafka_bootstrap: str | None = Field(None, description="host:port of a Kafka")
-    docker_host: str | None = Field(None, description="where Docker listens, as for its own client")
-    hoop_docker: bool = Field(True, description="false: tests leave Docker alone")
+    docker_host: str | None = Field(
+        None, description="address of the Docker daemon, as for Docker's own client"
+    )
+    hoop_docker: bool = Field(True, description="false: tests never use Docker")
     hoop_postgres_bin: Path | None = Field(
-        None, description="folder with `postgres` and `initdb`, instead of the wheel's"
+        None, description="folder with `postgres` and `initdb`, instead of those of the wheel"
     )
     hoop_kafka_jars: Path | None = Field(
         None, description="folder of Kafka's jars, instead of `.cache/kafka`"
     )
-    hoop_maven_url: str | None = Field(None, description="a company's mirror of Maven Central")
+    hoop_maven_url: str | None = Field(None, description="base URL of a mirror of Maven Central")

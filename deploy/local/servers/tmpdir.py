@@ -1,4 +1,4 @@
-"""A folder for one run of the tests, and the removal of what killed runs left."""
+"""The temporary folder of a test run, and the removal of those that killed runs left."""
 
 import contextlib
 import os
@@ -12,21 +12,21 @@ from local.servers import unprivileged
 from local.servers.process import CannotStart, disown, end_leftover, own
 
 _PREFIX = "hoop-test-"
-_BEING_MADE = 5.0  # seconds in which a folder may exist before its maker owns it
+_NEW = 5.0  # seconds for which a folder may exist before its creator owns it
 
 
 async def make_tmpdir() -> Path:
-    """Make the folder, owned by this process, after removing those whose owners died."""
-    for folder in _old_ones():
+    """Create a folder that this process owns, after removing those whose owners have ended."""
+    for folder in _old_folders():
         with contextlib.suppress(CannotStart):
             await remove_tmpdir(folder)
     folder = own(Path(tempfile.mkdtemp(prefix=_PREFIX)))
-    folder.chmod(0o755)  # root's servers run as somebody else
+    folder.chmod(0o755)  # root's servers run as another user
     return folder
 
 
 async def remove_tmpdir(folder: Path) -> None:
-    """End the servers that still run in the folder and remove it, if no living process owns it."""
+    """Stop the servers that still run in the folder and remove it; `CannotStart` if a process owns it."""
     own(folder)
     await end_leftover("postgres", unprivileged.home_of(folder / "postgres"), signal.SIGINT)
     await end_leftover("kafka", folder / "kafka", signal.SIGTERM)
@@ -35,11 +35,11 @@ async def remove_tmpdir(folder: Path) -> None:
     disown(folder)
 
 
-def _old_ones() -> list[Path]:
+def _old_folders() -> list[Path]:
     found = []
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):  # its owner was faster
-            about = folder.stat()
-            if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _BEING_MADE:
+        with contextlib.suppress(FileNotFoundError):  # its owner has removed it
+            stat = folder.stat()
+            if stat.st_uid == os.geteuid() and time.time() - stat.st_mtime > _NEW:
                 found.append(folder)
     return found

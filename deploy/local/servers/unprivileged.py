@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root, so root runs it as `nobody`: in a place that nobody can reach."""
+"""PostgreSQL under root: it refuses to run as root, so it runs as `nobody`, in a folder `nobody` can reach."""
 
 import contextlib
 import os
@@ -12,50 +12,51 @@ from typing import Any
 from local.servers.process import CannotStart
 
 Identity = dict[str, Any]
-"""Arguments of `Popen` that make the child somebody else; empty: it stays who we are."""
+"""Arguments of `Popen` that set the user of the child process; empty: the same user."""
 
-OPEN_PLACES = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - made by mkdtemp, never a guessable name
-_ORDINARY = "Run ./hoop as an ordinary user, or give a server with DATABASE_URL."
+OPEN_FOLDERS = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - mkdtemp creates names that cannot be guessed
+_ALTERNATIVE = "Run ./hoop as an ordinary user, or set DATABASE_URL to a running server."
 _NOTE, _PREFIX = "elsewhere", "hoop-postgres-"
 
 
 def identity() -> Identity:
-    """Say as whom the server is to run: as ourselves, or as `nobody` where we are root."""
+    """The user that the server runs as: the current one, or `nobody` under root."""
     if os.geteuid() != 0:
         return {}
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError as error:
         raise CannotStart(
-            f"PostgreSQL refuses to run as root, no user `nobody`. {_ORDINARY}"
+            f"PostgreSQL refuses to run as root, and there is no user `nobody`. {_ALTERNATIVE}"
         ) from error
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def hand_over(path: Path, identity: Identity) -> None:
-    """Give a file or folder to the user that the server runs as."""
+    """Make the server's user the owner of a file or folder."""
     if identity:
         os.chown(path, identity["user"], identity["group"])
 
 
 def can_reach(path: Path, identity: Identity) -> bool:
-    """Say whether the folder may be entered, the file be run. Asked by trying: modes may lie."""
+    """Whether the user may enter the folder or run the file; tried out, because modes do not tell all."""
     try:
-        tried = subprocess.run(
+        attempt = subprocess.run(
             ["/bin/sh", "-c", 'test -x "$0"', path], check=False, timeout=10, cwd="/", **identity
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise CannotStart(
-            f"PostgreSQL refuses to run as root, and this root may not become `nobody` ({error})."
-            f" {_ORDINARY}"
+            f"PostgreSQL refuses to run as root, and root cannot switch to `nobody` here ({error})."
+            f" {_ALTERNATIVE}"
         ) from error
-    return tried.returncode == 0
+    return attempt.returncode == 0
 
 
 def reachable_home(base: Path, identity: Identity) -> Path:
-    """Give the folder for the server's files: `base`, or one elsewhere that `base` remembers.
+    """The folder for the server's files: `base`, or an external one whose path is noted in `base`.
 
-    Elsewhere when the way to `base` is closed, as it is below /root; we open nobody's folders.
+    It is external if the server's user cannot reach `base`, for example below /root: the modes of
+    existing folders are never changed.
     """
     if not identity:
         return base
@@ -65,46 +66,46 @@ def reachable_home(base: Path, identity: Identity) -> Path:
     if can_reach(base, identity):
         return base
     if (base / "data").exists():
-        raise CannotStart(f"`nobody` can no longer reach {base}, where PostgreSQL's data are.")
-    return _make_elsewhere(base, identity)
+        raise CannotStart(f"`nobody` can no longer reach {base}, which contains PostgreSQL's data.")
+    return _create_external(base, identity)
 
 
 def home_of(base: Path) -> Path:
-    """Say where the server's files for `base` lie, if it was ever started."""
+    """The folder with the server's files for `base`."""
     return _noted(base) or base
 
 
 def forget(base: Path) -> None:
-    """Remove what was put elsewhere for `base`."""
+    """Remove the external folder of `base`, if there is one."""
     if home := _noted(base):
         shutil.rmtree(home, ignore_errors=True)
 
 
 def sweep() -> None:
-    """Remove what was put elsewhere for folders that are gone."""
-    for place in OPEN_PLACES:
-        for home in place.glob(f"{_PREFIX}*"):
-            with contextlib.suppress(FileNotFoundError):  # somebody else is sweeping
-                if home.stat().st_uid == os.geteuid() and not _is_wanted(home):
+    """Remove the external folders whose `base` no longer exists."""
+    for parent in OPEN_FOLDERS:
+        for home in parent.glob(f"{_PREFIX}*"):
+            with contextlib.suppress(FileNotFoundError):  # another process is sweeping
+                if home.stat().st_uid == os.geteuid() and not _is_used(home):
                     shutil.rmtree(home, ignore_errors=True)
 
 
-def _make_elsewhere(base: Path, identity: Identity) -> Path:
-    for place in OPEN_PLACES:
-        if place.is_dir() and can_reach(place, identity):
-            home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+def _create_external(base: Path, identity: Identity) -> Path:
+    for parent in OPEN_FOLDERS:
+        if parent.is_dir() and can_reach(parent, identity):
+            home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
             home.chmod(0o755)
             (base / _NOTE).write_text(str(home))
             (home / "for").write_text(str(base))
             return home
     raise CannotStart(
         f"PostgreSQL refuses to run as root, and `nobody` cannot reach {base}. Choose a folder"
-        f" that everybody may enter (--local DIR). Or: {_ORDINARY}"
+        f" that everybody may enter (--local DIR). Or: {_ALTERNATIVE}"
     )
 
 
 def _noted(base: Path) -> Path | None:
-    """Give the place elsewhere that is for `base`, also when `base` was moved; not for its copy."""
+    """The external folder of `base`, also after `base` was moved; None for a copy of `base`."""
     try:
         home = Path((base / _NOTE).read_text())
         former = Path((home / "for").read_text())
@@ -117,9 +118,9 @@ def _noted(base: Path) -> Path | None:
     return home
 
 
-def _is_wanted(home: Path) -> bool:
+def _is_used(home: Path) -> bool:
     try:
         base = Path((home / "for").read_text())
     except OSError:
-        return True  # it is being made
+        return True  # still being created
     return _noted(base) == home

@@ -1,4 +1,4 @@
-"""The edge: one address for services that run apart, by the same table as the gateway's rules.
+"""The gateway of `./hoop up --split`: one address for all services, with the rules of nginx.conf.
 
 `python -m local.stack.dev_gateway PORT accounts=20001 booking=20002 …`
 """
@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 
-from local.codegen.gateway import DEFAULT, rules
+from local.servers.ports import LOOPBACK
+from local.stack.routing import DEFAULT, rules
 from local.stack.topology import url
 
 HOP_BY_HOP = frozenset(
@@ -32,15 +33,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(upstreams: Mapping[str, int]) -> web.Application:
-    """Every route of every service, forwarded to whoever owns it."""
+    """The proxy: every path is forwarded to the service that owns it. `upstreams`: its ports."""
     app = web.Application(client_max_size=2 * 1_048_576)
     app.cleanup_ctx.append(_client)
     forward = {name: _forwarder(url(port)) for name, port in upstreams.items()}
     for rule in rules():
-        # a method that it has not is its owner's to refuse
+        # every method: the owner itself answers 405
         for path in (rule.path, rule.path + "/"):
             app.router.add_route("*", path, forward[rule.owner])
-    # whatever there is, line breaks included: answered there, 404 in our own shape
+    # every other path, those with line breaks included
     app.router.add_route("*", "/{path:(?s:.*)}", forward[DEFAULT])
     return app
 
@@ -80,9 +81,9 @@ async def _forward(request: web.Request, base: str) -> web.StreamResponse:
         headers=headers,
         data=await request.read() if request.can_read_body else None,
         allow_redirects=False,
-    ) as answer:
-        kept = [(n, v) for n, v in answer.headers.items() if n.lower() not in HOP_BY_HOP]
-        response = web.Response(status=answer.status, body=await answer.read())
+    ) as upstream:
+        kept = [(n, v) for n, v in upstream.headers.items() if n.lower() not in HOP_BY_HOP]
+        response = web.Response(status=upstream.status, body=await upstream.read())
         response.headers.clear()
         response.headers.extend(kept)
         return response
@@ -96,16 +97,16 @@ async def _serve(port: int, upstreams: Mapping[str, int]) -> None:
         application(upstreams), access_log=None, max_line_size=16_384, auto_decompress=False
     )
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    await web.TCPSite(runner, LOOPBACK, port, backlog=1024).start()
     await stop.wait()
     await runner.cleanup()
 
 
 def main() -> None:
-    """Forward until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     port, *pairs = (argument for argument in sys.argv[1:] if not argument.startswith("/"))
     upstreams = dict(pair.split("=") for pair in pairs)
-    asyncio.run(_serve(int(port), {name: int(where) for name, where in upstreams.items()}))
+    asyncio.run(_serve(int(port), {name: int(number) for name, number in upstreams.items()}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Keeps processes running: one that dies is started again, after a second, then with growing waits."""
+"""The supervisor: restarts processes that end, after one second at first, then with growing delays."""
 
 import asyncio
 import signal
@@ -10,12 +10,12 @@ from typing import Protocol
 
 from local.servers.process import Server, end_leftover, spawn
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
-CALM = 10.0  # seconds after which a death is the first again
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0  # seconds before a restart
+STABLE = 10.0  # seconds of uptime after which the delay is `FIRST_DELAY` again
 
 
 class Process(Protocol):
-    """Something that was started and can be stopped."""
+    """A running process that can be stopped."""
 
     @property
     def pid(self) -> int: ...
@@ -28,7 +28,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True)
 class Program:
-    """A program of ours that runs; SIGTERM lets it finish what it has in hand."""
+    """A running program of this repository; SIGTERM lets it finish the work in progress."""
 
     server: Server
 
@@ -47,9 +47,9 @@ class Program:
 async def start_program(
     name: str, command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str]
 ) -> Program:
-    """Start it with a log of its own in `folder`, which its command names.
+    """Start a program whose command contains `folder`; its output goes to `folder`/`name`.log.
 
-    By that name one that was left over from a killed run is found, and ended first.
+    A process of this name that a killed run left behind is stopped first.
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     await end_leftover(name, folder, signal.SIGTERM)
@@ -58,62 +58,65 @@ async def start_program(
 
 
 @dataclass
-class Kept:
-    """A process that is to run, and how it is started."""
+class Supervised:
+    """A process, the function that starts it, and its recent crashes."""
 
     name: str
     start: Callable[[], Awaitable[Process]]
     process: Process
-    deaths: int = 0
-    died_at: float = field(default=0.0)
+    crashes: int = 0
+    crashed_at: float = field(default=0.0)
 
 
 class Supervisor:
-    """Watches what it was given; `told` hears of every death and every return."""
+    """Starts processes and restarts those that end.
 
-    def __init__(self, told: Callable[[str], None], changed: Callable[[], None]) -> None:
-        self.kept: dict[str, Kept] = {}
-        self._told = told
+    `report` receives a line about each crash and restart, `changed` is called after a restart.
+    """
+
+    def __init__(self, report: Callable[[str], None], changed: Callable[[], None]) -> None:
+        self.supervised: dict[str, Supervised] = {}
+        self._report = report
         self._changed = changed
         self._stopping = asyncio.Event()
 
-    async def keep(self, name: str, start: Callable[[], Awaitable[Process]]) -> Process:
-        """Start it, and keep it running from now on."""
+    async def run(self, name: str, start: Callable[[], Awaitable[Process]]) -> Process:
+        """Start a process; `watch` restarts it with the same function."""
         process = await start()
-        self.kept[name] = Kept(name, start, process)
+        self.supervised[name] = Supervised(name, start, process)
         return process
 
     def pid(self, name: str) -> int:
-        """The present process id."""
-        return self.kept[name].process.pid
+        """The id of the process that currently runs under this name."""
+        return self.supervised[name].process.pid
 
     async def watch(self) -> None:
-        """Until `stop`: start again whatever dies."""
+        """Restart processes that end, until `stop` is called."""
         async with asyncio.TaskGroup() as watches:
-            for one in self.kept.values():
+            for one in self.supervised.values():
                 watches.create_task(self._watch(one))
 
-    async def _watch(self, one: Kept) -> None:
+    async def _watch(self, one: Supervised) -> None:
         while not self._stopping.is_set():
             if not one.process.alive:
-                await self._revive(one)
+                await self._restart(one)
             await self._pause(0.1)
 
-    async def _revive(self, one: Kept) -> None:
+    async def _restart(self, one: Supervised) -> None:
         now = time.monotonic()
-        one.deaths = one.deaths + 1 if now - one.died_at < CALM else 1
-        one.died_at = now
-        wait = min(FIRST_WAIT * 2 ** (one.deaths - 1), LONGEST_WAIT)
-        self._told(f"{one.name} died; it is started again in {wait:g} s")
-        await self._pause(wait)
+        one.crashes = one.crashes + 1 if now - one.crashed_at < STABLE else 1
+        one.crashed_at = now
+        delay = min(FIRST_DELAY * 2 ** (one.crashes - 1), LONGEST_DELAY)
+        self._report(f"{one.name} ended; restart in {delay:g} s")
+        await self._pause(delay)
         if self._stopping.is_set():
             return
         try:
             one.process = await one.start()
-        except Exception as error:  # noqa: BLE001 -- whatever it was, it is tried again, and said
-            self._told(f"{one.name} did not start: {error!r}")
+        except Exception as error:  # noqa: BLE001 -- any failed restart is reported and tried again
+            self._report(f"{one.name} did not start: {error!r}")
         else:
-            self._told(f"{one.name} runs again (pid {one.process.pid})")
+            self._report(f"{one.name} runs again (pid {one.process.pid})")
             self._changed()
 
     async def _pause(self, seconds: float) -> None:
@@ -124,10 +127,10 @@ class Supervisor:
             return
 
     async def stop(self) -> None:
-        """Stop everything, the last started first; services together, for they drain side by side."""
+        """Stop all services side by side, then PostgreSQL and Kafka."""
         self._stopping.set()
-        parts = list(self.kept.values())[::-1]
-        foundations = [one for one in parts if one.name in ("postgres", "kafka")]
-        others = [one for one in parts if one not in foundations]
+        newest_first = list(self.supervised.values())[::-1]
+        backends = [one for one in newest_first if one.name in ("postgres", "kafka")]
+        others = [one for one in newest_first if one not in backends]
         await asyncio.gather(*(one.process.stop() for one in others))
-        await asyncio.gather(*(one.process.stop() for one in foundations))
+        await asyncio.gather(*(one.process.stop() for one in backends))

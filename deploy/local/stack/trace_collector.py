@@ -1,4 +1,4 @@
-"""A small collector of traces: services send their spans here, the timeline and tests read them."""
+"""A collector of traces (OTLP over HTTP): services send spans, the timeline and tests read them."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,17 @@ from typing import Any
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from local.servers.ports import LOOPBACK
 
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
-KEPT = 200_000
+CAPACITY = 200_000  # spans; older ones are dropped
 
 
 @dataclass(frozen=True)
-class Span:
-    """A step of a story. Times are nanoseconds since the epoch."""
+class CollectedSpan:
+    """One span of a trace. Times are nanoseconds since the epoch."""
 
     service: str
     name: str
@@ -31,62 +33,62 @@ class Span:
 
 
 class TraceCollector:
-    """Receives OTLP over HTTP and remembers the latest spans."""
+    """Receives OTLP over HTTP and keeps the latest spans in memory."""
 
     def __init__(self) -> None:
-        self._kept: deque[Span] = deque(maxlen=KEPT)
+        self._spans: deque[CollectedSpan] = deque(maxlen=CAPACITY)
         self._runner: web.AppRunner | None = None
 
     async def listen(self, port: int) -> None:
-        """Take spans at `POST /v1/traces`; `GET /spans?trace=…` shows them as JSON."""
+        """Receive spans at `POST /v1/traces`; return them as JSON at `GET /spans?trace=…`."""
         app = web.Application(client_max_size=64 * 1_048_576)
         app.router.add_post("/v1/traces", self._receive)
         app.router.add_get("/spans", self._show)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        await web.TCPSite(self._runner, LOOPBACK, port).start()
 
     async def close(self) -> None:
         """Stop listening."""
         if self._runner:
             await self._runner.cleanup()
 
-    def of(self, trace_id: str) -> list[Span]:
-        """Everything known of one story, in the order it began."""
-        return sorted((s for s in self._kept if s.trace_id == trace_id), key=lambda s: s.start)
+    def of(self, trace_id: str) -> list[CollectedSpan]:
+        """The spans of one trace, ordered by their start."""
+        return sorted((s for s in self._spans if s.trace_id == trace_id), key=lambda s: s.start)
 
     async def _receive(self, request: web.Request) -> web.Response:
-        told = ExportTraceServiceRequest()
-        told.ParseFromString(await request.read())
-        self._kept.extend(_read(told))
+        message = ExportTraceServiceRequest()
+        message.ParseFromString(await request.read())
+        self._spans.extend(_decoded(message))
         return web.Response(content_type="application/x-protobuf")
 
     async def _show(self, request: web.Request) -> web.Response:
         trace = request.query.get("trace")
-        found = self.of(trace) if trace else list(self._kept)
+        found = self.of(trace) if trace else list(self._spans)
         return web.json_response([asdict(span) for span in found])
 
 
-def _read(told: ExportTraceServiceRequest) -> Iterable[Span]:
-    for resource in told.resource_spans:
+def _decoded(message: ExportTraceServiceRequest) -> Iterable[CollectedSpan]:
+    for resource in message.resource_spans:
         service = str(_attributes(resource.resource.attributes).get("service.name", ""))
         for scope in resource.scope_spans:
-            for sent in scope.spans:
-                yield _span(service, sent)
+            for span in scope.spans:
+                yield _collected(service, span)
 
 
-def _span(service: str, sent: Sent) -> Span:
-    return Span(
+def _collected(service: str, span: Span) -> CollectedSpan:
+    return CollectedSpan(
         service=service,
-        name=sent.name,
-        kind=KINDS[sent.kind],
-        trace_id=sent.trace_id.hex(),
-        span_id=sent.span_id.hex(),
-        parent_id=sent.parent_span_id.hex(),
-        start=sent.start_time_unix_nano,
-        end=sent.end_time_unix_nano,
-        attributes=_attributes(sent.attributes),
-        links=tuple(link.trace_id.hex() for link in sent.links),
+        name=span.name,
+        kind=KINDS[span.kind],
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        start=span.start_time_unix_nano,
+        end=span.end_time_unix_nano,
+        attributes=_attributes(span.attributes),
+        links=tuple(link.trace_id.hex() for link in span.links),
     )
 
 

@@ -1,1 +1,1 @@
-"""The library of the tests: a running service, tenants, a client, polling."""
+"""The library of the tests: running services, tenants, a client, events, polling."""

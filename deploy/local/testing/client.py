@@ -1,4 +1,4 @@
-"""A client of the HTTP API: requests with a key, responses as status, body and headers."""
+"""An HTTP client for tests: requests with an API key, responses as status, body and headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 @dataclass(frozen=True)
 class Response:
-    """What came back: status, JSON body, headers."""
+    """The response to a request: status, body (decoded if it is JSON) and headers."""
 
     status: int
     body: Any
@@ -18,14 +18,14 @@ class Response:
 
     @property
     def content(self) -> Any:
-        """The body without its trace id, which differs in every answer."""
+        """The body without its trace id, which differs in every response."""
         if not isinstance(self.body, dict):
             return self.body
         return {name: value for name, value in self.body.items() if name != "traceId"}
 
 
 class Client:
-    """Asks a service as the holder of a key: `async with Client(base_url, key) as ask: await ask("GET", "/…")`."""
+    """Sends requests with one API key: `async with Client(base_url, key) as send: await send("GET", "/…")`."""
 
     def __init__(self, base_url: str, api_key: str | None = None, *, version: str = "v3") -> None:
         self._base_url = base_url
@@ -55,12 +55,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Response:
-        """Ask with a body that becomes `json`, or with `data` as it stands; redirects are not followed."""
-        said = {**self._headers, **(headers or {})}
+        """Send a request with the body `json`, or with `data` unencoded; redirects are not followed."""
+        sent = {**self._headers, **(headers or {})}
         if data is not None:
-            said = {"Content-Type": "application/json", **said}
+            sent = {"Content-Type": "application/json", **sent}
         async with self._http.request(
-            method, path, json=json, data=data, params=query, headers=said, allow_redirects=False
+            method, path, json=json, data=data, params=query, headers=sent, allow_redirects=False
         ) as response:
             is_json = response.content_type == "application/json"
             content = await (response.json() if is_json else response.text())

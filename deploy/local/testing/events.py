@@ -1,4 +1,4 @@
-"""Events on Kafka as the relay of their service publishes them."""
+"""Events on Kafka, in the form in which the relay of a service publishes them."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from hoop_platform.ids import new_id
 
 
 async def publish(kafka_bootstrap: str, *events: Event) -> None:
-    """Send events as the relay of their service would; they are on their topics when this returns."""
+    """Publish events as the relays of their services would; returns once Kafka has acknowledged all."""
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, acks="all") as producer:
         for event in events:
             await producer.send_and_wait(
@@ -22,7 +22,7 @@ async def publish(kafka_bootstrap: str, *events: Event) -> None:
 def headers(
     event: Event, *, time: datetime | None = None, traceparent: str | None = None
 ) -> list[tuple[str, bytes]]:
-    """What a record of this event carries beside its body, as if announced now or then."""
+    """The headers of the record of an event. `time`: when it was announced, now by default."""
     return attributes(
         event_id=new_id(),
         source=event.source,

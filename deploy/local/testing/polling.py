@@ -1,4 +1,4 @@
-"""Polling with a deadline: tests wait for what must come true, and never sleep."""
+"""Polling with a deadline, for tests: no test sleeps for a fixed time."""
 
 import asyncio
 import time
@@ -8,10 +8,10 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-async def eventually(question: Callable[[], Awaitable[Result]], *, within: float = 10.0) -> Result:
-    """Ask again until the answer is true in the sense of Python, and give it; fail after seconds."""
+async def eventually(condition: Callable[[], Awaitable[Result]], *, within: float = 10.0) -> Result:
+    """The first truthy result of `condition`, called repeatedly; fails after `within` seconds."""
     deadline = time.monotonic() + within
-    while not (answer := await question()):
-        assert time.monotonic() < deadline, f"{question} answered {answer!r} for {within} s"
+    while not (result := await condition()):
+        assert time.monotonic() < deadline, f"{condition} returned {result!r} for {within} s"
         await asyncio.sleep(0.02)
-    return answer
+    return result

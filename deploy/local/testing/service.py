@@ -1,4 +1,4 @@
-"""What the tests of every service share: a service that really runs, tenants to ask as, and a client."""
+"""A running service for tests, in the event loop of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,25 +28,26 @@ STOP_LIMIT = 30.0
 
 @asynccontextmanager
 async def running(
-    what: Service,
+    service: Service,
     *,
     database: Database | str,
     kafka_bootstrap: str,
     from_the_beginning: bool = False,
     **settings: object,
 ) -> AsyncIterator[tuple[str, Runtime]]:
-    """Run a service in this loop, on a free port: yields its base URL and its runtime once it is ready.
+    """Run a service on a free port; yields its base URL and its runtime once it is ready.
 
-    `database` is migrated already (a `Database`, or its DSN). `settings` are further settings by
-    their field names. If the service fails meanwhile, its failure comes out at the end.
-    A fresh database hears what is told from now on, for other tests have told much on the same
-    topics; unless it wants to hear that, too.
+    database: a migrated database (a `Database`, or its DSN).
+    from_the_beginning: consume the topics from their beginning. By default a database without
+    offsets starts at the end of the topics, which contain the events of other tests.
+    settings: further settings, by their field names.
+    If the service fails meanwhile, its exception is raised at the end.
     """
     await ensure_topics(kafka_bootstrap)
     dsn = database if isinstance(database, str) else database.dsn
     if not from_the_beginning:
-        await _begin_here(what, dsn, kafka_bootstrap)
-    given: dict[str, Any] = {
+        await _start_at_end(service, dsn, kafka_bootstrap)
+    values: dict[str, Any] = {
         "database_url": dsn,
         "kafka_bootstrap": kafka_bootstrap,
         "http_port": 0,
@@ -57,15 +58,15 @@ async def running(
 
     def observed_jobs(runtime: Runtime) -> Any:
         runtimes.append(runtime)
-        return what.jobs(runtime)
+        return service.jobs(runtime)
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     port: asyncio.Future[int] = loop.create_future()
-    observed = replace(what, jobs=observed_jobs)
+    observed = replace(service, jobs=observed_jobs)
     running_service = serving.serve(
-        [(observed, what.settings(**given))], stop, listening=port.set_result
+        [(observed, service.settings(**values))], stop, listening=port.set_result
     )
-    # No TaskGroup: it would wrap the test's own failure, and fixtures leave in another task.
+    # No TaskGroup: it would wrap the test's own failure, and fixtures finish in another task.
     task = loop.create_task(running_service)
     try:
         async with asyncio.timeout(START_LIMIT):
@@ -76,26 +77,26 @@ async def running(
         await asyncio.wait_for(task, STOP_LIMIT)
 
 
-async def _begin_here(what: Service, dsn: str, kafka_bootstrap: str) -> None:
-    """Places where the topics end now, for a database that has none yet."""
-    topics = sorted({event.topic for event in what.subscriptions})
+async def _start_at_end(service: Service, dsn: str, kafka_bootstrap: str) -> None:
+    """Store the end offsets of the topics in a database that has no offsets yet."""
+    topics = sorted({event.topic for event in service.subscriptions})
     if not topics:
         return
     async with open_log_reader(kafka_bootstrap, topics) as reader:
-        ends = await reader.end_offsets()
+        ends = await reader.ends()
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         await connection.executemany(
             "INSERT INTO consumer_offset (topic, partition, next_offset) VALUES ($1, $2, $3)"
             " ON CONFLICT DO NOTHING",
-            [(*place, end) for place, end in ends.items()],
+            [(*partition, end) for partition, end in ends.items()],
         )
     finally:
         await connection.close(timeout=5)
 
 
 async def _ready(task: asyncio.Task[None], port: asyncio.Future[int]) -> str:
-    """Wait until the service says it is ready; a failed start comes out as itself."""
+    """The base URL, once the service is ready; raises the exception of a failed start."""
     waiting: set[asyncio.Future[Any]] = {task, port}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
@@ -112,5 +113,5 @@ async def _ready(task: asyncio.Task[None], port: asyncio.Future[int]) -> str:
 
 
 def open_admission(tables: GlobalTables, clock: Clock) -> Admission:
-    """A door that counts nobody; keys with limits are refused at it."""
+    """An admission without request limits; it refuses keys that have limits."""
     return Admission(tables=tables, limiter=Limiter(None), clock=clock, of_address=UNLIMITED)

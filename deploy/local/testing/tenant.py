@@ -1,4 +1,4 @@
-"""An account with people and an API key, as the events of the service accounts announce it."""
+"""A tenant for tests: an account with users, contacts and an API key, and the events that announce it."""
 
 from dataclasses import dataclass, field
 
@@ -25,9 +25,9 @@ UNLIMITED = Limits(per_second=None, per_minute=None, per_day=None)
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
-    """An account with a location, two users, two contacts and an API key, for services but `accounts`.
+    """An account with a location, two users, two contacts and an API key.
 
-    Publish its `events`, and every service knows it.
+    Publish its `events` to make it known to every service except `accounts`.
     """
 
     account_id: str = field(default_factory=new_id)
@@ -45,7 +45,7 @@ class Tenant:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        who = {"account_id": self.account_id}
+        common = {"account_id": self.account_id}
         key = ApiKey(
             id=self.key_id,
             sequence=1,
@@ -58,17 +58,17 @@ class Tenant:
         )
         account = Account(id=self.account_id, sequence=1, name="Test", plan="unlimited")
         return (
-            AccountChanged(**who, state=account),
-            LocationChanged(**who, state=location),
-            *(UserChanged(**who, state=self._user(one)) for one in self.user_ids),
-            *(ContactChanged(**who, state=self._contact(one)) for one in self.contact_ids),
-            ApiKeyChanged(**who, state=key),
+            AccountChanged(**common, state=account),
+            LocationChanged(**common, state=location),
+            *(UserChanged(**common, state=self._user(one)) for one in self.user_ids),
+            *(ContactChanged(**common, state=self._contact(one)) for one in self.contact_ids),
+            ApiKeyChanged(**common, state=key),
         )
 
     def _user(self, user_id: str) -> User:
         email = f"{user_id}@staff.example.com"
-        ours = (self.location_id,)
-        return User(id=user_id, sequence=1, name="Uma User", email=email, location_ids=ours)
+        locations = (self.location_id,)
+        return User(id=user_id, sequence=1, name="Uma User", email=email, location_ids=locations)
 
     def _contact(self, contact_id: str) -> Contact:
         personal = ContactDetails(name="Carl Contact", email=f"{contact_id}@example.com")

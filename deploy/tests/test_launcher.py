@@ -1,4 +1,4 @@
-"""The launcher: it makes the environment once, in every situation a machine can be in."""
+"""The launcher `hoop`: it installs the environment once, in every situation of a machine."""
 
 import ast
 import json
@@ -14,23 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from local.checks.repo_checks import our_files
-from local.cli.options import ROOT
+from local.checks.workspace import our_files
+from local.paths import ROOT
 
 HANGS = "if [ $1 = {when} ]; then echo $$ > '{tree}/busy'; exec sleep 3600; fi\n"
 NO_UV = "exit 1"
 pytestmark = pytest.mark.timeout(600)  # seconds: a first install may have to download
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_the_first_call_installs_and_the_second_says_nothing(tree):
-    """What is told goes to stderr, so that the program's own output stays clean."""
+def test_the_first_call_installs_and_the_second_is_silent(tree):
+    """The launcher writes to stderr only; stdout belongs to the program."""
     first, second = tree.hoop("up"), tree.hoop("up")
 
     assert (first.returncode, second.returncode) == (0, 0)
@@ -41,8 +41,8 @@ def test_the_first_call_installs_and_the_second_says_nothing(tree):
 
 
 @pytest.mark.parametrize("without", [NO_UV, "[ $1 = --version ]"])
-def test_pip_does_what_uv_cannot(tree, without):
-    """uv may be broken, or unable to reach what pip is configured to reach."""
+def test_pip_installs_if_uv_fails(tree, without):
+    """uv may be broken, or unable to reach the index that pip is configured for."""
     tree.tool("uv", without)
 
     done = tree.hoop("up", "7")
@@ -52,8 +52,8 @@ def test_pip_does_what_uv_cannot(tree, without):
     assert tree.packages() == {"iniconfig"}
 
 
-def test_arguments_exit_code_and_folder_are_the_callers(tree, tmp_path):
-    """Neither a space nor `--` is lost, and nothing in the caller's folder is imported."""
+def test_arguments_and_exit_code_are_passed_through(tree, tmp_path):
+    """With spaces and `--`; and no module of the caller's folder is imported."""
     tree.write("elsewhere/local/__main__.py", "raise SystemExit('the wrong one')")
     tree.write("elsewhere/json.py", "raise SystemExit('the wrong one')")
 
@@ -64,7 +64,7 @@ def test_arguments_exit_code_and_folder_are_the_callers(tree, tmp_path):
 
 
 def test_it_works_through_a_link(tree, tmp_path):
-    """`ln -s …/hoop ~/bin/hoop` finds the tree it belongs to."""
+    """After `ln -s …/hoop ~/bin/hoop`, the launcher finds its own tree."""
     link = tmp_path / "linked"
     link.symlink_to(tree.root / "hoop")
     done = subprocess.run([link, "6"], env=tree.settings, capture_output=True, check=False)
@@ -73,7 +73,7 @@ def test_it_works_through_a_link(tree, tmp_path):
 
 
 def test_it_becomes_the_program(tree):
-    """The same process, so that every signal reaches the program itself."""
+    """The process is replaced, so that every signal reaches the program."""
     process = tree.start("wait")
     assert process.stdout
     assert json.loads(process.stdout.readline())["pid"] == process.pid
@@ -82,8 +82,8 @@ def test_it_becomes_the_program(tree):
     assert tree.finish(process).returncode == -signal.SIGTERM
 
 
-def test_it_costs_little_once_the_environment_stands(tree):
-    """Less than 0.3 s before the program itself begins."""
+def test_it_is_quick_once_the_environment_is_installed(tree):
+    """The program begins after less than 0.3 s."""
     tree.hoop("up")
 
     def best(*command: Path | str) -> float:
@@ -102,7 +102,7 @@ def _seconds(command: tuple[Path | str, ...], settings: dict[str, str]) -> float
 
 
 def test_a_changed_lock_is_followed(tree):
-    """What is no longer pinned goes, what is pinned now comes."""
+    """Packages that are no longer pinned are removed, new ones are installed."""
     tree.hoop("up")
     tree.pin("pluggy")
     done = tree.hoop("4")
@@ -112,7 +112,7 @@ def test_a_changed_lock_is_followed(tree):
 
 
 def test_a_wrong_hash_is_refused(tree):
-    """Nothing else than what was pinned gets in, and the program does not start without it."""
+    """Only the pinned files are installed; without them the program does not start."""
     lock = tree.root / "requirements.lock"
     lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
     done = tree.hoop("up")
@@ -134,7 +134,7 @@ def test_a_moved_tree_gets_an_environment_of_its_own(tree, tmp_path):
 
 
 def test_two_first_calls_at_once(tree):
-    """One installs, the other waits for it and goes on."""
+    """One installs, the other waits for it and then runs."""
     both = [tree.start("up"), tree.start("up")]
     done = [tree.finish(process) for process in both]
 
@@ -144,9 +144,9 @@ def test_two_first_calls_at_once(tree):
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_an_interrupted_install_is_begun_anew(tree, how):
-    """Even if killed: half an environment is never taken for a whole one."""
-    tree.tool("uv", HANGS.format(when="pip", tree=tree.root) + tree.uv)
+def test_an_interrupted_install_is_started_again(tree, how):
+    """Even after a kill: an incomplete environment is never used."""
+    tree.tool("uv", HANGS.format(when="pip", tree=tree.root) + tree.working_uv)
     process = tree.start("up")
     wait_until((tree.root / "busy").exists)
     os.killpg(process.pid, how)
@@ -158,8 +158,8 @@ def test_an_interrupted_install_is_begun_anew(tree, how):
     assert tree.packages() == {"iniconfig"}
 
 
-def test_nobody_begins_while_an_orphan_still_writes(tree):
-    """The launcher is killed, its installer is not: the next call waits for its end."""
+def test_no_install_begins_while_an_orphaned_one_runs(tree):
+    """The launcher is killed, its installer is not: the next call waits until the installer ends."""
     tree.tool("uv", HANGS.format(when="venv", tree=tree.root))
     process = tree.start("up")
     wait_until((tree.root / "busy").exists)
@@ -174,7 +174,7 @@ def test_nobody_begins_while_an_orphan_still_writes(tree):
 
 
 def test_a_service_is_importable_without_an_install(tree):
-    """A new service needs its folder only; the environment stays as it is."""
+    """A new service only needs its folder; nothing is installed."""
     tree.hoop("up")
     tree.write("services/new-one/pyproject.toml", "")
     tree.write("services/new-one/new_one.py", "print('hello')")
@@ -185,11 +185,11 @@ def test_a_service_is_importable_without_an_install(tree):
 
 
 def test_an_old_python_can_read_it():
-    """Python 3.6 must come as far as saying that it is too old."""
+    """Python 3.6 must be able to print that it is too old."""
     ast.parse((ROOT / "hoop").read_text(), feature_version=(3, 6))
 
 
-def test_an_old_python_says_what_to_install(tree):
+def test_an_old_python_prints_what_to_install(tree):
     tree.pretend("sys.version_info = (3, 9, 2)")
     for name in ("python3.11", "python3.12", "python3.13", "python3.14"):
         tree.tool(name, "exit 1")
@@ -200,8 +200,8 @@ def test_an_old_python_says_what_to_install(tree):
     assert "apt install" in done.stderr
 
 
-def test_an_old_python_hands_over_to_a_newer_one(tree):
-    """Debian's `python3` may be old while a newer one is installed beside it."""
+def test_an_old_python_starts_a_newer_one(tree):
+    """`python3` may be old although a newer Python is installed."""
     tree.pretend("sys.version_info = (3, 9, 2)")
     tree.tool("python3.13", f'unset PYTHONPATH; exec "{sys.executable}" "$@"')
     done = tree.hoop("up", "8")
@@ -209,8 +209,8 @@ def test_an_old_python_hands_over_to_a_newer_one(tree):
     assert done.returncode == 8, done.stderr
 
 
-def test_a_python_without_venv_says_what_mends_it(tree):
-    """As on a Debian without python3-venv and python3-pip."""
+def test_a_python_without_venv_prints_what_to_install(tree):
+    """As on Debian without python3-venv and python3-pip."""
     tree.tool("uv", NO_UV)
     tree.pretend("sys.modules['ensurepip'] = sys.modules['pip'] = None")
     done = tree.hoop("up")
@@ -220,7 +220,7 @@ def test_a_python_without_venv_says_what_mends_it(tree):
 
 
 def test_a_home_that_cannot_be_written(tree):
-    """Services often have none; the installers' caches then lie in our own."""
+    """Users of services often have none; the installers' caches are then in `.cache`."""
     tree.settings["HOME"] = "/dev/null"
     tree.settings.pop("XDG_CACHE_HOME", None)
     done = tree.hoop("up")
@@ -229,16 +229,16 @@ def test_a_home_that_cannot_be_written(tree):
     assert (tree.root / ".cache").is_dir()
 
 
-def test_help_is_free(tree):
-    """Nobody waits for an install to learn what there is."""
+def test_help_needs_no_install(tree):
+    """The help is printed at once."""
     done = tree.hoop("--help")
 
     assert "./hoop up" in done.stdout
     assert not (tree.root / ".venv").exists()
 
 
-def test_the_real_tree_from_nothing(tmp_path):
-    """A copy of this very tree, its lock installed: every command is there, and `clean` ends it."""
+def test_a_copy_of_this_tree_can_be_installed(tmp_path):
+    """The copy installs its lock, runs its commands, and `clean --all` removes the environment."""
     copy = tmp_path / "copy"
     for path in our_files(ROOT):
         target = copy / path.relative_to(ROOT)

@@ -1,4 +1,4 @@
-"""The rules of our own that `./hoop check` holds the tree to."""
+"""The rules of this repository that `./hoop check` checks."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ yarl==1.25.1 ; python_full_version < '3.15' \\
 """
 
 
-def write_requirements(folder: Path, wanted: str, lock: str = LOCK) -> Path:
-    (folder / "requirements.in").write_text(wanted)
+def write_requirements(folder: Path, required: str, lock: str = LOCK) -> Path:
+    (folder / "requirements.in").write_text(required)
     (folder / "requirements.lock").write_text(lock.lstrip())
     return folder
 
@@ -32,15 +32,15 @@ def test_a_lock_in_step(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "breach"),
+    ("required", "breach"),
     [
         ("aiohttp\nrich", "requirements.in: rich is not in requirements.lock"),
         ("# nothing", "requirements.lock: aiohttp is no longer in requirements.in"),
         ("aiohttp>=4", "requirements.lock: aiohttp 3.14.5 is not aiohttp>=4"),
     ],
 )
-def test_a_lock_out_of_step(tmp_path, wanted, breach):
-    assert list(repo_checks.lock_in_step(write_requirements(tmp_path, wanted))) == [breach]
+def test_a_lock_out_of_step(tmp_path, required, breach):
+    assert list(repo_checks.lock_in_step(write_requirements(tmp_path, required))) == [breach]
 
 
 def test_a_pin_without_a_hash(tmp_path):
@@ -52,7 +52,7 @@ def test_a_pin_without_a_hash(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [  # in pieces, for this file is looked at too
+    [  # in pieces, because this file is checked too
         ("see", f"https://{repo_checks.REGISTRIES[0]}/"),
         ("--index-url", "https://packages.example.com/x"),
         ("extra-index-url", "=", "packages.example.com"),
@@ -61,7 +61,7 @@ def test_a_pin_without_a_hash(tmp_path):
     ],
 )
 def test_an_address_is_found(tmp_path, words):
-    """Who builds may have a registry of his own; ours is nobody's business."""
+    """Whoever builds the tree may use another registry."""
     (tmp_path / "notes.md").write_text(f"first\n{' '.join(words)}\n")
 
     assert [breach.partition(": ")[0] for breach in repo_checks.addresses(tmp_path)] == [
@@ -72,16 +72,16 @@ def test_an_address_is_found(tmp_path, words):
 @pytest.mark.parametrize(
     "line", ["uv … --no-emit-index-url \\", "https://example.com/simple-words"]
 )
-def test_words_about_addresses_are_none(tmp_path, line):
+def test_other_addresses_are_allowed(tmp_path, line):
     (tmp_path / "notes.md").write_text(line)
 
     assert not list(repo_checks.addresses(tmp_path))
 
 
-def test_what_nothing_imports_is_dead(tmp_path):
-    """Unless it is run or found by its host, as its reason says."""
-    wanted = "rich  # tables\nruff  # command: lint\norjson  # JSON\n"
-    folder = write_requirements(tmp_path, wanted)
+def test_an_unused_requirement_is_found(tmp_path):
+    """Except programs and plugins, which are marked in the reason."""
+    required = "rich  # tables\nruff  # command: lint\norjson  # JSON\n"
+    folder = write_requirements(tmp_path, required)
     (folder / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = []")
     (folder / "one.py").write_text("import rich.table\nfrom typer import Option")
 
