@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 OLD_DECISION = re.compile(r"docs/decisions/(000\d|001[01])-")
 """They stay as they were written; page 0012 says what is called otherwise by now."""
 CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`|^ {4}(\S.*)$", re.MULTILINE | re.DOTALL)
-PATH = re.compile(r"[A-Za-z.][\w.*-]*(/[\w.*{},-]*)+|[\w.-]+\.(py|md|sql|yaml|toml|txt|in|lock|conf|sh)")
+PATH = re.compile(
+    r"[A-Za-z.][\w.*-]*(/[\w.*{},-]*)+|[\w.-]+\.(py|md|sql|yaml|toml|txt|in|lock|conf|sh)"
+)
 DOTTED = re.compile(r"(hoop_\w+|local|simulators)(\.\w+)+")
 METRIC = re.compile(r"hoop_[a-z_]+(?=\{|$)")
 PACKAGES = {service(name).package: service(name) for name in SERVICES}
@@ -108,7 +110,9 @@ def test_every_path_leads_somewhere(document: Path) -> None:
     for text in code(document):
         for word in text.split():
             if PATH.fullmatch(word.strip(",.:()")) and not NOT_PATHS.search(word):
-                wrong += [one for one in alternatives(word.strip(",.:()")) if not is_there(one, files)]
+                wrong += [
+                    one for one in alternatives(word.strip(",.:()")) if not is_there(one, files)
+                ]
     assert [one for one in wrong if not is_beside(document, one)] == []
 
 
@@ -152,7 +156,9 @@ def find_spec_of(module: str) -> bool:
 @each_document
 def test_every_metric_is_measured(document: Path) -> None:
     assert telemetry.lag is not None  # importing it is what registers them
-    known = {name for family in REGISTRY.collect() for name in (family.name, f"{family.name}_total")}
+    known = {
+        name for family in REGISTRY.collect() for name in (family.name, f"{family.name}_total")
+    }
     named = {found[0] for text in code(document) if (found := METRIC.match(text))}
     modules = {"hoop_events", "hoop_platform", "hoop_scheduling"}
     assert named - known - modules == set()

@@ -16,7 +16,17 @@ from local.stack.topology import SERVICES, service
 ROOT = Path(__file__).parents[2]
 FOLDERS = {".ci", "bench", "deploy", "docs", "services", "shared", "tests"}
 PRODUCT = ("shared", "services", "deploy")
-ROLES = {"__init__", "__main__", "api", "config", "domain", "handlers", "jobs", "providers", "store"}
+ROLES = {
+    "__init__",
+    "__main__",
+    "api",
+    "config",
+    "domain",
+    "handlers",
+    "jobs",
+    "providers",
+    "store",
+}
 DATA = {"migrations", "functions", "templates"}
 HEADINGS = ["Owns", "API", "Events in and out", "Settings", "How it fails"]
 MOST_LINES = 300

@@ -18,8 +18,17 @@ RETIRED = frozenset(
 )
 NOT_EVEN_IN_PROSE = frozenset(
     {
-        "wish", "wishes", "wished", "rewish", "doom", "doomed", "quarantine", "quarantined",
-        "readtoken", "shelf", "shelves",
+        "wish",
+        "wishes",
+        "wished",
+        "rewish",
+        "doom",
+        "doomed",
+        "quarantine",
+        "quarantined",
+        "readtoken",
+        "shelf",
+        "shelves",
     }
 )  # fmt: skip -- a list to read, not a column
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

@@ -23,7 +23,8 @@ async def _ready(system: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("point", "replayed"), [("booked", None), ("response_stored", None), ("response_committed", "true")]
+    ("point", "replayed"),
+    [("booked", None), ("response_stored", None), ("response_committed", "true")],
 )
 async def test_asked_again_after_a_kill_it_is_one_booking(
     desk: Any, day: datetime, eventually: Any, point: str, replayed: str | None

@@ -20,7 +20,7 @@ from statistics import median, quantiles
 from rich.console import Console
 from rich.table import Table
 
-from local.cli.options import ROOT
+from local.paths import ROOT
 
 PRODUCT = ("shared", "services", "deploy")
 SIMULATORS = "tests/simulators"

@@ -83,7 +83,7 @@ async def _start_at_end(service: Service, dsn: str, kafka_bootstrap: str) -> Non
     if not topics:
         return
     async with open_log_reader(kafka_bootstrap, topics) as reader:
-        ends = await reader.ends()
+        ends = await reader.end_offsets()
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         await connection.executemany(

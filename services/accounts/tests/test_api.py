@@ -57,7 +57,7 @@ async def test_a_location_from_beginning_to_end(call):
 
     for _ in range(2):
         deleted = await call("DELETE", path, {})
-        assert (deleted.status, deleted.told) == (200, {"success": True})
+        assert (deleted.status, deleted.content) == (200, {"success": True})
     assert (await call("GET", path)).status == 404
     assert (await call("PUT", path, {"name": "X"})).status == 404
 
@@ -75,7 +75,7 @@ async def test_a_user_from_beginning_to_end(call, demo):
     assert ids(here.body["users"]) == [*demo.user_ids, user["id"]]
     cleared = await call("PUT", path, {"locationIds": [], "timeZone": None})
     assert cleared.body["user"]["timeZone"] is None
-    assert (await call("DELETE", path)).told == {"success": True}
+    assert (await call("DELETE", path)).content == {"success": True}
 
 
 async def test_a_contact_from_beginning_to_end(call, demo):
@@ -90,7 +90,7 @@ async def test_a_contact_from_beginning_to_end(call, demo):
     cleared = await call("PUT", path, {"phone": "", "timeZone": None})
     assert cleared.body["contact"]["phone"] == ""
     assert cleared.body["contact"]["email"] == "ada@example.com"
-    assert (await call("DELETE", path)).told == {"success": True}
+    assert (await call("DELETE", path)).content == {"success": True}
 
 
 async def test_lists_come_in_pages(call, demo):
@@ -167,7 +167,7 @@ async def test_a_revoked_key_is_refused(call, base_url):
         await eventually(lambda: responds(other, 200))
         for _ in range(2):
             deleted = await call("DELETE", f"/api-keys/{created['id']}")
-            assert (deleted.status, deleted.told) == (200, {"success": True})
+            assert (deleted.status, deleted.content) == (200, {"success": True})
         assert await eventually(lambda: responds(other, 401), within=2)
     [listed] = [
         k for k in (await call("GET", "/api-keys")).body["apiKeys"] if k["id"] == created["id"]

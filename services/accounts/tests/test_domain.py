@@ -165,7 +165,7 @@ def test_a_key_never_gives_more_than_it_has(requested, by):
     except (Invalid, LocationForbidden, ScopeMissing):
         return
     old = Caller("", "", frozenset(by.scopes), frozenset())
-    assert all(old.may(scope) for scope in new.scopes)
+    assert all(old.has_scope(scope) for scope in new.scopes)
     assert not by.location_ids or (new.location_ids and {*new.location_ids} <= {*by.location_ids})
     for name in ("per_second", "per_minute", "per_day", "expires_at"):
         own, granted_value = getattr(by, name), getattr(new, name)

@@ -27,7 +27,7 @@ def foreign_ids(demo):
 
 def comparable(response):
     headers = {name: value for name, value in response.headers.items() if name not in VOLATILE}
-    return response.status, response.told, headers
+    return response.status, response.content, headers
 
 
 async def all_rows(database):
@@ -91,7 +91,7 @@ async def test_lists_contain_own_entities_only(call, demo, path):
     """Also with a cursor that is an id of the other account."""
     foreign = {*foreign_ids(demo).values()}
     for query in ({}, {"cursor": demo.other_location_id}, {"cursor": demo.account_id}):
-        body = (await call("GET", path, query=query)).told
+        body = (await call("GET", path, query=query)).content
         assert not foreign & {row["id"] for rows in body.values() if rows for row in rows}
 
 

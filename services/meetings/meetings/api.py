@@ -9,13 +9,12 @@ from hoop_platform.errors import NotFound, ScopeMissing, Unavailable
 from hoop_platform.http.parse import Query
 from hoop_platform.http.route import AnyCall, Call, Route
 from hoop_platform.providers.authorization import Identity
-from hoop_platform.providers.errors import NotConnected, ProviderDown
+from hoop_platform.providers.errors import NotConnected, ProviderDown, ProviderError
 from hoop_platform.providers.routes import Integration
 from hoop_platform.providers.tokens import access_token
 from hoop_platform.runtime import Runtime
 from meetings import handlers
 from meetings.config import MeetingsSettings
-from meetings.domain.errors import ProviderError
 from meetings.domain.plan import ObservedState
 from meetings.domain.sessions import MeetingKey, SessionMember
 from meetings.providers.zoom import ZoomAdapter, oauth_provider

@@ -182,8 +182,8 @@ async def test_an_appointment_of_another_account_is_unknown(world):
     unknown = await get_as(world, stranger, f"/meetings/{new_id()}")
     no_id = await get_as(world, stranger, "/meetings/nonsense")
 
-    assert (foreign.status, foreign.told) == (404, unknown.told)
-    assert no_id.told == unknown.told
+    assert (foreign.status, foreign.content) == (404, unknown.content)
+    assert no_id.content == unknown.content
 
 
 async def test_an_appointment_of_another_location_is_unknown_to_a_bound_key(world):
@@ -214,7 +214,7 @@ async def test_only_users_of_the_account_can_be_connected(world):
     foreign = await world.request("POST", "/connect", {"userId": stranger.user_ids[0]})
     unknown = await world.request("POST", "/connect", {"userId": new_id()})
 
-    assert (foreign.status, foreign.told) == (404, unknown.told)
+    assert (foreign.status, foreign.content) == (404, unknown.content)
 
 
 async def test_a_zoom_account_that_cannot_be_identified_is_not_connected(new_world):

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hoop_platform.clock import Clock
-from meetings.config import MeetingsSettings
-from meetings.domain.errors import (
+from hoop_platform.providers.errors import (
     ObjectNotFound,
     OutcomeUnknown,
     PermissionLost,
@@ -17,6 +16,7 @@ from meetings.domain.errors import (
     RequestRejected,
     TokenRejected,
 )
+from meetings.config import MeetingsSettings
 from meetings.providers.zoom import ZoomAdapter
 from meetings.providers.zoom_responses import ZoomMeeting, ZoomResponse, error_of, parse_body
 

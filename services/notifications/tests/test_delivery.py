@@ -20,7 +20,7 @@ ADA, HUGO = "ada@example.com", "hugo@staff.example.com"
 @pytest.fixture(autouse=True)
 def disarm():
     yield
-    failpoints._armed.clear()
+    failpoints.disarm()
 
 
 def link(number=1):

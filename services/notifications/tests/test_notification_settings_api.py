@@ -56,7 +56,7 @@ class SettingsClient:
     async def __call__(self, method, setting_id="", body=None, **query):
         path = f"{self.path}/{setting_id}".rstrip("/")
         response = await self.client(method, path, body, query=query or None)
-        return response.status, response.told
+        return response.status, response.content
 
     async def create(self, *settings):
         """The ids of new settings, each with these fields beside those of MAIL."""

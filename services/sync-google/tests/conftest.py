@@ -356,4 +356,4 @@ async def world(new_database: Any, tmp_path: Path) -> AsyncIterator[SyncWorld]:
         tables = GlobalTables("127.0.0.1:1")
         runtime = await stack.enter_async_context(open_runtime(service, settings, tables))
         yield SyncWorld(runtime, sim, offset)
-    failpoints._armed.clear()
+    failpoints.disarm()

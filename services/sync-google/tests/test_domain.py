@@ -11,16 +11,7 @@ from hypothesis import strategies as st
 from hoop_events.base import Personal
 from hoop_events.booking import Appointment, Meeting
 from hoop_platform.ids import new_id
-from sync_google.domain.busy import (
-    Window,
-    blocked_user,
-    by_week,
-    merged,
-    week_name,
-    weeks_of,
-    whole_days,
-)
-from sync_google.domain.errors import (
+from hoop_platform.providers.errors import (
     IdTaken,
     ObjectNotFound,
     OutcomeUnknown,
@@ -29,6 +20,15 @@ from sync_google.domain.errors import (
     RateLimited,
     RequestRejected,
     TokenRejected,
+)
+from sync_google.domain.busy import (
+    Window,
+    blocked_user,
+    by_week,
+    merged,
+    week_name,
+    weeks_of,
+    whole_days,
 )
 from sync_google.domain.identifiers import event_id
 from sync_google.domain.plan import (

@@ -157,7 +157,7 @@ async def test_a_crash_while_pulling_loses_nothing(world, calendar, where) -> No
         await world.foreign(hour)
     failpoints.arm(f"{where}=raise:{2 if where == 'google_page' else 1}")
     await world.pull()
-    assert not failpoints._armed
+    assert not failpoints.armed()
     assert await world.announced("ExternalBusyChanged") == []
     await world.pull()
     assert len(await world.busy()) == 3

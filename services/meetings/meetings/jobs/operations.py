@@ -13,7 +13,14 @@ from aiohttp import ClientSession
 from hoop_platform.clock import Clock
 from hoop_platform.db.database import LeaseLost, Tx
 from hoop_platform.failpoints import fp
-from hoop_platform.providers.errors import NotConnected
+from hoop_platform.providers.errors import (
+    CallRefused,
+    NotConnected,
+    ObjectNotFound,
+    PermissionLost,
+    RequestRejected,
+    TokenRejected,
+)
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.providers.provider_accounts import lock_provider_account
 from hoop_platform.providers.tokens import access_token
@@ -22,13 +29,6 @@ from hoop_platform.runtime import Runtime
 from meetings import handlers
 from meetings.config import MeetingsSettings
 from meetings.domain.adapter import MeetingAdapter, MeetingDraft, ProviderMeeting
-from meetings.domain.errors import (
-    CallRefused,
-    ObjectNotFound,
-    PermissionLost,
-    RequestRejected,
-    TokenRejected,
-)
 from meetings.domain.plan import SETTLE_TIME, ExternalObject
 from meetings.domain.quota import allowance, is_urgent
 from meetings.domain.sessions import DesiredMeeting, MeetingKey

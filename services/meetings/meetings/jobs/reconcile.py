@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hoop_platform.db.database import LeaseLost, Tx
-from hoop_platform.providers.errors import NotConnected, ProviderDown
-from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, Outcome
-from hoop_platform.runtime import Runtime
-from meetings import handlers
-from meetings.config import MeetingsSettings
-from meetings.domain.errors import (
+from hoop_platform.providers.errors import (
     CallRefused,
+    NotConnected,
     OutcomeUnknown,
+    ProviderDown,
     ProviderError,
     RateLimited,
     Unreachable,
 )
+from hoop_platform.reconcile.desired_state import Claimed, Done, Failed, Later, Outcome
+from hoop_platform.runtime import Runtime
+from meetings import handlers
+from meetings.config import MeetingsSettings
 from meetings.domain.plan import (
     AwaitConnection,
     CreateMeeting,

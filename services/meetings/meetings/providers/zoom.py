@@ -22,11 +22,10 @@ from pydantic import ValidationError
 
 from hoop_platform.clock import Clock
 from hoop_platform.providers.authorization import Identity
-from hoop_platform.providers.errors import ProviderDown
+from hoop_platform.providers.errors import OutcomeUnknown, ProviderDown, ProviderError, Unreachable
 from hoop_platform.providers.oauth import OAuthProvider
 from meetings.config import MeetingsSettings
 from meetings.domain.adapter import MeetingDraft, ProviderMeeting
-from meetings.domain.errors import OutcomeUnknown, ProviderError, Unreachable
 from meetings.providers.zoom_responses import (
     ZoomMeeting,
     ZoomMeetingPage,

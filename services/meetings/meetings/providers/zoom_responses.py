@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from meetings.domain.errors import (
+from hoop_platform.providers.errors import (
     CallRefused,
     ObjectNotFound,
     OutcomeUnknown,

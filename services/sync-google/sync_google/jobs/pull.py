@@ -9,19 +9,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hoop_platform.db.database import UNAVAILABLE, LeaseLost
 from hoop_platform.failpoints import fp
-from hoop_platform.providers.errors import NotConnected, ProviderDown
-from hoop_platform.runtime import Runtime
-from hoop_platform.telemetry import log, span
-from hoop_platform.timing import pause
-from sync_google.config import Settings
-from sync_google.domain.busy import ListedEvent, Window
-from sync_google.domain.errors import (
+from hoop_platform.providers.errors import (
+    NotConnected,
     OutcomeUnknown,
+    ProviderDown,
     ProviderError,
     QuotaExceeded,
     RateLimited,
     SyncTokenExpired,
 )
+from hoop_platform.runtime import Runtime
+from hoop_platform.telemetry import log, span
+from hoop_platform.timing import pause
+from sync_google.config import Settings
+from sync_google.domain.busy import ListedEvent, Window
 from sync_google.handlers.busy import FeedListing, NextPoll, store_listing
 from sync_google.jobs.authorized_calls import AuthorizedCalls
 from sync_google.providers.google.calendar_api import EventPage

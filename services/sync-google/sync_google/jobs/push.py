@@ -5,18 +5,19 @@ from dataclasses import dataclass
 
 from hoop_platform.db.database import LeaseLost, Tx
 from hoop_platform.failpoints import fp
-from hoop_platform.providers.errors import NotConnected, ProviderDown
-from hoop_platform.reconcile.desired_state import Claimed, Done, Later, Outcome
-from hoop_platform.runtime import Runtime
-from sync_google.config import Settings
-from sync_google.domain.errors import (
+from hoop_platform.providers.errors import (
     IdTaken,
+    NotConnected,
     ObjectNotFound,
     OutcomePending,
     OutcomeUnknown,
+    ProviderDown,
     ProviderError,
     VersionConflict,
 )
+from hoop_platform.reconcile.desired_state import Claimed, Done, Later, Outcome
+from hoop_platform.runtime import Runtime
+from sync_google.config import Settings
 from sync_google.domain.identifiers import event_id, split_subject
 from sync_google.domain.plan import (
     SETTLE,

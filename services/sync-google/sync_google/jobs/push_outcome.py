@@ -3,16 +3,17 @@
 from datetime import timedelta
 
 from hoop_platform.db.database import Tx
-from hoop_platform.providers.errors import NotConnected, ProviderDown
-from hoop_platform.reconcile.desired_state import Claimed, Failed, Later, Outcome
-from hoop_platform.runtime import Runtime
-from sync_google.config import Settings
-from sync_google.domain.errors import (
+from hoop_platform.providers.errors import (
+    NotConnected,
+    ProviderDown,
     ProviderError,
     QuotaExceeded,
     RateLimited,
     RequestRejected,
 )
+from hoop_platform.reconcile.desired_state import Claimed, Failed, Later, Outcome
+from hoop_platform.runtime import Runtime
+from sync_google.config import Settings
 from sync_google.handlers.appointments import announce_push_failed
 from sync_google.store import external_objects
 

@@ -13,9 +13,7 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from hoop_platform.clock import Clock
-from sync_google.config import Settings
-from sync_google.domain.busy import Window
-from sync_google.domain.errors import (
+from hoop_platform.providers.errors import (
     ObjectNotFound,
     OutcomeUnknown,
     PermissionLost,
@@ -23,6 +21,8 @@ from sync_google.domain.errors import (
     RequestRejected,
     SyncTokenExpired,
 )
+from sync_google.config import Settings
+from sync_google.domain.busy import Window
 from sync_google.domain.plan import EventDraft
 from sync_google.providers.google.error_responses import error_from_response, parse_retry_after
 from sync_google.providers.google.parsing import (

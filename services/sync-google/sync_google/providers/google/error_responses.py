@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from sync_google.domain.errors import (
+from hoop_platform.providers.errors import (
     IdTaken,
     ObjectNotFound,
     OutcomeUnknown,

@@ -1,11 +1,10 @@
 """Google's authorization server: the scopes that we request, and whose access token we were given."""
 
 from hoop_platform.providers.authorization import Identity
-from hoop_platform.providers.errors import ProviderDown
+from hoop_platform.providers.errors import ProviderDown, ProviderError
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.runtime import Runtime
 from sync_google.config import Settings
-from sync_google.domain.errors import ProviderError
 from sync_google.providers.google import calendar_api
 
 SCOPES = (

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, ValidationError
 
+from hoop_platform.providers.errors import OutcomeUnknown
 from sync_google.domain.busy import Interval, ListedEvent, whole_days
-from sync_google.domain.errors import OutcomeUnknown
 from sync_google.domain.plan import EventDraft
 
 Model = TypeVar("Model", bound=BaseModel)
