@@ -36,7 +36,7 @@ async def create_api_key(
     if own is None or not own.active:
         raise Unauthorized
     requested = replace(requested, scopes=_known_scopes(requested.scopes))
-    granted = grant(requested, by=own, may=by.may, now=now)
+    granted = grant(requested, by=own, may=by.has_scope, now=now)
     api_key = ApiKeyEntity(
         account_id=by.account_id,
         id=key_id,

@@ -146,7 +146,7 @@ class MeetingAttempt:
         match error:
             case LeaseLost():
                 return Done()
-            case CallPostponed(wait=wait):
+            case CallPostponed(wait=timedelta() as wait):
                 at = await self._database_time_after(wait)
                 return Later(str(error), at=at, record=self._announcement(observed))
             case QuotaExhausted() | RateLimited(daily=True):
