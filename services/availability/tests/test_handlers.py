@@ -101,7 +101,7 @@ async def test_without_members_the_calendar_hosts_itself(read_model, calendar, a
     assert list(view.busy) == [state.id]
 
 
-async def test_a_week_replaces_itself_and_no_other(read_model, calendar):
+async def test_a_busy_week_replaces_only_itself(read_model, calendar):
     """An event carries all busy times of a connection in a week; other weeks stay."""
     account_id, user, connection = new_id(), new_id(), new_id()
     state = calendar(new_id(), [user])

@@ -124,8 +124,8 @@ def test_a_collective_uses_the_grid_of_the_primary_and_the_hours_of_all():
     assert may_book_at(hourly, NINE).reason == "closed"
 
 
-def test_only_the_asked_members_count():
-    """A client may may_book_at for one member or for several; unknown ones offer nothing."""
+def test_only_the_requested_members_count():
+    """A client may request one member or several; users outside the team have no slots."""
     rules, busy = calendar("ada", "bob"), {"ada": Busy.of([(NINE, ELEVEN)])}
 
     assert starts(rules, busy=busy, hosts=["ada"]) == [11]
