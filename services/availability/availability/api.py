@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from availability.domain import requested_hosts
 from availability.store.cache import ViewCache
 from availability.store.occupancy import get_excluded_appointment, list_versions
-from availability.store.view import View
+from availability.store.view import CalendarView
 from hoop_platform import consistency_token
 from hoop_platform.errors import CalendarInactive, NotFound
 from hoop_platform.http.parse import Query
@@ -132,7 +132,7 @@ async def get_free_slots(call: FreeSlotsCall) -> Reply:
     return Reply(body, headers={**headers, "X-Stale": "true"} if stale else headers)
 
 
-async def _slot_arguments(call: FreeSlotsCall, view: View, now: int) -> SlotArguments:
+async def _slot_arguments(call: FreeSlotsCall, view: CalendarView, now: int) -> SlotArguments:
     query, seats, excluded = call.query, view.seats, None
     if query.exclude_event_id is not None:
         excluded = await _excluded_appointment(call, query.exclude_event_id, view.config.id)
@@ -163,7 +163,7 @@ async def _excluded_appointment(
     return found
 
 
-async def _view_for_token(call: FreeSlotsCall, now: int) -> tuple[View, bool]:
+async def _view_for_token(call: FreeSlotsCall, now: int) -> tuple[CalendarView, bool]:
     """The view of the calendar, and whether it is still older than the request's token."""
     token = call.headers.get(consistency_token.HEADER)
     required = consistency_token.decode(token) if token else {}
@@ -182,7 +182,7 @@ async def _view_for_token(call: FreeSlotsCall, now: int) -> tuple[View, bool]:
     return await _view(call, now), False
 
 
-def _is_older(view: View, required: Mapping[str, int]) -> bool:
+def _is_older(view: CalendarView, required: Mapping[str, int]) -> bool:
     known = view.versions
     return any(known.get(id_, 0) < version for id_, version in required.items())
 
@@ -196,7 +196,7 @@ async def _wait_for_versions(call: FreeSlotsCall, required: Mapping[str, int]) -
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _view(call: FreeSlotsCall, now: int) -> View:
+async def _view(call: FreeSlotsCall, now: int) -> CalendarView:
     """The view of the calendar; raises NotFound if it is unknown even after catching up."""
     calendar_id, query, cache = call.id("calendarId"), call.query, _cache(call)
     window = (query.start_date, query.end_date)
@@ -213,7 +213,7 @@ def _cache(call: FreeSlotsCall) -> ViewCache:
     return ViewCache.of(runtime.db, intervals=runtime.settings.cache_intervals)
 
 
-def _ranges_by_date(view: View, slots: list[Slot], zone: str) -> Mapping[str, object]:
+def _ranges_by_date(view: CalendarView, slots: list[Slot], zone: str) -> Mapping[str, object]:
     """The body with `format=range`: by local date, each slot an object."""
     calendar_id = view.config.id
     days: dict[str, dict[str, list[object]]] = {}

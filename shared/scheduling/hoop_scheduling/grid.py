@@ -15,7 +15,7 @@ from operator import sub
 from typing import NamedTuple
 
 from hoop_scheduling.busy import BitmapKey, Buffers, Busy, TimeAxis
-from hoop_scheduling.hours import Plan, Span, fits, starts
+from hoop_scheduling.hours import OpeningPlan, Span, fits, starts
 from hoop_scheduling.zones import DAY, MINUTE
 
 MAX_AXIS_SIZE = 1 << 17
@@ -86,7 +86,7 @@ Candidates = CandidateList | CandidateBitmap
 class GridSpec:
     """What a grid depends on: the hosts' plans, whether all hosts are needed, length and step."""
 
-    plans: tuple[Plan, ...]
+    plans: tuple[OpeningPlan, ...]
     all_of: bool
     length: int
     step: int
@@ -103,7 +103,7 @@ class Grid(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 12)
-def shared_spec(plans: tuple[Plan, ...], all_of: bool, length: int, step: int) -> GridSpec:
+def shared_spec(plans: tuple[OpeningPlan, ...], all_of: bool, length: int, step: int) -> GridSpec:
     """One object for equal arguments, so that calendars with the same hours share cached grids."""
     return GridSpec(plans, all_of, length, step)
 
@@ -174,7 +174,10 @@ def _list_grid(spec: GridSpec, window: Span) -> Grid:
 
 
 def _open_bits(
-    plan: Plan, spec: GridSpec, instants: Sequence[int], grids: Mapping[Plan, Sequence[int]]
+    plan: OpeningPlan,
+    spec: GridSpec,
+    instants: Sequence[int],
+    grids: Mapping[OpeningPlan, Sequence[int]],
 ) -> int:
     """The bits of instants on the plan's own grid; if all hosts are needed, within its open hours."""
     if len(grids) == 1 and plan in grids:

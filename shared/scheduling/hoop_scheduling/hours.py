@@ -25,7 +25,7 @@ _BLOCK = 32 * DAY
 
 
 @dataclass(frozen=True)
-class Hours:
+class OpeningHours:
     """Openings of each weekday (0 = Sunday) in one zone; those of a date replace its weekday's."""
 
     zone: str
@@ -50,14 +50,14 @@ class Hours:
 
 
 @dataclass(frozen=True)
-class Plan:
+class OpeningPlan:
     """When one host is open: the union of `hours`, except on the dates that `dated` names.
 
     Each element of `hours` keeps its own zone and its own grid.
     """
 
-    hours: tuple[Hours, ...] = ()
-    dated: Hours | None = None
+    hours: tuple[OpeningHours, ...] = ()
+    dated: OpeningHours | None = None
 
     def __hash__(self) -> int:
         return self._hash
@@ -88,7 +88,7 @@ class Plan:
         return _union(self.openings(start, end))
 
 
-def starts(plan: Plan, *, length: int, step: int, window: Span) -> list[int]:
+def starts(plan: OpeningPlan, *, length: int, step: int, window: Span) -> list[int]:
     """The starts on the grid within the window at which `length` fits into the open time, sorted."""
     found: list[int] = []
     for block in range(window[0] // _BLOCK, (window[1] - 1) // _BLOCK + 1):
@@ -98,7 +98,7 @@ def starts(plan: Plan, *, length: int, step: int, window: Span) -> list[int]:
     return found
 
 
-def fits(plan: Plan, instants: Sequence[int], length: int) -> int:
+def fits(plan: OpeningPlan, instants: Sequence[int], length: int) -> int:
     """One bit for each of the sorted instants: all of [instant, instant + length) is open."""
     bits = 0
     for opens, closes in plan.covered(instants[0], instants[-1] + length):
@@ -110,7 +110,7 @@ def fits(plan: Plan, instants: Sequence[int], length: int) -> int:
 
 
 @lru_cache(maxsize=1 << 12)
-def _grids(plan: Plan, length: int, step: int, block: int) -> tuple[list[range], bool]:
+def _grids(plan: OpeningPlan, length: int, step: int, block: int) -> tuple[list[range], bool]:
     """The starts within one block of 32 days, a range for each opening; and whether ranges overlap.
 
     A range ends where `length` no longer fits into the open time, which may go on after the opening:

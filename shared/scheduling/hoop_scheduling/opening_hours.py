@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from hoop_scheduling.hours import Hours, Minutes, Plan
+from hoop_scheduling.hours import Minutes, OpeningHours, OpeningPlan
 from hoop_scheduling.zones import DAY, FIXED_UNITS, MINUTE, day_number
 
 JsonObject = Mapping[str, Any]
@@ -19,22 +19,22 @@ def milliseconds(count: float, unit: str) -> int:
     return round(count * FIXED_UNITS[unit])
 
 
-def calendar_plan(calendar: JsonObject, zone: str) -> Plan:
+def calendar_plan(calendar: JsonObject, zone: str) -> OpeningPlan:
     """The plan of `openHours` and `availabilities`, as `availabilityType` selects them.
 
     0: open hours only; 1: dates only; absent: the open hours, and on dates with an entry of their
     own that entry, which may be empty. Deleted entries are ignored.
     """
     kind = calendar.get("availabilityType")
-    week = Hours(zone, _week(calendar.get("openHours") or ()))
+    week = OpeningHours(zone, _week(calendar.get("openHours") or ()))
     dates = _dates(calendar.get("availabilities") or ())
-    return Plan(
+    return OpeningPlan(
         hours=() if kind == _DATED_ONLY else (week,),
-        dated=Hours(zone, dates=dates) if dates and kind != _WEEKLY_ONLY else None,
+        dated=OpeningHours(zone, dates=dates) if dates and kind != _WEEKLY_ONLY else None,
     )
 
 
-def schedule_hours(schedule: JsonObject) -> Hours:
+def schedule_hours(schedule: JsonObject) -> OpeningHours:
     """The hours of a schedule in its zone; rules of type `date` replace those of their weekday."""
     week: list[list[tuple[int, int]]] = [[] for _ in _DAYS]
     dates: dict[int, list[tuple[int, int]]] = {}
@@ -44,7 +44,7 @@ def schedule_hours(schedule: JsonObject) -> Hours:
             dates.setdefault(_day(rule["date"]), []).extend(spans)
         else:
             week[_DAYS.index(rule["day"])].extend(spans)
-    return Hours(schedule["timezone"], tuple(tidy(day) for day in week), _tidy_dates(dates))
+    return OpeningHours(schedule["timezone"], tuple(tidy(day) for day in week), _tidy_dates(dates))
 
 
 def tidy(spans: Iterable[tuple[int, int]]) -> Minutes:

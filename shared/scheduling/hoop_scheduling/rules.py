@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from hoop_scheduling.grid import GridSpec, shared_spec
-from hoop_scheduling.hours import Plan
+from hoop_scheduling.hours import OpeningPlan
 from hoop_scheduling.opening_hours import JsonObject, calendar_plan, milliseconds, schedule_hours
 from hoop_scheduling.zones import DAY, FIXED_UNITS, MINUTE, later, zone_named
 
@@ -21,7 +21,7 @@ class Host:
     """A member of a calendar, whose time is booked; of a calendar without members, the calendar."""
 
     id: str
-    plan: Plan
+    plan: OpeningPlan
     priority: float = 0.5
     primary: bool = False
 
@@ -173,7 +173,7 @@ def _count(calendar: JsonObject, name: str, unit: str, *, default: float = 0) ->
     return (default if count is None else count), calendar.get(f"{name}Unit") or unit
 
 
-def _host(member: JsonObject, plan: Plan) -> Host:
+def _host(member: JsonObject, plan: OpeningPlan) -> Host:
     priority = member.get("priority")
     return Host(
         id=member["userId"],
@@ -185,11 +185,11 @@ def _host(member: JsonObject, plan: Plan) -> Host:
 
 def _plans(
     calendar: JsonObject, zone: str, applied: Sequence[JsonObject], hosts: list[str]
-) -> Mapping[str, Plan]:
+) -> Mapping[str, OpeningPlan]:
     own = calendar_plan(calendar, zone)
     plans = {}
     for host in hosts:
         mine = [s for s in applied if len(hosts) == 1 or s.get("userId") == host]
         hours = tuple(schedule_hours(schedule) for schedule in mine)
-        plans[host] = Plan(hours, own.dated) if hours and own.hours else own
+        plans[host] = OpeningPlan(hours, own.dated) if hours and own.hours else own
     return plans

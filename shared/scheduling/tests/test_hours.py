@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from hoop_scheduling.hours import Hours, Plan, fits, starts
+from hoop_scheduling.hours import OpeningHours, OpeningPlan, fits, starts
 from hoop_scheduling.zones import DAY, MINUTE, day_number, epoch_ms, utc_datetime
 
 NEW_YORK = "America/New_York"
@@ -11,7 +11,7 @@ HALF_HOUR = 30 * MINUTE
 
 
 def daily(zone, *spans):
-    return Plan((Hours(zone, (tuple(spans),) * 7),))
+    return OpeningPlan((OpeningHours(zone, (tuple(spans),) * 7),))
 
 
 def grid(plan, day, zone=NEW_YORK, *, length=HALF_HOUR, step=HALF_HOUR):
@@ -90,11 +90,11 @@ def test_hours_open_all_night_take_bookings_over_midnight():
 
 def test_schedules_of_two_zones_are_open_together_each_with_its_own_grid():
     """Kolkata's half hours stand beside London's full hours where both are open."""
-    plan = Plan(
+    plan = OpeningPlan(
         (
-            Hours("Europe/London", (((600, 720),),) * 7),
-            Hours("Asia/Kolkata", (((930, 990),),) * 7),
-            Hours("Etc/GMT", (((600, 660),),) * 7),
+            OpeningHours("Europe/London", (((600, 720),),) * 7),
+            OpeningHours("Asia/Kolkata", (((930, 990),),) * 7),
+            OpeningHours("Etc/GMT", (((600, 660),),) * 7),
         )
     )
 
@@ -109,16 +109,18 @@ def test_schedules_of_two_zones_are_open_together_each_with_its_own_grid():
 
 def test_overlapping_grids_offer_each_start_once_and_in_order():
     """Two schedules that share the morning do not double it."""
-    plan = Plan(tuple(Hours(zone, (((600, 690),),) * 7) for zone in ("UTC", "Etc/GMT")))
+    plan = OpeningPlan(
+        tuple(OpeningHours(zone, (((600, 690),),) * 7) for zone in ("UTC", "Etc/GMT"))
+    )
 
     assert grid(plan, date(2027, 1, 5), "UTC") == ["10:00+0000", "10:30+0000", "11:00+0000"]
 
 
 def test_a_date_decides_over_the_whole_local_day():
     """Openings of a schedule in another zone within that day are removed, the rest stays."""
-    tokyo = Hours("Asia/Tokyo", (((720, 900),),) * 7)  # 23:00 to 02:00 in New York
+    tokyo = OpeningHours("Asia/Tokyo", (((720, 900),),) * 7)  # 23:00 to 02:00 in New York
     second = day_number(date(2027, 6, 2))
-    plan = Plan((tokyo,), dated=Hours(NEW_YORK, dates=((second, ((600, 660),)),)))
+    plan = OpeningPlan((tokyo,), dated=OpeningHours(NEW_YORK, dates=((second, ((600, 660),)),)))
     night = ["00:00-0400", "00:30-0400", "01:00-0400", "01:30-0400", "23:00-0400", "23:30-0400"]
 
     assert grid(plan, date(2027, 6, 1)) == night

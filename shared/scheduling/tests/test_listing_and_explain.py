@@ -14,7 +14,7 @@ from hoop_scheduling.busy import BitmapKey, Busy, TimeAxis
 from hoop_scheduling.engine import may_book
 from hoop_scheduling.explain import explain
 from hoop_scheduling.formatting import format_starts
-from hoop_scheduling.hours import Hours, Plan
+from hoop_scheduling.hours import OpeningHours, OpeningPlan
 from hoop_scheduling.listing import free_slots, free_starts, list_slots
 from hoop_scheduling.rules import Host, SlotRules
 
@@ -192,7 +192,7 @@ def test_look_busy_hides_and_never_refuses(case, percent, more, data):
 
 def test_look_busy_hides_about_the_configured_percentage():
     """Forty percent of a thousand, give or take; all of them with a hundred; none when it is off."""
-    always = Host("ada", Plan((Hours("UTC", (((0, 1440),),) * 7),)))
+    always = Host("ada", OpeningPlan((OpeningHours("UTC", (((0, 1440),),) * 7),)))
 
     def offered(calendar, percent):
         rules = SlotRules(calendar, "UTC", (always,), look_busy=percent)
@@ -209,7 +209,7 @@ def test_look_busy_hides_about_the_configured_percentage():
 def test_a_grid_that_needs_too_long_an_axis_is_a_list():
     """Intervals of 100.001 s in two zones of different quarters of an hour."""
     hosts = [
-        Host(zone, Plan((Hours(zone, (((0, 1440),),) * 7),)))
+        Host(zone, OpeningPlan((OpeningHours(zone, (((0, 1440),),) * 7),)))
         for zone in ("Asia/Kolkata", "Asia/Kathmandu")
     ]
     rules = SlotRules("cal", "UTC", tuple(hosts), step=100_001)
@@ -227,7 +227,7 @@ def test_a_grid_that_needs_too_long_an_axis_is_a_list():
 def test_the_cache_of_fragments_is_bounded(monkeypatch):
     """For any number of dates; a fragment that was dropped is built again, and equal."""
     monkeypatch.setattr(json_pages, "MAX_BYTES", 20_000)
-    always = Host("ada", Plan((Hours("UTC", (((0, 1440),),) * 7),)))
+    always = Host("ada", OpeningPlan((OpeningHours("UTC", (((0, 1440),),) * 7),)))
     rules, window = SlotRules("cal", "UTC", (always,)), (0, 10 * 86_400_000)
 
     def rendered(minute):

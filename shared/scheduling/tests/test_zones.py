@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hoop_scheduling.hours import Hours, Plan
+from hoop_scheduling.hours import OpeningHours, OpeningPlan
 from hoop_scheduling.listing import list_slots
 from hoop_scheduling.rules import Host, SlotRules
 from hoop_scheduling.zones import (
@@ -66,7 +66,7 @@ def quarters_by_hand(zone, day):
 def test_every_zone_at_every_change_of_its_clocks(initial):
     """The slots on the days around each change of the offset, 2024 to 2037."""
     for zone in (zone for zone in ZONES if zone[0] == initial):
-        host = Host("ada", Plan((Hours(zone, (OPENINGS,) * 7),)))
+        host = Host("ada", OpeningPlan((OpeningHours(zone, (OPENINGS,) * 7),)))
         rules = SlotRules("cal", zone, (host,), length=QUARTER, step=QUARTER)
         for day in days_of_change(zone):
             stretches = day_stretches(zone, day_number(day))

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from availability.domain import CalendarConfig, blocks_around
 from availability.store.blocks import FetchedBlocks, get_calendar_blocks, list_blocks
-from availability.store.view import ResourceEntry, View, build_view
+from availability.store.view import CalendarView, ResourceEntry, build_view
 from hoop_platform.db.database import Database
 from hoop_platform.ids import spell
 
@@ -29,7 +29,7 @@ class CachedCalendar:
     """A calendar, and its views of the latest requests by range of blocks."""
 
     config: CalendarConfig
-    views: dict[range, View] = field(default_factory=dict)
+    views: dict[range, CalendarView] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,7 +104,7 @@ class ViewCache:
 
     async def view(
         self, account_id: str, calendar_id: str, start: int, end: int, *, now: int
-    ) -> View | None:
+    ) -> CalendarView | None:
         """The view for slots that start in [start, end); None if the calendar is unknown.
 
         It takes no statement or one; two for a calendar that is not cached and whose appointments
@@ -121,7 +121,7 @@ class ViewCache:
 
     async def _fetch_calendar(
         self, account_id: str, calendar_id: str, start: int, end: int, now: int
-    ) -> View | None:
+    ) -> CalendarView | None:
         fetch, blocks = self._begin_fetch(), blocks_around(start, end)
         try:
             self.statements += 1
@@ -141,7 +141,9 @@ class ViewCache:
             return self._build_view(calendar, entries, blocks, now)
         return await self._fetch_missing(calendar, needed, now)
 
-    async def _fetch_missing(self, calendar: CachedCalendar, blocks: range, now: int) -> View:
+    async def _fetch_missing(
+        self, calendar: CachedCalendar, blocks: range, now: int
+    ) -> CalendarView:
         """The view of these blocks, after fetching those that are not cached."""
         config = calendar.config
         entries = {resource: self._entry(config, resource) for resource in config.resources}
@@ -220,7 +222,7 @@ class ViewCache:
         by_resource: Mapping[str, ResourceEntry],
         blocks: range,
         now: int,
-    ) -> View:
+    ) -> CalendarView:
         config = calendar.config
         entries = [by_resource[r] for r in config.resources if r in by_resource]
         view = build_view(config, entries, dict(by_resource), blocks, now)

@@ -24,7 +24,7 @@ class ResourceEntry:
 
 
 @dataclass(slots=True)
-class View:
+class CalendarView:
     """A calendar's rules, busy times and seats for some blocks, valid for `now` in [since, until).
 
     `seats` is None where sessions have a single seat; `all_seats` computes it for those as well.
@@ -59,7 +59,7 @@ def build_view(
     by_resource: Mapping[str, ResourceEntry],
     blocks: range,
     now: int,
-) -> View:
+) -> CalendarView:
     """The view of these entries, which all have these blocks."""
     parts = [entry.blocks[number] for entry in entries for number in blocks]
     times = {
@@ -73,7 +73,7 @@ def build_view(
     }
     versions = {r: entry.version for r, entry in by_resource.items() if entry.version}
     rules = config.rules
-    return View(
+    return CalendarView(
         config=config,
         rules=rules,
         busy=busy,
