@@ -1,11 +1,13 @@
-"""Availability: follows what is booked, and answers which slots are free."""
+"""Availability: a read model of what is occupied, and the free slots of each calendar."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from availability import handlers
 from availability.api import ROUTES
 from availability.config import AvailabilitySettings
-from availability.jobs import commands, jobs
+from availability.jobs import commands
+from availability.jobs.notify_listener import background_tasks
 from hoop_events.base import Event
 from hoop_events.booking import (
     AppointmentCreated,
@@ -31,21 +33,21 @@ from hoop_platform.service.process import main
 from hoop_platform.service.service import Service
 
 SUBSCRIPTIONS: Mapping[type[Event], Handler] = {
-    AppointmentCreated: handlers.appointment_told,
-    AppointmentRescheduled: handlers.appointment_told,
-    AppointmentUpdated: handlers.appointment_told,
-    AppointmentDeleted: handlers.appointment_told,
-    CalendarChanged: handlers.calendar_changed,
-    CalendarDeleted: handlers.calendar_deleted,
-    ScheduleChanged: handlers.schedule_changed,
-    ScheduleDeleted: handlers.schedule_deleted,
-    ResourceChanged: handlers.resource_changed,
-    ResourceDeleted: handlers.resource_deleted,
-    BlockSlotChanged: handlers.block_slot_changed,
-    BlockSlotDeleted: handlers.block_slot_deleted,
-    HoldChanged: handlers.hold_changed,
-    HoldDeleted: handlers.hold_deleted,
-    ExternalBusyChanged: handlers.busy_changed,
+    AppointmentCreated: handlers.on_appointment_changed,
+    AppointmentRescheduled: handlers.on_appointment_changed,
+    AppointmentUpdated: handlers.on_appointment_changed,
+    AppointmentDeleted: handlers.on_appointment_changed,
+    CalendarChanged: handlers.on_calendar_changed,
+    CalendarDeleted: handlers.on_calendar_deleted,
+    ScheduleChanged: handlers.on_schedule_changed,
+    ScheduleDeleted: handlers.on_schedule_deleted,
+    ResourceChanged: handlers.on_resource_changed,
+    ResourceDeleted: handlers.on_resource_deleted,
+    BlockSlotChanged: handlers.on_block_slot_changed,
+    BlockSlotDeleted: handlers.on_block_slot_deleted,
+    HoldChanged: handlers.on_hold_changed,
+    HoldDeleted: handlers.on_hold_deleted,
+    ExternalBusyChanged: handlers.on_external_busy_changed,
 }
 
 service = Service(
@@ -53,8 +55,13 @@ service = Service(
     settings=AvailabilitySettings,
     routes=ROUTES,
     subscriptions=SUBSCRIPTIONS,
-    jobs=jobs,
-    commands=commands(SUBSCRIPTIONS),
+    jobs=background_tasks,
+    commands={
+        "rebuild": partial(commands.rebuild_read_model, tuple(SUBSCRIPTIONS)),
+        "dump": commands.dump,
+        "verify": commands.verify,
+        "status": partial(commands.status, tuple(SUBSCRIPTIONS)),
+    },
 )
 
 if __name__ == "__main__":

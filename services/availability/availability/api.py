@@ -1,29 +1,33 @@
-"""Speaks HTTP: which slots are free."""
+"""HTTP: the free slots of a calendar."""
 
 import asyncio
-from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Collection, Mapping
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from availability import store
-from availability.domain import asked_hosts
-from availability.store import Memory, View
+from availability.domain import requested_hosts
+from availability.store.cache import ViewCache
+from availability.store.occupancy import get_excluded_appointment, list_versions
+from availability.store.view import CalendarView
 from hoop_platform import consistency_token
 from hoop_platform.errors import CalendarInactive, NotFound
 from hoop_platform.http.parse import Query
 from hoop_platform.http.route import Call, Reply, ResponseModel, Route
 from hoop_platform.ids import is_id
+from hoop_scheduling.busy import Busy, Seats
 from hoop_scheduling.explain import explain
 from hoop_scheduling.listing import Slot, free_slots, list_slots
+from hoop_scheduling.without_one import ExcludedAppointment
 from hoop_scheduling.zones import epoch_ms, is_zone, utc_datetime
 
-LONGEST = timedelta(days=31)
+LONGEST_RANGE = timedelta(days=31)
 LAST_MS = 7_258_118_400_000  # the year 2200
 TOKEN_SECONDS = 0.3
-LOOK_SECONDS = 0.01
+POLL_SECONDS = 0.01
 
 
 def _zone(name: str) -> str:
@@ -33,7 +37,7 @@ def _zone(name: str) -> str:
 
 
 def _flag(value: object) -> object:
-    """`true` and `false`, as JSON spells them, and nothing else that pydantic would take for these."""
+    """`true` and `false`, as JSON spells them, and no other spelling that pydantic accepts."""
     if value not in ("true", "false", True, False):
         raise PydanticCustomError("bool", "must be true or false")
     return value
@@ -42,8 +46,8 @@ def _flag(value: object) -> object:
 EpochMs = Annotated[int, Field(ge=0, lt=LAST_MS)]
 
 
-class FreeSlots(Query):
-    """What is asked: a range of at most 31 days, in epoch milliseconds; a zone; users."""
+class FreeSlotsQuery(Query):
+    """A range of at most 31 days in epoch milliseconds, a zone, users, and options."""
 
     start_date: EpochMs
     end_date: EpochMs
@@ -61,19 +65,19 @@ class FreeSlots(Query):
     def _is_a_range(self) -> Self:
         if not self.start_date < self.end_date:
             raise PydanticCustomError("range", "endDate must be later than startDate")
-        if self.end_date - self.start_date > LONGEST / timedelta(milliseconds=1):
+        if self.end_date - self.start_date > LONGEST_RANGE / timedelta(milliseconds=1):
             raise PydanticCustomError("range", "the range may span 31 days at most")
         return self
 
     @property
     def users(self) -> tuple[str, ...] | None:
-        """The users named by either parameter; None: nobody."""
+        """The users named by either parameter, None if neither is given."""
         if self.user_ids is None and self.user_id is None:
             return None
         return tuple(self.user_ids or ()) + ((self.user_id,) if self.user_id else ())
 
 
-class SlotShown(ResponseModel):
+class FreeSlotRange(ResponseModel):
     """A slot with `format=range`."""
 
     start: AwareDatetime
@@ -82,133 +86,151 @@ class SlotShown(ResponseModel):
     user_ids: list[str]
 
 
-class DayShown(ResponseModel):
+class FreeSlotsOfDate(ResponseModel):
     """The free starts of a date, or its slots with `format=range`."""
 
-    slots: list[AwareDatetime] | list[SlotShown]
+    slots: list[AwareDatetime] | list[FreeSlotRange]
 
 
 class FreeSlotsReply(ResponseModel):
     """A day under each date that has free slots, such as `2027-03-01`."""
 
-    __pydantic_extra__: dict[str, DayShown | Any] = Field(init=False)
+    __pydantic_extra__: dict[str, FreeSlotsOfDate | Any] = Field(init=False)
 
 
-async def get_free_slots(call: Call) -> Reply:
-    """Free starts by local date; days without any are absent."""
-    now = epoch_ms(call.now)
-    view, stale = await _seen(call, now)
+class SlotArguments(TypedDict):
+    """The arguments that all functions of the slot engine share."""
+
+    busy: Mapping[str, Busy]
+    window: tuple[int, int]
+    now: int
+    seats: Mapping[tuple[str, int], Seats] | None
+    day_counts: Mapping[date, int] | None
+    hosts: Collection[str] | None
+    leave_out: ExcludedAppointment | None
+
+
+FreeSlotsCall = Call[None, FreeSlotsQuery]
+
+
+async def get_free_slots(call: FreeSlotsCall) -> Reply:
+    """Free starts by local date; dates without any are absent."""
+    now, query = epoch_ms(call.now), call.query
+    view, stale = await _view_for_token(call, now)
     if not view.rules.active:
         raise CalendarInactive
-    asked: FreeSlots = call.query
-    zone = asked.timezone or view.offer.time_zone
-    question = await _question(call, view, now)
-    if asked.format is None:
-        body = list_slots(view.rules, zone=zone, **question)
+    zone = query.timezone or view.config.time_zone
+    arguments = await _slot_arguments(call, view, now)
+    if query.format is None:
+        body = list_slots(view.rules, zone=zone, **arguments)
     else:
-        body = orjson.dumps(_ranges(view, free_slots(view.rules, **question), zone))
-    if asked.explain:
-        body = _with(body, b'"explain":' + orjson.dumps(explain(view.rules, zone=zone, **question)))
+        body = orjson.dumps(_ranges_by_date(view, free_slots(view.rules, **arguments), zone))
+    if query.explain:
+        reasons = explain(view.rules, zone=zone, **arguments)
+        body = _with_member(body, b'"explain":' + orjson.dumps(reasons))
     headers = {consistency_token.HEADER: view.token}
     return Reply(body, headers={**headers, "X-Stale": "true"} if stale else headers)
 
 
-async def _question(call: Call, view: View, now: int) -> dict[str, Any]:
-    """What the engine is asked, in its own words."""
-    asked: FreeSlots = call.query
-    question: dict[str, Any] = {
+async def _slot_arguments(call: FreeSlotsCall, view: CalendarView, now: int) -> SlotArguments:
+    query, seats, excluded = call.query, view.seats, None
+    if query.exclude_event_id is not None:
+        excluded = await _excluded_appointment(call, query.exclude_event_id, view.config.id)
+        seats = view.all_seats(now)
+    return {
         "busy": view.busy,
-        "window": (asked.start_date, asked.end_date),
+        "window": (query.start_date, query.end_date),
         "now": now,
-        "seats": view.seats,
+        "seats": seats,
         "day_counts": view.day_counts,
-        "hosts": asked_hosts(view.rules, asked.users),
+        "hosts": requested_hosts(view.rules, query.users),
+        "leave_out": excluded,
     }
-    if asked.exclude_event_id is not None:
-        question["leave_out"] = await _leaving(call, asked.exclude_event_id, view.offer.id)
-        question["seats"] = view.all_seats(now)
-    return question
 
 
-async def _leaving(call: Call, appointment_id: str, calendar_id: str) -> object:
+async def _excluded_appointment(
+    call: FreeSlotsCall, appointment_id: str, calendar_id: str
+) -> ExcludedAppointment:
+    """The appointment to leave out; raises NotFound if it is unknown or occupies no time."""
     if not is_id(appointment_id):
         raise NotFound
-    database = call.runtime.db
-    found = await store.leaving(database, call.account_id, appointment_id, calendar_id)
-    if found is None and await call.runtime.catch_up():
-        found = await store.leaving(database, call.account_id, appointment_id, calendar_id)
+    runtime, account_id = call.runtime, call.account_id
+    found = await runtime.known(
+        lambda: get_excluded_appointment(runtime.db, account_id, appointment_id, calendar_id)
+    )
     if found is None:
         raise NotFound
     return found
 
 
-async def _seen(call: Call, now: int) -> tuple[View, bool]:
-    """The calendar as it is known, and whether that is older than the read token asks for."""
+async def _view_for_token(call: FreeSlotsCall, now: int) -> tuple[CalendarView, bool]:
+    """The view of the calendar, and whether it is still older than the request's token."""
     token = call.headers.get(consistency_token.HEADER)
-    wanted = consistency_token.decode(token) if token else {}
+    required = consistency_token.decode(token) if token else {}
     view = await _view(call, now)
-    if not _older(view, wanted):
+    if not _is_older(view, required):
         return view, False
     try:
         async with asyncio.timeout(TOKEN_SECONDS):
-            await _told(call, wanted)
+            await _wait_for_versions(call, required)
     except TimeoutError:
         return await _view(call, now), True
-    memory = _memory(call)
-    memory.forget([*wanted, *view.offer.resources])  # it may not have heard yet of what is true now
-    memory.forget_rules(view.offer.id)
+    # The notification of the versions in the database may not have arrived here yet.
+    cache = _cache(call)
+    cache.invalidate([*required, *view.config.resources])
+    cache.invalidate_rules(view.config.id)
     return await _view(call, now), False
 
 
-def _older(view: View, wanted: dict[str, int]) -> bool:
+def _is_older(view: CalendarView, required: Mapping[str, int]) -> bool:
     known = view.versions
-    return any(known.get(id_, 0) < version for id_, version in wanted.items())
+    return any(known.get(id_, 0) < version for id_, version in required.items())
 
 
-async def _told(call: Call, wanted: dict[str, int]) -> None:
-    """Wait until events have told these versions."""
+async def _wait_for_versions(call: FreeSlotsCall, required: Mapping[str, int]) -> None:
+    """Poll until the events with these versions are applied."""
     while True:
-        told = await store.versions_told(call.runtime.db, call.account_id, list(wanted))
-        if all(told.get(id_, 0) >= version for id_, version in wanted.items()):
+        known = await list_versions(call.runtime.db, call.account_id, list(required))
+        if all(known.get(id_, 0) >= version for id_, version in required.items()):
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _view(call: Call, now: int) -> View:
-    """The calendar; one made a moment ago elsewhere is waited for."""
-    calendar_id, asked, memory = call.id("calendarId"), call.query, _memory(call)
-    window = (asked.start_date, asked.end_date)
-    view = await memory.view(call.account_id, calendar_id, *window, now=now)
-    if view is None and await call.runtime.catch_up():
-        view = await memory.view(call.account_id, calendar_id, *window, now=now)
+async def _view(call: FreeSlotsCall, now: int) -> CalendarView:
+    """The view of the calendar; raises NotFound if it is unknown even after catching up."""
+    calendar_id, query, cache = call.id("calendarId"), call.query, _cache(call)
+    window = (query.start_date, query.end_date)
+    view = await call.runtime.known(
+        lambda: cache.view(call.account_id, calendar_id, *window, now=now)
+    )
     if view is None:
         raise NotFound
     return view
 
 
-def _memory(call: Call) -> Memory:
+def _cache(call: FreeSlotsCall) -> ViewCache:
     runtime = call.runtime
-    return Memory.of(runtime.db, intervals=runtime.settings.memory_intervals)
+    return ViewCache.of(runtime.db, intervals=runtime.settings.cache_intervals)
 
 
-def _ranges(view: View, slots: list[Slot], zone: str) -> dict[str, Any]:
-    """By date, as the plain answer, but each slot an object."""
-    own = view.offer.id
-    days: dict[str, Any] = {}
+def _ranges_by_date(view: CalendarView, slots: list[Slot], zone: str) -> Mapping[str, object]:
+    """The body with `format=range`: by local date, each slot an object."""
+    calendar_id = view.config.id
+    days: dict[str, dict[str, list[object]]] = {}
     for slot in slots:
         start = utc_datetime(slot.start, zone).isoformat()
-        said = {
+        member = {
             "start": start,
             "end": utc_datetime(slot.end, zone).isoformat(),
             "seatsLeft": slot.seats_left,
-            "userIds": [host for host in slot.hosts if host != own],
+            "userIds": [host for host in slot.hosts if host != calendar_id],
         }
-        days.setdefault(start[:10], {"slots": []})["slots"].append(said)
+        days.setdefault(start[:10], {"slots": []})["slots"].append(member)
     return days
 
 
-def _with(body: bytes, member: bytes) -> bytes:
-    """A JSON object with one member more."""
+def _with_member(body: bytes, member: bytes) -> bytes:
+    """The JSON object with one more member."""
     return body[:-1] + (b"," if len(body) > len(b"{}") else b"") + member + b"}"
 
 
@@ -218,7 +240,7 @@ ROUTES = (
         "/calendars/{calendarId}/free-slots",
         get_free_slots,
         "calendars.readonly",
-        query=FreeSlots,
+        query=FreeSlotsQuery,
         reply=FreeSlotsReply,
         summary="Get free slots",
         description="By local date. Dates without any are absent; `explain` says why.",

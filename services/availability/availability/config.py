@@ -6,9 +6,9 @@ from hoop_platform.config import Settings
 
 
 class AvailabilitySettings(Settings):
-    """What it needs besides what every service needs."""
+    """The settings of availability besides those that every service has."""
 
-    memory_intervals: int = Field(
+    cache_intervals: int = Field(
         1_000_000,
         ge=0,
         description="busy times that a replica keeps in memory, some 100 bytes each",

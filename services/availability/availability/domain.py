@@ -1,14 +1,17 @@
-"""What events mean for the read model, and what is asked of it: plain values, no I/O.
+"""What events occupy, and what a calendar's rules are read from: plain values, no I/O.
 
 Instants are epoch milliseconds, buffers minutes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
+from hoop_events.base import State
 from hoop_events.booking import Appointment, Hold
 from hoop_events.calendars import BlockSlot
 from hoop_events.effects import BusyWeek
@@ -19,7 +22,7 @@ DAY = 86_400_000
 WEEK = 7 * DAY
 BLOCK_DAYS = 32
 BLOCK = BLOCK_DAYS * DAY
-"""Times are kept and remembered by blocks of so long, counted from 1970."""
+"""Length of the blocks, counted from 1970, by which occupied times are stored and cached."""
 
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 
@@ -31,12 +34,12 @@ Piece = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Occupancy:
-    """All that one subject occupies: each resource in each piece; nothing when it is gone."""
+class SubjectOccupancy:
+    """Everything that one subject occupies: each resource in each piece; none after its deletion."""
 
     kind: Kind
     subject: str
-    part: int = 0
+    week: int = 0
     resources: Sequence[str] = ()
     pieces: Sequence[Piece] = ()
     expires: int | None = None
@@ -48,8 +51,8 @@ class Occupancy:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A calendar with what its rules are made of: its settings, and the documents that name it."""
+class CalendarConfig:
+    """What a calendar's rules are read from: its settings, schedules, rooms and equipment."""
 
     account_id: str
     id: str
@@ -66,25 +69,31 @@ class Offer:
 
     @cached_property
     def resources(self) -> tuple[str, ...]:
-        """Whose times count: its hosts, itself, its rooms and equipment."""
+        """Ids whose occupied times count: the hosts, the calendar, its rooms and equipment."""
         equipment = [unit for unit, _ in self.rules.equipment]
         found = [*self.rules.host_ids, self.id, *self.rules.rooms, *equipment]
         return tuple(dict.fromkeys(found))
 
 
 def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> list[str]:
-    """Its members; a calendar without members is its own host."""
+    """The ids of the members; a calendar without members is its own host."""
     members = settings.get("teamMembers")
     found = [str(m["userId"]) for m in members] if isinstance(members, list) else []
     return found or [calendar_id]
+
+
+def versions_of(state: State) -> Mapping[str, int]:
+    """The versions that the event announced, by id; none for a contract without versions."""
+    found: Mapping[str, int] = getattr(state, "versions", {})
+    return found
 
 
 def block_of(instant: int) -> int:
     return instant // BLOCK
 
 
-def cut(start: int, end: int) -> list[Piece]:
-    """The pieces of [start, end): one, unless it is longer than anything but a block slot may be."""
+def split_into_blocks(start: int, end: int) -> list[Piece]:
+    """The pieces of [start, end): one, unless it is longer than a week and crosses a border."""
     if start >= end:
         return []
     first, last = block_of(start), block_of(end - 1)
@@ -97,31 +106,31 @@ def cut(start: int, end: int) -> list[Piece]:
 
 
 def blocks_around(start: int, end: int, length: int = 0) -> range:
-    """The blocks that hold whatever can matter to bookings of that length that start in [start, end).
+    """The blocks that can matter to bookings of that length that start in [start, end).
 
-    What stands in a block began there at most a week before its end, and no buffer is longer than
-    a day.
+    An occupied time belongs to the block of its start, which is at most a week before its end; no
+    buffer is longer than a day.
     """
     return range(block_of(start - WEEK - DAY), block_of(end + max(length, DAY) + DAY) + 1)
 
 
-def of_appointment(state: Appointment) -> Occupancy:
+def appointment_occupancy(state: Appointment) -> SubjectOccupancy:
     if not state.occupies:
-        return Occupancy("a", state.id)
-    return _seat("a", state, None)
+        return SubjectOccupancy("a", state.id)
+    return _seat_occupancy("a", state, None)
 
 
-def of_hold(state: Hold) -> Occupancy:
-    return _seat("h", state, epoch_ms(state.expires_at))
+def hold_occupancy(state: Hold) -> SubjectOccupancy:
+    return _seat_occupancy("h", state, epoch_ms(state.expires_at))
 
 
-def _seat(kind: Kind, state: Appointment | Hold, expires: int | None) -> Occupancy:
+def _seat_occupancy(kind: Kind, state: Appointment | Hold, expires: int | None) -> SubjectOccupancy:
     start, end = epoch_ms(state.start_time), epoch_ms(state.end_time)
-    return Occupancy(
+    return SubjectOccupancy(
         kind,
         state.id,
         resources=(*state.hosts, *state.resources),
-        pieces=cut(start, end),
+        pieces=split_into_blocks(start, end),
         expires=expires,
         before=state.buffer_before,
         after=state.buffer_after,
@@ -131,19 +140,19 @@ def _seat(kind: Kind, state: Appointment | Hold, expires: int | None) -> Occupan
     )
 
 
-def of_block_slot(state: BlockSlot) -> Occupancy:
-    pieces = cut(epoch_ms(state.start_time), epoch_ms(state.end_time))
-    return Occupancy("b", state.id, resources=(state.blocks,), pieces=pieces)
+def block_slot_occupancy(state: BlockSlot) -> SubjectOccupancy:
+    pieces = split_into_blocks(epoch_ms(state.start_time), epoch_ms(state.end_time))
+    return SubjectOccupancy("b", state.id, resources=(state.blocks,), pieces=pieces)
 
 
-def of_week(state: BusyWeek) -> Occupancy:
+def busy_week_occupancy(state: BusyWeek) -> SubjectOccupancy:
     """A week of a connection blocks its user in all calendars; without a user, the calendar."""
     pieces: list[Piece] = []
     for interval in state.intervals:
-        pieces += cut(epoch_ms(interval.start), epoch_ms(interval.end))
+        pieces += split_into_blocks(epoch_ms(interval.start), epoch_ms(interval.end))
     resource = state.user_id or state.calendar_id
-    part = week_number(state.week)
-    return Occupancy("x", state.connection_id, part, resources=(resource,), pieces=pieces)
+    week = week_number(state.week)
+    return SubjectOccupancy("x", state.connection_id, week, resources=(resource,), pieces=pieces)
 
 
 def week_number(week: str) -> int:
@@ -157,7 +166,7 @@ def week_name(number: int) -> str:
 
 
 def day_number(instant: int, zone: str) -> int:
-    """Days from 1970 to the date that the clocks of that zone show."""
+    """Days from 1970 to the local date of the instant in that zone."""
     return day_of(instant, zone).toordinal() - _FIRST_DAY
 
 
@@ -165,9 +174,24 @@ def date_of(day: int) -> date:
     return date.fromordinal(day + _FIRST_DAY)
 
 
-def asked_hosts(rules: SlotRules, users: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The hosts that the client named, if it named any; strangers to the team are free for nothing."""
+def requested_hosts(rules: SlotRules, users: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The hosts among the users named by the client, None if it named none."""
     if users is None:
         return None
     known: Iterable[str] = set(rules.host_ids)
     return tuple(user for user in users if user in known)
+
+
+def diff_lines(mine: bytes, theirs: bytes, *, limit: int = 20) -> list[str]:
+    """The first lines, sorted, that occur more often in one of the two texts than in the other."""
+    both = [(line, "- only here:  ") for line in mine.splitlines()]
+    both += [(line, "+ only there: ") for line in theirs.splitlines()]
+    return list(_unmatched(sorted(both)))[:limit]
+
+
+def _unmatched(lines: Iterable[tuple[bytes, str]]) -> Iterator[str]:
+    for line, found in groupby(lines, itemgetter(0)):
+        sides = [side for _, side in found]
+        here, there = (sum(1 for side in sides if side[0] == mark) for mark in "-+")
+        if here != there:
+            yield ("- only here:  " if here > there else "+ only there: ") + line.decode()

@@ -1,4 +1,4 @@
-"""Calendars and appointments as booking announces them, and a read model for each test."""
+"""Calendars and appointments as booking announces them, and a migrated database for each test."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -51,7 +51,7 @@ def _appointment(
     sequence: int = 1,
     **more: Any,
 ) -> Appointment:
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": appointment_id,
         "sequence": sequence,
         "version": sequence,
@@ -69,18 +69,18 @@ def _appointment(
         "date_added": start,
         "date_updated": start,
     }
-    return Appointment(**(said | more))
+    return Appointment(**(fields | more))
 
 
 @pytest.fixture
 def calendar() -> Callable[..., Calendar]:
-    """Makes a calendar that is open in the mornings of working days."""
+    """Builds the state of a calendar that is open in the mornings of working days."""
     return _calendar
 
 
 @pytest.fixture
 def appointment() -> Callable[..., Appointment]:
-    """Makes an appointment that is confirmed and takes its time."""
+    """Builds the state of an appointment that is confirmed and occupies its time."""
     return _appointment
 
 

@@ -1,4 +1,4 @@
-"""Free slots as clients see them: a running service that hears what booking announces."""
+"""Free slots as clients see them: a running service that consumes the events of booking."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from availability.__main__ import service
-from availability.api import FreeSlots
+from availability.api import FreeSlotsQuery
 from hoop_events.base import Gone
 from hoop_events.booking import AppointmentCreated, AppointmentDeleted, Hold, HoldChanged
 from hoop_events.calendars import (
@@ -47,15 +47,17 @@ OPEN_MONDAY = [
 NINE, HALF_PAST = "2027-03-01T09:00:00-05:00", "2027-03-01T09:30:00-05:00"
 
 
-async def test_a_slot_goes_and_comes_back(new_database, kafka_bootstrap, calendar, appointment):
-    """Open → booked → deleted, as events say; a strange account sees no calendar; a deleted one is gone."""
+async def test_a_booked_slot_is_taken_until_its_deletion(
+    new_database, kafka_bootstrap, calendar, appointment
+):
+    """Open → booked → deleted, by events; another account sees no calendar; a deleted one is gone."""
     tenant, stranger = Tenant(), Tenant()
     host = tenant.user_ids[0]
-    offer = calendar(new_id(), [host])
-    mine = appointment(new_id(), offer.id, host, session=new_id(), start=MONDAY)
+    state = calendar(new_id(), [host])
+    mine = appointment(new_id(), state.id, host, session=new_id(), start=MONDAY)
     gone = mine.model_copy(update={"sequence": 2, "occupies": False, "deleted": True})
     who = {"account_id": tenant.account_id}
-    path = f"/calendars/{offer.id}/free-slots"
+    path = f"/calendars/{state.id}/free-slots"
     query = {"startDate": str(START), "endDate": str(END)}
     database = await new_database("availability")
     async with (
@@ -65,8 +67,10 @@ async def test_a_slot_goes_and_comes_back(new_database, kafka_bootstrap, calenda
     ):
 
         async def slots():
-            answer = await ask("GET", path, query=query)
-            return answer.told.get("2027-03-01", {}).get("slots") if answer.status == 200 else None
+            response = await ask("GET", path, query=query)
+            return (
+                response.body.get("2027-03-01", {}).get("slots") if response.status == 200 else None
+            )
 
         async def first(expected):
             return (await slots() or [None])[0] == expected
@@ -75,7 +79,7 @@ async def test_a_slot_goes_and_comes_back(new_database, kafka_bootstrap, calenda
             kafka_bootstrap,
             *tenant.events,
             *stranger.events,
-            CalendarChanged(**who, state=offer),
+            CalendarChanged(**who, state=state),
         )
         await eventually(lambda: first(NINE), within=20)
         await publish(kafka_bootstrap, AppointmentCreated(**who, state=mine))
@@ -84,23 +88,24 @@ async def test_a_slot_goes_and_comes_back(new_database, kafka_bootstrap, calenda
         await eventually(lambda: first(NINE))
         foreign, unknown = [
             await other("GET", f"/calendars/{one}/free-slots", query=query)
-            for one in (offer.id, new_id())
+            for one in (state.id, new_id())
         ]
-        assert (foreign.status, foreign.told) == (unknown.status, unknown.told)
+        same = {"traceId": None}
+        assert (foreign.status, foreign.body | same) == (unknown.status, unknown.body | same)
         assert foreign.status == 404
-        off = offer.model_copy(
-            update={"sequence": 2, "settings": {**offer.settings, "isActive": False}}
+        off = state.model_copy(
+            update={"sequence": 2, "settings": {**state.settings, "isActive": False}}
         )
         await publish(kafka_bootstrap, CalendarChanged(**who, state=off))
 
-        async def told(status, code):
-            answer = await ask("GET", path, query=query)
-            return (answer.status, answer.body.get("code")) == (status, code)
+        async def refused(status, code):
+            response = await ask("GET", path, query=query)
+            return (response.status, response.body.get("code")) == (status, code)
 
-        await eventually(lambda: told(400, "calendar_inactive"))
-        end = Gone(id=offer.id, sequence=3)
+        await eventually(lambda: refused(400, "calendar_inactive"))
+        end = Gone(id=state.id, sequence=3)
         await publish(kafka_bootstrap, CalendarDeleted(**who, state=end))
-        await eventually(lambda: told(404, "not_found"))
+        await eventually(lambda: refused(404, "not_found"))
 
 
 @pytest.mark.parametrize(
@@ -118,28 +123,30 @@ async def test_a_slot_goes_and_comes_back(new_database, kafka_bootstrap, calenda
 def test_ranges_that_are_refused(start, end):
     """Empty, backwards, before 1970, longer than 31 days, after 2199, or no whole numbers."""
     with pytest.raises(ValidationError):
-        FreeSlots.model_validate({"startDate": start, "endDate": end})
+        FreeSlotsQuery.model_validate({"startDate": start, "endDate": end})
 
 
 def test_31_days_are_allowed():
-    asked = FreeSlots.model_validate({"startDate": str(START), "endDate": str(START + 31 * A_DAY)})
-    assert asked.end_date - asked.start_date == 31 * A_DAY
+    query = FreeSlotsQuery.model_validate(
+        {"startDate": str(START), "endDate": str(START + 31 * A_DAY)}
+    )
+    assert query.end_date - query.start_date == 31 * A_DAY
 
 
 @pytest.mark.parametrize("zone", ["US/Eastern", "Asia/Calcutta", "UTC", "Europe/Kiev"])
 def test_old_names_of_zones_are_allowed(zone):
     """A link in the IANA database is as good as what it points to."""
-    FreeSlots.model_validate({"startDate": START, "endDate": END, "timezone": zone})
+    FreeSlotsQuery.model_validate({"startDate": START, "endDate": END, "timezone": zone})
 
 
 @pytest.mark.parametrize("zone", ["localtime", "posixrules", "right/UTC", "../UTC", "", "UTC+3"])
 def test_other_zones_are_refused(zone):
     with pytest.raises(ValidationError):
-        FreeSlots.model_validate({"startDate": START, "endDate": END, "timezone": zone})
+        FreeSlotsQuery.model_validate({"startDate": START, "endDate": END, "timezone": zone})
 
 
 @pytest.mark.parametrize(
-    ("said", "users"),
+    ("fields", "users"),
     [
         ({}, None),
         ({"userId": "a"}, ("a",)),
@@ -147,23 +154,23 @@ def test_other_zones_are_refused(zone):
         ({"userIds": ["a"], "userId": "b"}, ("a", "b")),
     ],
 )
-def test_whose_slots_are_asked_for(said, users):
-    """Nobody named: the team. Both parameters together name all of them."""
-    asked = FreeSlots.model_validate({"startDate": START, "endDate": END, **said})
-    assert asked.users == users
+def test_the_users_of_a_query(fields, users):
+    """None named: the team. Both parameters together name all of them."""
+    query = FreeSlotsQuery.model_validate({"startDate": START, "endDate": END, **fields})
+    assert query.users == users
 
 
 async def ready(bootstrap, tenant, *events):
     await publish(bootstrap, *tenant.events, *events)
 
 
-async def test_what_else_can_be_asked(new_database, kafka_bootstrap, calendar, appointment):
-    """Ranges with ends, seats and users; why a day is empty; as if an appointment were gone."""
+async def test_the_optional_parameters(new_database, kafka_bootstrap, calendar, appointment):
+    """`format=range`, `explain` and `excludeEventId`."""
     tenant = Tenant()
     host = tenant.user_ids[0]
-    offer = calendar(new_id(), [host], appoinmentPerSlot=3, openHours=OPEN_MONDAY)
-    mine = appointment(new_id(), offer.id, host, session=new_id(), start=MONDAY)
-    who, path = {"account_id": tenant.account_id}, f"/calendars/{offer.id}/free-slots"
+    state = calendar(new_id(), [host], appoinmentPerSlot=3, openHours=OPEN_MONDAY)
+    mine = appointment(new_id(), state.id, host, session=new_id(), start=MONDAY)
+    who, path = {"account_id": tenant.account_id}, f"/calendars/{state.id}/free-slots"
     query = {"startDate": str(START), "endDate": str(START + 2 * A_DAY)}
     database = await new_database("availability")
     async with (
@@ -173,13 +180,13 @@ async def test_what_else_can_be_asked(new_database, kafka_bootstrap, calendar, a
         await ready(
             kafka_bootstrap,
             tenant,
-            CalendarChanged(**who, state=offer),
+            CalendarChanged(**who, state=state),
             AppointmentCreated(**who, state=mine),
         )
 
         async def ranges(**more):
-            answer = await ask("GET", path, query={**query, "format": "range", **more})
-            return answer.told.get("2027-03-01", {}).get("slots", [])
+            response = await ask("GET", path, query={**query, "format": "range", **more})
+            return response.body.get("2027-03-01", {}).get("slots", [])
 
         async def first(seats, **more):
             found = await ranges(**more)
@@ -193,80 +200,80 @@ async def test_what_else_can_be_asked(new_database, kafka_bootstrap, calendar, a
             "userIds": [host],
         }
         assert await first(3, excludeEventId=mine.id)
-        answer = await ask("GET", path, query={**query, "explain": "true"})
-        assert answer.told["explain"]["2027-03-02"] == "closed"
-        assert "2027-03-01" not in answer.told["explain"]
-        for strange in (new_id(), "x"):
-            answer = await ask("GET", path, query={**query, "excludeEventId": strange})
-            assert (answer.status, answer.body["code"]) == (404, "not_found")
-        answer = await ask("GET", path, query={**query, "format": "ranges"})
-        assert answer.status == 422
+        response = await ask("GET", path, query={**query, "explain": "true"})
+        assert response.body["explain"]["2027-03-02"] == "closed"
+        assert "2027-03-01" not in response.body["explain"]
+        for unknown in (new_id(), "x"):
+            response = await ask("GET", path, query={**query, "excludeEventId": unknown})
+            assert (response.status, response.body["code"]) == (404, "not_found")
+        response = await ask("GET", path, query={**query, "format": "ranges"})
+        assert response.status == 422
 
 
-async def test_no_answer_is_older_than_its_token(
+async def test_no_response_is_older_than_its_token(
     new_database, kafka_bootstrap, calendar, appointment
 ):
-    """What the token names is waited for; what does not come in time is said to be stale."""
+    """Versions that the token names are waited for; after the timeout the response is marked stale."""
     tenant = Tenant()
     host = tenant.user_ids[0]
-    offer = calendar(new_id(), [host])
-    who, path = {"account_id": tenant.account_id}, f"/calendars/{offer.id}/free-slots"
+    state = calendar(new_id(), [host])
+    who, path = {"account_id": tenant.account_id}, f"/calendars/{state.id}/free-slots"
     query = {"startDate": str(START), "endDate": str(END)}
     database = await new_database("availability")
     async with (
         running(service, database=database, kafka_bootstrap=kafka_bootstrap) as (base_url, _),
         Client(base_url, tenant.api_key) as ask,
     ):
-        await ready(kafka_bootstrap, tenant, CalendarChanged(**who, state=offer))
+        await ready(kafka_bootstrap, tenant, CalendarChanged(**who, state=state))
 
         async def known():
             return (await ask("GET", path, query=query)).status == 200
 
         await eventually(known, within=20)
         for version in range(1, 6):
-            state = appointment(
+            booked = appointment(
                 new_id(),
-                offer.id,
+                state.id,
                 host,
                 session=new_id(),
                 start=MONDAY + timedelta(minutes=30 * version),
-                versions={host: version, offer.id: version},
+                versions={host: version, state.id: version},
             )
-            await publish(kafka_bootstrap, AppointmentCreated(**who, state=state))
-            token = consistency_token.encode(state.versions)
+            await publish(kafka_bootstrap, AppointmentCreated(**who, state=booked))
+            token = consistency_token.encode(booked.versions)
 
             async def fresh(token=token):
-                answer = await ask("GET", path, query=query, headers={"X-Read-Token": token})
-                return None if "X-Stale" in answer.headers else answer
+                response = await ask("GET", path, query=query, headers={"X-Read-Token": token})
+                return None if "X-Stale" in response.headers else response
 
-            answer = await eventually(fresh, within=20)
-            shown = state.start_time.astimezone(ZoneInfo("America/New_York")).isoformat()
-            assert shown not in answer.told["2027-03-01"]["slots"]
-            assert consistency_token.decode(answer.headers["X-Read-Token"]) == state.versions
+            response = await eventually(fresh, within=20)
+            shown = booked.start_time.astimezone(ZoneInfo("America/New_York")).isoformat()
+            assert shown not in response.body["2027-03-01"]["slots"]
+            assert consistency_token.decode(response.headers["X-Read-Token"]) == booked.versions
         future = consistency_token.encode({host: 1000})
-        answer = await ask("GET", path, query=query, headers={"X-Read-Token": future})
-        assert (answer.status, answer.headers["X-Stale"]) == (200, "true")
-        answer = await ask("GET", path, query=query, headers={"X-Read-Token": "rubbish!"})
-        assert answer.status == 400
+        response = await ask("GET", path, query=query, headers={"X-Read-Token": future})
+        assert (response.status, response.headers["X-Stale"]) == (200, "true")
+        response = await ask("GET", path, query=query, headers={"X-Read-Token": "rubbish!"})
+        assert response.status == 400
 
 
 async def test_holds_blocks_schedules_and_rooms_count(new_database, kafka_bootstrap, calendar):
-    """A hold takes its time until it expires, a block slot takes it, a schedule opens, a room closes."""
+    """A hold counts until it expires; so do block slots, schedules and blocked rooms."""
     tenant = Tenant()
     host = tenant.user_ids[0]
-    offer = calendar(new_id(), [host])
-    who, path = {"account_id": tenant.account_id}, f"/calendars/{offer.id}/free-slots"
+    state = calendar(new_id(), [host])
+    who, path = {"account_id": tenant.account_id}, f"/calendars/{state.id}/free-slots"
     query = {"startDate": str(START), "endDate": str(END)}
     when = {"date_added": MONDAY, "date_updated": MONDAY}
-    common = {"sequence": 1, "version": 1, "location_id": offer.location_id}
+    common = {"sequence": 1, "version": 1, "location_id": state.location_id}
     half = timedelta(minutes=30)
 
     def hold(start, expires_at):
-        state = Hold(
+        held = Hold(
             id=new_id(),
             sequence=1,
-            calendar_id=offer.id,
-            location_id=offer.location_id,
+            calendar_id=state.id,
+            location_id=state.location_id,
             start_time=start,
             end_time=start + half,
             time_zone="UTC",
@@ -274,11 +281,11 @@ async def test_holds_blocks_schedules_and_rooms_count(new_database, kafka_bootst
             hosts=(host,),
             expires_at=expires_at,
         )
-        return HoldChanged(**who, state=state)
+        return HoldChanged(**who, state=held)
 
     block = BlockSlot(
         id=new_id(),
-        calendar_id=offer.id,
+        calendar_id=state.id,
         user_id=None,
         start_time=MONDAY + 2 * half,
         end_time=MONDAY + 3 * half,
@@ -286,7 +293,7 @@ async def test_holds_blocks_schedules_and_rooms_count(new_database, kafka_bootst
         **when,
     )
     room = Resource(
-        id=new_id(), resource_type="rooms", name="R", calendar_ids=(offer.id,), **common, **when
+        id=new_id(), resource_type="rooms", name="R", calendar_ids=(state.id,), **common, **when
     )
     closed = BlockSlot(
         id=new_id(),
@@ -307,7 +314,7 @@ async def test_holds_blocks_schedules_and_rooms_count(new_database, kafka_bootst
         name="S",
         timezone="America/New_York",
         rules=(hours,),
-        calendar_ids=(offer.id,),
+        calendar_ids=(state.id,),
         **common,
         **when,
     )
@@ -316,11 +323,11 @@ async def test_holds_blocks_schedules_and_rooms_count(new_database, kafka_bootst
         running(service, database=database, kafka_bootstrap=kafka_bootstrap) as (base_url, _),
         Client(base_url, tenant.api_key) as ask,
     ):
-        await ready(kafka_bootstrap, tenant, CalendarChanged(**who, state=offer))
+        await ready(kafka_bootstrap, tenant, CalendarChanged(**who, state=state))
 
         async def times():
-            answer = await ask("GET", path, query={**query, "startDate": str(START - 3_600_000)})
-            slots = answer.told["2027-03-01"]["slots"] if answer.status == 200 else []
+            response = await ask("GET", path, query={**query, "startDate": str(START - 3_600_000)})
+            slots = response.body["2027-03-01"]["slots"] if response.status == 200 else []
             return [slot[11:16] for slot in slots]
 
         async def shown(*expected):

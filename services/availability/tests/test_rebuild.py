@@ -1,4 +1,4 @@
-"""Rebuilding: from the topics alone comes what the live model is, while that goes on."""
+"""Rebuilding from the topics alone leads to the live read model, while that goes on."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,8 +10,9 @@ from random import Random
 import pytest
 
 from availability.__main__ import SUBSCRIPTIONS, service
+from availability.domain import diff_lines
 from availability.jobs.rebuild import RebuildFailed, rebuild
-from availability.store.snapshot import differences, snapshot
+from availability.store.dump import get_dump
 from hoop_events.base import Event
 from hoop_events.booking import AppointmentCreated, AppointmentDeleted, Hold, HoldChanged
 from hoop_events.calendars import (
@@ -38,7 +39,7 @@ AT = 0
 
 @dataclass
 class Office:
-    """Announces an appointment after the other, some of them cancelled or moved."""
+    """A source of events: one appointment after the other, some of them deleted."""
 
     calendar: object
     appointment: object
@@ -47,9 +48,9 @@ class Office:
     states: list = field(default_factory=list)
 
     def beginning(self) -> list[Event]:
-        self.offers = [self.calendar(new_id(), [new_id(), new_id()]) for _ in range(3)]
+        self.calendars = [self.calendar(new_id(), [new_id(), new_id()]) for _ in range(3)]
         who, when = {"account_id": self.account_id}, {"date_added": MONDAY, "date_updated": MONDAY}
-        first = self.offers[0]
+        first = self.calendars[0]
         common = {"sequence": 1, "version": 1, "location_id": first.location_id, **when}
         hosts = [m["userId"] for m in first.settings["teamMembers"]]
         schedule = Schedule(
@@ -86,7 +87,7 @@ class Office:
             versions={hosts[0]: 3},
         )
         return [
-            *(CalendarChanged(**who, state=offer) for offer in self.offers),
+            *(CalendarChanged(**who, state=state) for state in self.calendars),
             ScheduleChanged(**who, state=schedule),
             ResourceChanged(**who, state=room),
             BlockSlotChanged(**who, state=block),
@@ -98,12 +99,12 @@ class Office:
             old = self.states.pop(self.dice.randrange(len(self.states)))
             state = old.model_copy(update={"sequence": old.sequence + 1, "occupies": False})
             return AppointmentDeleted(account_id=self.account_id, state=state)
-        offer = self.dice.choice(self.offers)
-        host = self.dice.choice(offer.settings["teamMembers"])["userId"]
+        calendar = self.dice.choice(self.calendars)
+        host = self.dice.choice(calendar.settings["teamMembers"])["userId"]
         start = MONDAY + timedelta(minutes=30 * self.dice.randrange(5000))
         state = self.appointment(
             new_id(),
-            offer.id,
+            calendar.id,
             host,
             session=new_id(),
             start=start,
@@ -123,30 +124,30 @@ def office(calendar, appointment):
     return Office(calendar, appointment)
 
 
-async def settled(database, kafka_bootstrap):
+async def consumed(database, kafka_bootstrap):
     """Wait until the model has handled everything that is on its topics."""
     topics = sorted({event.topic for event in SUBSCRIPTIONS})
     async with open_log_reader(kafka_bootstrap, topics) as reader:
-        ends = await reader.end_offsets()
+        ends = await reader.ends()
 
-    async def there():
-        places = await inbox.list_offsets(database, topics)
-        return all(places.get(place, 0) >= end for place, end in ends.items())
+    async def caught_up():
+        offsets = await inbox.list_offsets(database, topics)
+        return all(offsets.get(partition, 0) >= end for partition, end in ends.items())
 
-    await eventually(there, within=30)
+    await eventually(caught_up, within=30)
 
 
 @asynccontextmanager
 async def announcing(kafka_bootstrap, office) -> AsyncIterator[None]:
-    """Events go on, some fifty a second."""
+    """Publish some fifty events a second until the end of the block."""
     stop = asyncio.Event()
 
-    async def go_on():
+    async def publish_some():
         while not stop.is_set():
             await publish(kafka_bootstrap, *(office.next() for _ in range(5)))
             await asyncio.sleep(0.05)
 
-    task = asyncio.get_running_loop().create_task(go_on())
+    task = asyncio.get_running_loop().create_task(publish_some())
     try:
         yield
     finally:
@@ -154,26 +155,26 @@ async def announcing(kafka_bootstrap, office) -> AsyncIterator[None]:
         await task
 
 
-def given(database, kafka_bootstrap):
+def settings_of(database, kafka_bootstrap):
     return service.settings(database_url=database.dsn, kafka_bootstrap=kafka_bootstrap)
 
 
-async def test_rebuilding_while_events_go_on_loses_and_doubles_nothing(
+async def test_rebuilding_while_events_are_published_loses_and_doubles_nothing(
     new_database, kafka_bootstrap, office
 ):
-    """The rebuilt model, gone on with, is byte for byte that of a replica that was never rebuilt."""
+    """The rebuilt model, after more events, equals byte for byte one that was rebuilt afterwards."""
     database, other = await new_database("availability"), await new_database("availability")
     await publish(kafka_bootstrap, *office.beginning(), *(office.next() for _ in range(300)))
     async with running(service, database=database, kafka_bootstrap=kafka_bootstrap):
-        await settled(database, kafka_bootstrap)
+        await consumed(database, kafka_bootstrap)
         async with announcing(kafka_bootstrap, office):
             for _ in range(2):
-                await rebuild(given(database, kafka_bootstrap), SUBSCRIPTIONS)
-        await settled(database, kafka_bootstrap)
-        live = await snapshot(database, at=AT)
-    await rebuild(given(other, kafka_bootstrap), SUBSCRIPTIONS)
+                await rebuild(settings_of(database, kafka_bootstrap), SUBSCRIPTIONS)
+        await consumed(database, kafka_bootstrap)
+        live = await get_dump(database, at=AT)
+    await rebuild(settings_of(other, kafka_bootstrap), SUBSCRIPTIONS)
 
-    assert differences(live, await snapshot(other, at=AT)) == []
+    assert diff_lines(live, await get_dump(other, at=AT)) == []
     sequences = "SELECT * FROM applied_event ORDER BY topic, subject"
     assert await database.fetch(sequences) == await other.fetch(sequences)
     assert await inbox.list_offsets(database, ["appointments"]) == await inbox.list_offsets(
@@ -181,17 +182,17 @@ async def test_rebuilding_while_events_go_on_loses_and_doubles_nothing(
     )
 
 
-async def test_a_rebuilt_database_looks_like_a_migrated_one(new_database, kafka_bootstrap):
-    """Tables, indexes and constraints have their names again, so that migrations go on fitting."""
+async def test_a_rebuilt_database_has_the_schema_of_a_migrated_one(new_database, kafka_bootstrap):
+    """Tables, indexes and constraints have the same names, so that later migrations apply."""
     database, other = await new_database("availability"), await new_database("availability")
-    await rebuild(given(database, kafka_bootstrap), SUBSCRIPTIONS)
-    shape = """
+    await rebuild(settings_of(database, kafka_bootstrap), SUBSCRIPTIONS)
+    schema = """
         SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
         UNION SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
                 FROM pg_constraint WHERE contype IN ('p', 'u')
         ORDER BY 1
     """
-    assert await database.fetch(shape) == await other.fetch(shape)
+    assert await database.fetch(schema) == await other.fetch(schema)
 
 
 async def test_one_rebuild_at_a_time(new_database, kafka_bootstrap):
@@ -200,5 +201,5 @@ async def test_one_rebuild_at_a_time(new_database, kafka_bootstrap):
     async with database.pool.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock(727002)")
         with pytest.raises(RebuildFailed):
-            await rebuild(given(database, kafka_bootstrap), SUBSCRIPTIONS)
+            await rebuild(settings_of(database, kafka_bootstrap), SUBSCRIPTIONS)
         await connection.execute("SELECT pg_advisory_unlock(727002)")

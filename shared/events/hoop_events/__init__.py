@@ -1,1 +1,1 @@
-"""The events of Hoop: contracts and codec, for our services and for everybody who subscribes."""
+"""The events of Hoop: contracts and codec, for our services and for subscribers outside."""

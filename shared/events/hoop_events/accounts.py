@@ -1,4 +1,4 @@
-"""What the accounts service announces: who exists, and who may call."""
+"""The events of the accounts service: accounts, locations, users, contacts and API keys."""
 
 from typing import ClassVar, Literal
 
@@ -6,7 +6,7 @@ from hoop_events.base import Contract, Event, Gone, Id, Moment, State
 
 
 class Account(State):
-    """A tenant. Everything else belongs to exactly one."""
+    """A tenant. Every other aggregate belongs to exactly one account."""
 
     id: Id
     name: str
@@ -15,7 +15,7 @@ class Account(State):
 
 
 class Location(State):
-    """A place of business with a time zone of its own."""
+    """A place of business, with its time zone."""
 
     id: Id
     name: str
@@ -33,7 +33,7 @@ class User(State):
 
 
 class ContactDetails(Contract):
-    """How to address and reach a person; empty after erasure."""
+    """Name, e-mail address and telephone number of a person; empty after erasure."""
 
     name: str = ""
     email: str = ""
@@ -41,7 +41,7 @@ class ContactDetails(Contract):
 
 
 class Contact(State):
-    """Somebody who books."""
+    """A person who books appointments."""
 
     id: Id
     location_id: Id
@@ -50,7 +50,7 @@ class Contact(State):
 
 
 class Limits(Contract):
-    """How much a key may ask: per second and per minute; the day is shared by the account's keys."""
+    """Request limits of a key; the limit per day is shared by all keys of the account."""
 
     per_second: int | None = 10
     per_minute: int | None = 100
@@ -58,13 +58,13 @@ class Limits(Contract):
 
 
 class ApiKey(State):
-    """A key, known by the digest of its secret only. `None` in `limits` means no limit."""
+    """An API key, of which only a digest is stored. `None` in `limits` means no limit."""
 
     id: Id
     digest: str
     """SHA-256 of the whole key, in hex."""
     location_ids: tuple[Id, ...] = ()
-    """Empty: every location of the account."""
+    """The locations that the key may access; empty means every location of the account."""
     scopes: tuple[str, ...]
     limits: Limits = Limits()
     active: bool = True

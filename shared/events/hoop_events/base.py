@@ -1,4 +1,4 @@
-"""What every event is: a fact about one aggregate of one account, with the whole state after it."""
+"""The base of every event: a change of one aggregate of one account, with its whole state afterwards."""
 
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
@@ -19,7 +19,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-v]{25}[048cgkos]$")]
 
 
 def iso(moment: datetime) -> str:
-    """An instant as our JSON spells it: UTC, milliseconds, `Z`."""
+    """An instant in ISO 8601 with UTC, milliseconds and `Z`: `2027-03-01T09:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -34,7 +34,7 @@ Moment = Annotated[
 
 
 class Contract(BaseModel):
-    """Part of what we promise to subscribers: camelCase in JSON, unknown fields ignored."""
+    """Base of all models in events: camelCase in JSON, unknown fields ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
@@ -42,7 +42,7 @@ class Contract(BaseModel):
 
 
 class Personal(Contract):
-    """Free text of people. Erasure announces the appointment again with this empty."""
+    """Free text about people. After an erasure the event is announced again with empty texts."""
 
     title: str = ""
     description: str = ""
@@ -51,21 +51,21 @@ class Personal(Contract):
 
 
 class State(Contract):
-    """An aggregate as it is after the event. `sequence` counts its announcements from 1."""
+    """The state of an aggregate after the event. `sequence` counts its events from 1."""
 
     id: str
     sequence: int
 
 
 class Gone(State):
-    """All that is left of a deleted aggregate."""
+    """The state of a deleted aggregate."""
 
     versions: dict[Id, int] = {}
-    """Of what its going has set free, as in the states of booking."""
+    """Versions of the calendars, hosts and resources that the deletion changed: see `Appointment`."""
 
 
 class Change(Contract):
-    """What this event changed, for those who care about more than the state."""
+    """What this event changed, for subscribers that need more than the state."""
 
     fields: tuple[str, ...] = ()
     previous: dict[str, JsonValue] = {}
@@ -75,13 +75,13 @@ class Change(Contract):
 
 
 class Event(Contract):
-    """A fact that one service announces and nobody else: `type` on `topic`, keyed by the aggregate."""
+    """Base of all events. One service announces a type, on one topic, keyed by the aggregate's id."""
 
     topic: ClassVar[str]
     key: ClassVar[str]
-    """What the key of the topic's records names: the aggregate, in a word."""
+    """The kind of aggregate whose id is the key of the topic's records, as documentation names it."""
     history_days: ClassVar[int] = 0
-    """How long the topic keeps its full history; compaction leaves the latest state for ever."""
+    """Days for which the topic keeps its full history; compaction keeps the latest state for ever."""
     global_table: ClassVar[bool] = False
     """Whether every service with routes keeps the whole topic in memory."""
     type: ClassVar[str]
@@ -95,12 +95,12 @@ class Event(Contract):
 
     @classmethod
     def dataschema(cls) -> str:
-        """Where the JSON Schema of this contract stands."""
+        """The path of the JSON Schema of this event."""
         return f"/schemas/{cls.type}/{cls.schema_number}.json"
 
     @property
     def subject(self) -> str:
-        """The aggregate's id: the record's key, so that its events keep their order."""
+        """The aggregate's id, which is the record's key: so events of one aggregate keep their order."""
         return self.state.id
 
     @property

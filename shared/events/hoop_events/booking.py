@@ -1,4 +1,4 @@
-"""What the booking service announces of appointments, and of the seats held before them."""
+"""The events of the booking service about appointments and holds."""
 
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ Status = Literal[
 
 
 class Meeting(Contract):
-    """The online meeting of an appointment, or why there is none (yet)."""
+    """The online meeting of an appointment; `state`, `reason` and `message` say why there is none."""
 
     provider: MeetingProvider | None = None
     state: MeetingState = "none"
@@ -23,19 +23,19 @@ class Meeting(Contract):
 
 
 class Series(Contract):
-    """Of an appointment that is one occurrence of a series: which one, whatever it was moved to."""
+    """The series of which an appointment is an occurrence, and which one, even if it was moved."""
 
     master: Id
-    """The id of the series. No appointment has it."""
+    """The id of the series, which is the id of no appointment."""
     rrule: str
     start: Moment
-    """When the rule says that it starts."""
+    """The start of the occurrence by the rule."""
     occurrence_id: str
-    """Its id in the API: `<master>_<start in epoch ms>_<length in seconds>`, by the rule."""
+    """The occurrence's id in the API, by the rule: `<master>_<start in epoch ms>_<length in s>`."""
 
 
 class Appointment(State):
-    """An appointment: what GET answers, and what consumers need to act without asking back."""
+    """An appointment: all that the API returns, and all that consumers need to act on it."""
 
     id: Id
     version: int
@@ -43,7 +43,7 @@ class Appointment(State):
     location_id: Id
     contact_id: Id
     group_id: Id | None = None
-    """Of its calendar, when this was announced."""
+    """The group of its calendar at the time of the event."""
     start_time: Moment
     end_time: Moment
     time_zone: str
@@ -52,26 +52,28 @@ class Appointment(State):
     occupies: bool
     deleted: bool = False
     confirmed: bool
-    """It has been confirmed once (by a person, or at once by the calendar's `autoConfirm`)."""
+    """Whether it was ever confirmed, by a person or by the calendar's `autoConfirm`."""
     session: Id
-    """The id of `(calendar, host, start)` as long as somebody is booked there; never reused."""
+    """The id of `(calendar, host, start)` while appointments are booked there; never reused."""
     shared: bool = False
-    """The session has several seats, or had when it was opened."""
+    """Whether the session has several seats, or had when it was opened."""
     time_revision: int = 1
     """Grows with each change of start, end or host."""
     hosts: tuple[Id, ...]
-    """Who is there; the first one's account makes the meeting. Without members, the calendar."""
+    """The hosts; the meeting is created in the first one's provider account. Of a calendar without
+    members, the calendar's id."""
     resources: tuple[Id, ...] = ()
     buffer_before: int = 0
     buffer_after: int = 0
-    """Minutes that the hosts keep free around it."""
+    """Minutes that the hosts keep free before and after the appointment."""
     meeting_location_type: str = "default"
     meeting_location_id: str = "default"
-    """The `meetingId` among the locations of its host, if it was chosen."""
+    """The `meetingId` among the locations of its host, if one was chosen."""
     meeting: Meeting = Meeting()
     series: Series | None = None
     versions: dict[Id, int] = {}
-    """The version of each calendar, host and resource it touched: what a read token is made of."""
+    """The version of each calendar, host and resource that the change affected: the content of a
+    consistency token."""
     personal: Personal = Personal()
     date_added: Moment
     date_updated: Moment
@@ -86,31 +88,31 @@ class AppointmentEvent(Event):
 
 
 class AppointmentCreated(AppointmentEvent):
-    """The first announcement, or it begins to occupy time (again)."""
+    """The appointment is new, or it occupies time again."""
 
     type: ClassVar = "AppointmentCreated"
 
 
 class AppointmentRescheduled(AppointmentEvent):
-    """Its start, its end or its host changed."""
+    """The appointment's start, end or host changed."""
 
     type: ClassVar = "AppointmentRescheduled"
 
 
 class AppointmentUpdated(AppointmentEvent):
-    """Anything else changed: title, status `showed` or `noshow`, the join link."""
+    """Anything else of the appointment changed: title, status `showed` or `noshow`, the join link."""
 
     type: ClassVar = "AppointmentUpdated"
 
 
 class AppointmentDeleted(AppointmentEvent):
-    """It stopped to occupy time; `change.reason` says `cancelled` or `deleted`."""
+    """The appointment no longer occupies time; `change.reason` is `cancelled` or `deleted`."""
 
     type: ClassVar = "AppointmentDeleted"
 
 
 class Hold(State):
-    """A seat kept for somebody until `expiresAt`; whoever reads it later takes it for gone."""
+    """A seat kept until `expiresAt`. Consumers compare this instant themselves: no event follows it."""
 
     id: Id
     calendar_id: Id
@@ -125,11 +127,11 @@ class Hold(State):
     buffer_after: int = 0
     expires_at: Moment
     versions: dict[Id, int] = {}
-    """As of an appointment: what a read token is made of."""
+    """See `Appointment.versions`."""
 
     @property
     def occupies(self) -> bool:
-        """A hold always does; by when it no longer counts, its readers know themselves."""
+        """True, as for an appointment that occupies time; consumers compare `expiresAt` themselves."""
         return True
 
 
@@ -142,7 +144,10 @@ class HoldChanged(Event):
 
 
 class HoldDeleted(Event):
-    """It was released, ran out, or became an appointment (`change.reason`), which is announced first."""
+    """The hold was released, expired, or became an appointment, whose event precedes this one.
+
+    `change.reason` says which.
+    """
 
     topic: ClassVar = "holds"
     key: ClassVar = "hold"

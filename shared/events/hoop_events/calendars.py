@@ -1,4 +1,4 @@
-"""What the booking service announces of calendars: their rules, and what stands in their way."""
+"""The events of the booking service about calendars, groups, schedules, block slots and resources."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ from hoop_events.base import Contract, Event, Gone, Id, Moment, Personal, State
 
 
 class Calendar(State):
-    """A calendar: `settings` is the body that GET answers, `timeZone` its location's zone."""
+    """A calendar: `settings` is the body that the API returns, `timeZone` its location's zone."""
 
     id: Id
     version: int
@@ -16,7 +16,7 @@ class Calendar(State):
     time_zone: str
     settings: dict[str, JsonValue]
     versions: dict[Id, int] = {}
-    """Of the calendar and its hosts after this change: as of an appointment."""
+    """Of the calendar and its hosts after this change: see `Appointment.versions`."""
 
 
 class CalendarChanged(Event):
@@ -43,30 +43,30 @@ class Interval(Contract):
 
 
 class ScheduleRule(Contract):
-    """When somebody is open on each such weekday, or on one date, which then replaces its weekday."""
+    """Open intervals of each such weekday, or of one date, which replace those of its weekday."""
 
     type: Literal["wday", "date"]
     day: str | None = None
-    """`sunday` … `saturday`, of a rule of type `wday`."""
+    """`sunday` … `saturday`; only in a rule of type `wday`."""
     date: str | None = None
-    """`2027-03-01`, of a rule of type `date`."""
+    """`2027-03-01`; only in a rule of type `date`."""
     intervals: tuple[Interval, ...]
 
 
 class Schedule(State):
-    """When a user is open, in a zone of its own; it counts on the calendars it is associated with."""
+    """Working hours in a zone of their own, which apply on the calendars in `calendar_ids`."""
 
     id: Id
     version: int
     location_id: Id
     user_id: Id | None
-    """None: it is the schedule of the one calendar it is associated with (an event calendar's)."""
+    """The user whose hours these are; None for the schedule of one event calendar."""
     name: str
     timezone: str
     rules: tuple[ScheduleRule, ...]
     calendar_ids: tuple[Id, ...]
     versions: dict[Id, int] = {}
-    """Of the calendars whose hours this change may have changed: as of an appointment."""
+    """Of the calendars whose hours this change may have changed: see `Appointment.versions`."""
     date_added: Moment
     date_updated: Moment
 
@@ -88,7 +88,7 @@ class ScheduleDeleted(Event):
 
 
 class BlockSlot(State):
-    """A time at which a calendar, a user or a resource takes no appointments; no appointment itself."""
+    """A time at which a calendar, a user or a resource takes no appointments."""
 
     id: Id
     version: int
@@ -96,18 +96,18 @@ class BlockSlot(State):
     calendar_id: Id | None
     user_id: Id | None
     resource_id: Id | None = None
-    """Exactly one of the three is given: whom it blocks, a user in all calendars of the account."""
+    """Exactly one of the three ids is given. A user is blocked in all calendars of the account."""
     start_time: Moment
     end_time: Moment
     versions: dict[Id, int] = {}
-    """Of what it blocks, and blocked before this change: as of an appointment."""
+    """Of what it blocks, and blocked before this change: see `Appointment.versions`."""
     personal: Personal = Personal()
     date_added: Moment
     date_updated: Moment
 
     @property
     def blocks(self) -> str:
-        """The id of what it blocks."""
+        """The id of the blocked calendar, user or resource."""
         found = self.calendar_id or self.user_id or self.resource_id
         assert found is not None
         return found
@@ -130,7 +130,7 @@ class BlockSlotDeleted(Event):
 
 
 class Resource(State):
-    """A room, or so many units of a piece of equipment, that appointments of its calendars need."""
+    """A room, or `quantity` units of equipment, that appointments of its calendars need."""
 
     id: Id
     version: int
@@ -139,15 +139,16 @@ class Resource(State):
     name: str
     description: str = ""
     is_active: bool = True
-    """What is not active is as if it were not there: calendars need it no more."""
+    """An inactive resource counts as deleted: its calendars no longer need it."""
     quantity: int = 1
     out_of_service: int = 0
-    """Units of equipment; `quantity - outOfService` of them may be in use at once."""
+    """Units of equipment; `quantity - outOfService` units may be in use at once."""
     capacity: int = 1
-    """People a room holds: shown, not counted."""
+    """People that a room holds; only shown, no rule uses it."""
     calendar_ids: tuple[Id, ...] = ()
     versions: dict[Id, int] = {}
-    """Of it and of the calendars that need it, or needed it before: as of an appointment."""
+    """Of the resource, and of the calendars that need it or needed it before: see
+    `Appointment.versions`."""
     date_added: Moment
     date_updated: Moment
 
@@ -169,7 +170,7 @@ class ResourceDeleted(Event):
 
 
 class CalendarGroup(State):
-    """Calendars shown together; switching it off switches them off."""
+    """Calendars that are shown together; an inactive group deactivates its calendars."""
 
     id: Id
     version: int

@@ -1,4 +1,4 @@
-"""Every event there is, and every topic: found in the modules that define them."""
+"""All events and topics, found in the modules that define them."""
 
 from collections.abc import Iterator
 from types import ModuleType
@@ -17,9 +17,11 @@ def _events(module: ModuleType) -> Iterator[type[Event]]:
 EVENTS: tuple[type[Event], ...] = tuple(
     event for module in (accounts, calendars, booking, effects) for event in _events(module)
 )
-"""Every event there is."""
+"""All events, module by module."""
 
 TOPICS: tuple[str, ...] = tuple(dict.fromkeys(event.topic for event in EVENTS))
 GLOBAL_TABLES = frozenset(event.topic for event in EVENTS if event.global_table)
+"""Topics that every service with routes keeps in memory."""
+
 HISTORY_DAYS = {event.topic: event.history_days for event in EVENTS if event.history_days}
 """Days for which a topic keeps its full history, for those topics that do."""

@@ -1,4 +1,4 @@
-"""Events as Kafka records: CloudEvents 1.0 in binary mode, with a JSON body, sorted keys, UTF-8."""
+"""Events as Kafka records: CloudEvents 1.0 in binary mode, a JSON body with sorted keys in UTF-8."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Undecodable(Exception):
-    """The record is not an event that anybody may have sent; the text says why, without its data."""
+    """The record is no valid event; the text says why, and quotes no data of the record."""
 
 
 class UnknownType(Exception):
-    """An event of a type that this version does not know: newer than us, or not for us."""
+    """An event of a type that the decoder was not given: newer, or not consumed."""
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """What the headers of a record say. Header values may be foreign bytes or null: read kindly."""
+    """The attributes of an event, read from the headers of its record."""
 
     id: str
     type: str
@@ -33,7 +33,7 @@ class Envelope:
 
 
 def body(event: Event) -> bytes:
-    """The exact bytes of the record's value."""
+    """The bytes of the record's value."""
     data = event.model_dump(mode="json", by_alias=True)
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
 
@@ -51,7 +51,7 @@ def attributes(
     traceparent: str | None,
 ) -> list[tuple[str, bytes]]:
     """The headers of a record: CloudEvents' Kafka protocol binding, and the W3C trace context."""
-    said = {
+    headers = {
         "ce_specversion": "1.0",
         "ce_id": event_id,
         "ce_source": source,
@@ -65,17 +65,17 @@ def attributes(
         "content-type": "application/json",
     }
     if traceparent:
-        said["traceparent"] = traceparent
-    return [(name, value.encode()) for name, value in said.items()]
+        headers["traceparent"] = traceparent
+    return [(name, value.encode()) for name, value in headers.items()]
 
 
 def envelope(headers: Headers) -> Envelope:
-    """Read the headers; the last of a name counts. Raises `Undecodable` when one we need is missing."""
-    said = {name: value for name, value in headers if value is not None}
+    """Read the headers, of equal names the last one. Raises `Undecodable` if a required one is missing."""
+    found = {name: value for name, value in headers if value is not None}
 
     def text(name: str) -> str:
         try:
-            return said[name].decode()
+            return found[name].decode()
         except (KeyError, UnicodeDecodeError) as error:
             raise Undecodable(f"header {name} is missing or not UTF-8") from error
 
@@ -83,7 +83,7 @@ def envelope(headers: Headers) -> Envelope:
     if not (sequence.isascii() and sequence.isdigit()):
         raise Undecodable("header ce_sequence is not a number")
     try:
-        traceparent = said["traceparent"].decode("ascii")
+        traceparent = found["traceparent"].decode("ascii")
     except (KeyError, UnicodeDecodeError):
         traceparent = None
     return Envelope(
@@ -99,9 +99,10 @@ def envelope(headers: Headers) -> Envelope:
 def decode(
     meta: Envelope, value: bytes, types: Iterable[type[Event]] | Mapping[str, type[Event]]
 ) -> Event:
-    """The event, checked against its contract and its envelope. `types` are those we know.
+    """The event, checked against its contract and its envelope.
 
-    Who decodes many passes them as a mapping, by the name of the type.
+    `types` are the known event types; a mapping by name saves building one for each record. Raises
+    `UnknownType` or `Undecodable`.
     """
     known = types if isinstance(types, Mapping) else {kind.type: kind for kind in types}
     kind = known.get(meta.type)
@@ -110,9 +111,9 @@ def decode(
     try:
         event = kind.model_validate_json(value)
     except ValidationError as error:
-        where = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:5])
-        raise Undecodable(f"{meta.type} breaks its schema at: {where}") from None
-    told = (meta.subject, meta.sequence, meta.account_id)
-    if told != (event.subject, event.sequence, event.account_id):
+        fields = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:5])
+        raise Undecodable(f"{meta.type} breaks its schema at: {fields}") from None
+    named = (meta.subject, meta.sequence, meta.account_id)
+    if named != (event.subject, event.sequence, event.account_id):
         raise Undecodable(f"{meta.type}: headers and body name different facts")
     return event

@@ -1,4 +1,4 @@
-"""What the services that face other providers announce: links, connections, busy times, messages."""
+"""The events of the services that call providers: links, connections, busy times, messages."""
 
 from typing import ClassVar, Literal
 
@@ -15,7 +15,7 @@ class MeetingLink(State):
 
 
 class MeetingLinkChanged(Event):
-    """For booking alone, which shows it on every appointment of the session."""
+    """For booking, which adds the meeting to every appointment of the session."""
 
     topic: ClassVar = "meetings"
     key: ClassVar = "session.provider"
@@ -25,7 +25,7 @@ class MeetingLinkChanged(Event):
 
 
 class Connection(State):
-    """An account at a provider, connected to a user (Zoom, Teams) or a calendar (Google, iCloud)."""
+    """A provider account, connected to a user (Zoom, Teams) or a calendar (Google, iCloud)."""
 
     id: Id
     provider: str
@@ -34,13 +34,13 @@ class Connection(State):
     status: Literal["active", "pending", "disconnected"]
     reason: str | None = None
     label: str | None = None
-    """The account as its owner knows it, usually an e-mail address."""
+    """The name of the account at the provider, usually an e-mail address."""
     last_sync_at: Moment | None = None
     connected_at: Moment | None = None
 
 
 class ConnectionChanged(Event):
-    """Announced by the service of the provider; `source` in the record names it."""
+    """Announced by the service of the provider, which the record's `ce_source` names."""
 
     topic: ClassVar = "connections"
     key: ClassVar = "connection"
@@ -57,14 +57,14 @@ class BusyInterval(Contract):
 
 
 class BusyWeek(State):
-    """What a connection's own events block in one ISO week (UTC); `id` is `<connection>:<week>`."""
+    """The busy times of a connected calendar in one ISO week (UTC); `id` is `<connection>:<week>`."""
 
     connection_id: Id
     week: str
-    """`2027-W09`; an interval across the border stands in both weeks, cut."""
+    """`2027-W09`; an interval across the border is split into both weeks."""
     calendar_id: Id
     user_id: Id | None
-    """Whom it blocks, in every calendar of the account; without a user it blocks the calendar."""
+    """The user who is busy, in every calendar of the account; None: the calendar itself is busy."""
     intervals: tuple[BusyInterval, ...]
 
 
@@ -77,7 +77,7 @@ class ExternalBusyChanged(Event):
 
 
 class FailedPush(State):
-    """An appointment that could not be written to a connected calendar; `id` names the pair."""
+    """An appointment that could not be written to a connected calendar; `id` identifies the pair."""
 
     appointment_id: Id
     connection_id: Id
@@ -93,7 +93,7 @@ class CalendarPushFailed(Event):
 
 
 class Message(State):
-    """One message to one receiver on one occasion."""
+    """One message to one receiver about one occasion."""
 
     id: Id
     appointment_id: Id

@@ -1,4 +1,4 @@
-"""Events as records: what is written is what is read, and foreign bytes crash nobody."""
+"""The codec: an encoded event decodes to itself, and foreign bytes raise `Undecodable`."""
 
 from datetime import UTC, datetime
 
@@ -38,18 +38,18 @@ def account(name: str = "Ada", sequence: int = 3) -> AccountChanged:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), st.integers(1, 2**62))
-def test_what_is_written_is_what_is_read(name: str, sequence: int) -> None:
+def test_an_encoded_event_decodes_to_itself(name: str, sequence: int) -> None:
     event = account(name, sequence)
     assert decode(envelope(headers(event)), body(event), EVENTS) == event
 
 
 def test_the_attributes_are_those_of_cloudevents() -> None:
     """Binary mode: `ce_` headers beside a JSON body; the sequence sorts as text."""
-    said = dict(headers(account()))
-    assert said["ce_specversion"] == b"1.0"
-    assert said["ce_type"] == b"AccountChanged"
-    assert said["ce_sequence"] == b"00000000000000000003"
-    assert said["ce_time"] == b"2027-03-01T12:00:00.000Z"
+    found = dict(headers(account()))
+    assert found["ce_specversion"] == b"1.0"
+    assert found["ce_type"] == b"AccountChanged"
+    assert found["ce_sequence"] == b"00000000000000000003"
+    assert found["ce_time"] == b"2027-03-01T12:00:00.000Z"
     assert body(account()).startswith(b'{"accountId":"06gv')
 
 
@@ -67,8 +67,8 @@ def test_a_foreign_body_is_undecodable_and_nothing_worse(foreign: bytes) -> None
         decode(envelope(headers(account())), foreign, EVENTS)
 
 
-def test_headers_and_body_must_tell_the_same_fact() -> None:
-    """An event of one account in the name of another is not an event."""
+def test_headers_and_body_must_name_the_same_event() -> None:
+    """A body of one account under the headers of another is refused."""
     forged = account().model_copy(update={"account_id": "06gvqgu569o0v1e91maf8nmpdg"})
     with pytest.raises(Undecodable, match="different facts"):
         decode(envelope(headers(account())), body(forged), EVENTS)
@@ -80,8 +80,8 @@ def test_a_type_of_the_future_is_unknown_not_wrong() -> None:
         decode(meta, body(account()), EVENTS)
 
 
-def test_an_error_tells_where_and_not_what() -> None:
-    """The text of an error goes to logs: it names fields, never what stood in them."""
+def test_an_error_names_fields_and_no_values() -> None:
+    """The text of an error goes to logs, which must not contain personal data."""
     wrong = body(account("secret name")).replace(b'"name"', b'"nam"')
     with pytest.raises(Undecodable) as caught:
         decode(envelope(headers(account())), wrong, EVENTS)
@@ -94,8 +94,8 @@ def test_every_type_has_one_topic_and_one_name() -> None:
     assert {event.topic for event in EVENTS} == {*TOPICS}
 
 
-def test_a_document_keeps_the_names_that_clients_know() -> None:
-    """`from` is a word of Python's; on the wire it is the interval's beginning all the same."""
+def test_an_interval_is_spelled_from_and_to() -> None:
+    """`from` is a keyword in Python and the name of the field on the wire."""
     rule = ScheduleRule(type="wday", day="monday", intervals=(Interval(from_="09:00", to="12:00"),))
     schedule = Schedule(
         id=ID,
@@ -112,13 +112,13 @@ def test_a_document_keeps_the_names_that_clients_know() -> None:
         date_updated=NOON,
     )
     event = ScheduleChanged(account_id=ID, state=schedule)
-    written = body(event)
-    assert b'"intervals":[{"from":"09:00","to":"12:00"}]' in written
-    assert ScheduleChanged.model_validate_json(written) == event
+    encoded = body(event)
+    assert b'"intervals":[{"from":"09:00","to":"12:00"}]' in encoded
+    assert ScheduleChanged.model_validate_json(encoded) == event
 
 
-def test_what_went_tells_what_it_set_free() -> None:
-    """Events of before said nothing of versions: they are read as none."""
+def test_a_deletion_carries_versions() -> None:
+    """Older events have no versions: they decode to none."""
     gone = HoldDeleted(account_id=ID, state=Gone(id=ID, sequence=2, versions={ID: 3}))
     assert HoldDeleted.model_validate_json(body(gone)) == gone
     assert Gone.model_validate({"id": ID, "sequence": 2}).versions == {}

@@ -1,15 +1,14 @@
-"""What may be booked, and what can be offered: one engine for both, pure and in integers.
+"""The slot engine: which slots of a calendar are free and what may be booked, computed in integers.
 
-Times are epoch milliseconds, intervals half-open, zones IANA names. All questions are asked in the
-same words:
+Instants are epoch milliseconds, intervals half-open, zones IANA names. The functions of `listing`,
+`explain` and `engine` share these arguments:
 
-`busy`        everything that occupies a host, a room or equipment, by its id: of all calendars and
-              none, this calendar's own sessions included. Under the calendar's own id: what blocks
-              it, whoever the host.
-`seats`       this calendar's sessions by (host, start), a collective one under each of its hosts;
-              needed only where a session has or had more than one seat.
-`day_counts`  this calendar's occupying appointments by local date; needed only with `per_day`.
-`leave_out`   an appointment that is being moved: answered as if it were gone.
+`busy`        occupied times by id of the host, room or equipment, of all calendars and of none; the
+              calendar's own sessions are included. Times under the calendar's id block all hosts.
+`seats`       the calendar's sessions by (host, start), a collective session under each of its
+              hosts; needed only if a session has, or had, more than one seat.
+`day_counts`  the calendar's occupying appointments by local date; needed only with `per_day`.
+`leave_out`   an appointment that is being moved: the result is as if it were deleted.
 
-What each rule means stands in docs/decisions/0006-slot-rules.md.
+docs/decisions/0006-slot-rules.md defines what each rule means.
 """

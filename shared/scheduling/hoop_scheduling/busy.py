@@ -1,8 +1,8 @@
-"""What occupies hosts and resources: busy times with their buffers, and seats taken.
+"""Occupied times of hosts and resources with their buffers, and taken seats of sessions.
 
 Two appointments of one host need a gap of the larger of the earlier one's buffer after and the
-later one's buffer before: they conflict when either's padded time meets the other's core time.
-Times are epoch milliseconds, intervals half-open.
+later one's buffer before: they conflict when the padded time of either overlaps the core time of the
+other. Times are epoch milliseconds, intervals half-open.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,19 +16,19 @@ Span = tuple[int, int]
 Buffers = tuple[int, int]
 """(before, after)."""
 
-_KEPT = 16
-"""Packed forms that one value keeps: one for each lattice, length and pair of buffers asked for."""
+_MAX_BITMAPS = 16
+"""Bitmaps cached by one `Busy` at most, one for each `BitmapKey`."""
 
 
 class Seats(NamedTuple):
-    """A session of the asked calendar: when it ends, and how many seats are taken."""
+    """A session of the calendar: its end, and how many of its seats are taken."""
 
     end: int
     taken: int
 
 
-class Layer(NamedTuple):
-    """Busy times that share their buffers, apart from each other and sorted."""
+class BufferGroup(NamedTuple):
+    """Busy times that share their buffers: disjoint and sorted."""
 
     before: int
     after: int
@@ -36,29 +36,29 @@ class Layer(NamedTuple):
     ends: list[int]
 
 
-class Lattice(NamedTuple):
-    """Evenly spaced instants: `origin`, `origin + cell`, … `size` of them."""
+class TimeAxis(NamedTuple):
+    """Evenly spaced instants: `origin`, `origin + spacing`, …, `size` of them."""
 
     origin: int
-    cell: int
+    spacing: int
     size: int
 
 
-class SlotRequest(NamedTuple):
-    """Possible starts on a lattice, the length of each, and its buffers; None: nobody's count."""
+class BitmapKey(NamedTuple):
+    """What a bitmap of a `Busy` depends on: an axis of starts, the length and buffers of each."""
 
-    lattice: Lattice
+    axis: TimeAxis
     length: int
     buffers: Buffers | None
+    """None: buffers do not count, neither those of the candidate nor those of busy times."""
 
 
 @dataclass(frozen=True)
 class Busy:
-    """All that occupies one host or resource: parallel arrays, sorted by start; may overlap.
+    """Everything that occupies one host or resource: parallel arrays, sorted by start; may overlap.
 
-    `before` and `after` are the buffers of each interval; left empty: none has any.
-    External events, blocked times and the like have no buffers. `pieces` are further values that
-    this one is the union of: see `joined`.
+    `before` and `after` are the buffers of each interval; empty if none has any, as external events
+    and blocked times. `pieces` are further values of which this one is the union: see `joined`.
     """
 
     starts: Sequence[int] = ()
@@ -75,54 +75,54 @@ class Busy:
 
     @classmethod
     def joined(cls, pieces: Sequence["Busy"]) -> "Busy":
-        """The union of the pieces, in any order; each keeps what it has packed already.
+        """The union of the pieces, in any order; each keeps the bitmaps that it has cached.
 
-        An interval is in one piece, whole: a block of a month holds what starts in that month.
+        An interval must be in one piece as a whole, such as in the month in which it starts.
         """
         return pieces[0] if len(pieces) == 1 else cls(pieces=tuple(pieces))
 
-    def blocked(self, points: Sequence[int], length: int, buffers: Buffers | None) -> int:
-        """One bit for each of the sorted points: [point, point + length) conflicts.
+    def blocked(self, instants: Sequence[int], length: int, buffers: Buffers | None) -> int:
+        """One bit for each of the sorted instants: [instant, instant + length) conflicts.
 
-        `buffers` are those of the candidate; None: only core times count, nobody's buffers.
+        `buffers` are those of the candidate; None: only core times count, and no buffers.
         """
         bits = 0
         for piece in self.pieces:
-            bits |= piece.blocked(points, length, buffers)
-        for start, end in self._barred(points[0], points[-1], length, buffers):
-            low = bisect_right(points, start)
-            high = bisect_left(points, end, low)
+            bits |= piece.blocked(instants, length, buffers)
+        for start, end in self._blocked_spans(instants[0], instants[-1], length, buffers):
+            low = bisect_right(instants, start)
+            high = bisect_left(instants, end, low)
             bits |= (1 << high) - (1 << low)
         return bits
 
-    def packed(self, wanted: SlotRequest) -> int:
-        """The same for the points of a lattice; worked out once and kept."""
-        bits = self._kept.get(wanted)
+    def bitmap(self, key: BitmapKey) -> int:
+        """The same as `blocked` for the instants of an axis; computed once and cached."""
+        bits = self._bitmaps.get(key)
         if bits is None:
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            bits = self._kept[wanted] = self._pack(wanted)
+            if len(self._bitmaps) >= _MAX_BITMAPS:
+                self._bitmaps.clear()
+            bits = self._bitmaps[key] = self._compute_bitmap(key)
         return bits
 
-    def crowded(self, units: int) -> "Busy":
-        """When at least so many (≥ 1) of the intervals run at the same time, buffers not counted."""
-        found = self._crowds.get(units)
+    def concurrent(self, count: int) -> "Busy":
+        """The times at which at least `count` (≥ 1) of the intervals overlap, without buffers."""
+        found = self._concurrent.get(count)
         if found is None:
-            found = self._crowds[units] = Busy.of(_crowds(self.rows(), units))
+            found = self._concurrent[count] = Busy.of(_concurrent_spans(self.rows(), count))
         return found
 
-    def meets(self, start: int, end: int, *, besides: Span | None = None) -> bool:
-        """Whether a core time meets [start, end), one that is exactly `besides` not counted."""
-        met = self._met(start, end)
-        return len(met) > (besides in met)
+    def overlaps(self, start: int, end: int, *, ignoring: Span | None = None) -> bool:
+        """Whether a core time overlaps [start, end); one that equals `ignoring` does not count."""
+        found = self._overlapping(start, end)
+        return len(found) > (ignoring in found)
 
     def without(self, start: int, end: int) -> "Busy":
-        """The same with one interval [start, end) left out; itself if there is none."""
+        """The same without one interval [start, end); the value itself if there is no such one."""
         for index, piece in enumerate(self.pieces):
             if (rest := piece.without(start, end)) is not piece:
                 pieces = (*self.pieces[:index], rest, *self.pieces[index + 1 :])
                 return Busy(self.starts, self.ends, self.before, self.after, pieces)
-        rows = list(self._own)
+        rows = list(self._own_rows)
         for row in rows:
             if row[:2] == (start, end):
                 rows.remove(row)
@@ -131,75 +131,77 @@ class Busy:
 
     def rows(self) -> Iterator[tuple[int, int, int, int]]:
         """Every interval as (start, end, before, after), piece by piece."""
-        return chain(self._own, *(piece.rows() for piece in self.pieces))
+        return chain(self._own_rows, *(piece.rows() for piece in self.pieces))
 
     @property
-    def _own(self) -> Iterable[tuple[int, int, int, int]]:
+    def _own_rows(self) -> Iterable[tuple[int, int, int, int]]:
+        """The intervals without those of the pieces."""
         none = (0,) * len(self.starts)
         return zip(self.starts, self.ends, self.before or none, self.after or none, strict=True)
 
-    def _met(self, start: int, end: int) -> list[Span]:
+    def _overlapping(self, start: int, end: int) -> list[Span]:
         first = bisect_right(self.starts, start - self._longest)
         last = bisect_left(self.starts, end, first)
         spans = zip(self.starts[first:last], self.ends[first:last], strict=True)
-        met = [span for span in spans if span[1] > start and span[0] < span[1]]
+        found = [span for span in spans if span[1] > start and span[0] < span[1]]
         for piece in self.pieces:
-            met += piece._met(start, end)  # noqa: SLF001 -- its own kind
-        return met
+            found += piece._overlapping(start, end)  # noqa: SLF001 -- a value of the same class
+        return found
 
-    def _barred(
+    def _blocked_spans(
         self, first: int, last: int, length: int, buffers: Buffers | None
     ) -> Iterator[Span]:
-        """Between which instants (both exclusive) nothing of that length may start; own ones only.
+        """Pairs of instants (both exclusive) between which no candidate of that length may start.
 
-        Those that bar no start of [first, last] may be left out.
+        Intervals of the pieces are left out, and spans that contain no start of [first, last] may be.
         """
-        for layer in self._layers:
-            lead, tail = _reach(layer, length, buffers)
-            begin = bisect_right(layer.ends, first - tail)
-            stop = bisect_left(layer.starts, last + lead, begin)
-            for start, end in zip(layer.starts[begin:stop], layer.ends[begin:stop], strict=True):
+        for group in self._buffer_groups:
+            lead, tail = _margins(group, length, buffers)
+            begin = bisect_right(group.ends, first - tail)
+            stop = bisect_left(group.starts, last + lead, begin)
+            for start, end in zip(group.starts[begin:stop], group.ends[begin:stop], strict=True):
                 yield start - lead, end + tail
 
-    def _pack(self, wanted: SlotRequest) -> int:
-        """Points strictly between two instants: whatever these are, that rounds nothing away."""
-        (origin, cell, size), length, buffers = wanted
+    def _compute_bitmap(self, key: BitmapKey) -> int:
+        """The instants strictly between the ends of blocked spans; rounding to them is exact."""
+        (origin, spacing, size), length, buffers = key
         bits = 0
         for piece in self.pieces:
-            bits |= piece.packed(wanted)
-        for start, end in self._barred(origin, origin + (size - 1) * cell, length, buffers):
-            low = max((start - origin) // cell + 1, 0)
-            high = min(-((origin - end) // cell), size)
+            bits |= piece.bitmap(key)
+        last = origin + (size - 1) * spacing
+        for start, end in self._blocked_spans(origin, last, length, buffers):
+            low = max((start - origin) // spacing + 1, 0)
+            high = min(-((origin - end) // spacing), size)
             bits |= (1 << high) - (1 << low)
         return bits
 
     @cached_property
-    def _kept(self) -> dict[SlotRequest, int]:
+    def _bitmaps(self) -> dict[BitmapKey, int]:
         return {}
 
     @cached_property
-    def _crowds(self) -> dict[int, "Busy"]:
+    def _concurrent(self) -> dict[int, "Busy"]:
         return {}
 
     @cached_property
     def _longest(self) -> int:
-        return max((end - start for start, end, *_ in self._own), default=0)
+        return max((end - start for start, end, *_ in self._own_rows), default=0)
 
     @cached_property
-    def _layers(self) -> list[Layer]:
+    def _buffer_groups(self) -> list[BufferGroup]:
         if not self.before:
             spans: dict[Buffers, list[Span]] = {
                 (0, 0): list(zip(self.starts, self.ends, strict=True))
             }
         else:
             spans = {}
-            for start, end, before, after in self._own:
+            for start, end, before, after in self._own_rows:
                 spans.setdefault((before, after), []).append((start, end))
-        return [Layer(*buffers, *_apart(rows)) for buffers, rows in spans.items()]
+        return [BufferGroup(*buffers, *_merged(rows)) for buffers, rows in spans.items()]
 
 
-def _apart(spans: Iterable[Span]) -> tuple[list[int], list[int]]:
-    """The union of spans sorted by start, as starts and ends; empty spans are nothing."""
+def _merged(spans: Iterable[Span]) -> tuple[list[int], list[int]]:
+    """The union of spans sorted by start, as starts and ends; empty spans are dropped."""
     starts: list[int] = []
     ends: list[int] = []
     last = None
@@ -214,22 +216,22 @@ def _apart(spans: Iterable[Span]) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
-def _reach(layer: Layer, length: int, buffers: Buffers | None) -> tuple[int, int]:
-    """How long before an interval's start, and after its end, no candidate may start."""
+def _margins(group: BufferGroup, length: int, buffers: Buffers | None) -> tuple[int, int]:
+    """Milliseconds before a busy start, and after a busy end, in which no candidate may start."""
     if buffers is None:
         return length, 0
-    return length + max(buffers[1], layer.before), max(buffers[0], layer.after)
+    return length + max(buffers[1], group.before), max(buffers[0], group.after)
 
 
-def _crowds(rows: Iterable[tuple[int, int, int, int]], units: int) -> Iterator[Span]:
+def _concurrent_spans(rows: Iterable[tuple[int, int, int, int]], count: int) -> Iterator[Span]:
     """Sweep over all starts and ends, an end before a start of the same instant."""
     changes = [
         change for start, end, *_ in rows if start < end for change in ((start, 1), (end, -1))
     ]
     running, since = 0, 0
     for instant, change in sorted(changes):
-        if change > 0 and running == units - 1:
+        if change > 0 and running == count - 1:
             since = instant
-        elif change < 0 and running == units:
+        elif change < 0 and running == count:
             yield since, instant
         running += change

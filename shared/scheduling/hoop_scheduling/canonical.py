@@ -1,15 +1,15 @@
-"""What occupies time and by which rules, as text that two services can compare byte by byte.
+"""Occupied times and rules as canonical text, which two services can compare byte by byte.
 
 One JSON object a line, keys sorted, lines sorted. booking writes it from its tables, availability
-from its read model; where both have seen the same, the texts are equal.
+from its read model; after the same events, the texts are equal.
 
-| `kind`     | says |
+| `kind`     | is |
 |---|---|
 | `calendar` | a calendar that is not deleted: zone and the settings that the slot engine reads |
-| `schedule`, `block`, `resource` | what is not deleted of these, as far as the slot engine reads it |
-| `hold`     | a seat that is kept beyond the asked instant |
+| `schedule`, `block`, `resource` | one that is not deleted: the fields that the slot engine reads |
+| `hold`     | a hold that expires after the instant of the text |
 | `occupied` | a host, room or piece of equipment in a session: [start, end), buffers, seats taken |
-| `external` | a time that somebody's other calendar blocks |
+| `external` | a busy time of a connected calendar |
 
 Instants are epoch milliseconds, buffers minutes.
 """
@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
-Document = Mapping[str, Any]
-"""A state as its event spells it: camelCase."""
+JsonObject = Mapping[str, Any]
+"""A state as its event spells it, in camelCase."""
 
 CALENDAR_FIELDS = frozenset(
     {
@@ -69,7 +69,7 @@ class OccupiedTime:
 
 @dataclass(frozen=True)
 class HeldTime:
-    """A hold: its seat, and until when it counts."""
+    """A hold: its seat, and the instant at which it expires."""
 
     id: str
     seat: OccupiedTime
@@ -78,7 +78,7 @@ class HeldTime:
 
 @dataclass(frozen=True)
 class ExternalBusy:
-    """A busy time of a connection's week; it blocks `resource`, a user or a calendar."""
+    """A busy time of a connection's week; `resource` is the blocked user or calendar."""
 
     account_id: str
     connection_id: str
@@ -89,21 +89,21 @@ class ExternalBusy:
 
 
 def text(lines: Iterable[bytes]) -> bytes:
-    """The lines in their one order."""
+    """The text of these lines: sorted, one newline after each."""
     return b"".join(line + b"\n" for line in sorted(lines))
 
 
-def calendar(account_id: str, calendar_id: str, zone: str, settings: Document) -> bytes:
+def calendar(account_id: str, calendar_id: str, zone: str, settings: JsonObject) -> bytes:
     read = {name: settings[name] for name in CALENDAR_FIELDS & settings.keys()}
     team = [
         {name: member[name] for name in _MEMBER_FIELDS if member.get(name) is not None}
         for member in settings.get("teamMembers") or ()
     ]
-    said = {name: value for name, value in read.items() if value is not None}
-    return _line("calendar", account_id, id=calendar_id, zone=zone, settings=said, team=team)
+    fields = {name: value for name, value in read.items() if value is not None}
+    return _line("calendar", account_id, id=calendar_id, zone=zone, settings=fields, team=team)
 
 
-def schedule(account_id: str, state: Document) -> bytes:
+def schedule(account_id: str, state: JsonObject) -> bytes:
     return _line(
         "schedule",
         account_id,
@@ -122,7 +122,7 @@ def block(account_id: str, block_id: str, blocks: str, start: int, end: int) -> 
     return _line("block", account_id, id=block_id, blocks=blocks, start=start, end=end)
 
 
-def resource(account_id: str, state: Document) -> bytes:
+def resource(account_id: str, state: JsonObject) -> bytes:
     return _line(
         "resource",
         account_id,
@@ -149,22 +149,22 @@ def external(busy: ExternalBusy) -> bytes:
 def occupied(
     seats: Iterable[OccupiedTime], holds: Iterable[HeldTime], *, at: int
 ) -> Iterator[bytes]:
-    """Lines of all that is occupied, and of the holds that count at that instant.
+    """Lines of occupied times, and of the holds that have not expired at that instant.
 
     A session lasts as long as the longest of its seats.
     """
-    kept = [hold for hold in holds if hold.expires_at > at]
+    unexpired = [hold for hold in holds if hold.expires_at > at]
     sessions: dict[tuple[str, str], list[OccupiedTime]] = {}
-    for seat in (*seats, *(hold.seat for hold in kept)):
+    for seat in (*seats, *(hold.seat for hold in unexpired)):
         sessions.setdefault((seat.account_id, seat.session), []).append(seat)
-    for taken in sessions.values():
-        yield from _session(taken)
-    for hold in kept:
+    for members in sessions.values():
+        yield from _session(members)
+    for hold in unexpired:
         yield _hold(hold)
 
 
-def _session(taken: list[OccupiedTime]) -> Iterator[bytes]:
-    first = taken[0]
+def _session(seats: list[OccupiedTime]) -> Iterator[bytes]:
+    first = seats[0]
     for resource_id in (*first.hosts, *first.resources):
         yield _line(
             "occupied",
@@ -173,10 +173,10 @@ def _session(taken: list[OccupiedTime]) -> Iterator[bytes]:
             calendar=first.calendar_id,
             session=first.session,
             start=first.start,
-            end=max(seat.end for seat in taken),
-            before=max(seat.before for seat in taken),
-            after=max(seat.after for seat in taken),
-            seats=len(taken),
+            end=max(seat.end for seat in seats),
+            before=max(seat.before for seat in seats),
+            after=max(seat.after for seat in seats),
+            seats=len(seats),
         )
 
 
@@ -192,5 +192,6 @@ def _hold(hold: HeldTime) -> bytes:
     )
 
 
-def _line(kind: str, account_id: str, **said: Any) -> bytes:  # numbers, texts, lists of these
-    return orjson.dumps({"kind": kind, "account": account_id, **said}, option=orjson.OPT_SORT_KEYS)
+def _line(kind: str, account_id: str, **fields: Any) -> bytes:  # numbers, texts, lists of these
+    line = {"kind": kind, "account": account_id, **fields}
+    return orjson.dumps(line, option=orjson.OPT_SORT_KEYS)

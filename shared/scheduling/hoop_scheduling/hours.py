@@ -1,9 +1,9 @@
 """Opening hours: wall-clock rules of a zone, turned into instants and into the grid of starts.
 
-What happens when the clocks change stands in docs/decisions/0003-slots-in-time-zones.md: an
-opening is the set of instants whose local date and wall-clock minute it names. So a gap shortens
-it, an overlap counts twice, and each unbroken run of such instants is an opening with a grid of
-its own, laid from its start in elapsed time.
+docs/decisions/0003-slots-in-time-zones.md defines what happens when the clocks change: an opening
+is the set of instants with its local date and one of its wall-clock minutes. So a gap shortens an
+opening, an overlap counts twice, and each unbroken run of such instants is an opening of its own,
+with a grid in elapsed time from its start.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from hoop_scheduling.zones import DAY, MINUTE, day_stretches, local_day, weekday, zone_named
 
 Minutes = tuple[tuple[int, int], ...]
-"""Openings of one day as wall-clock minutes [from, to), sorted, apart from each other; ≤ 1440."""
+"""Openings of one day as wall-clock minutes [from, to), sorted, disjoint, at most 1440."""
 
 Span = tuple[int, int]
 """Instants [from, to) in epoch milliseconds."""
@@ -25,8 +25,8 @@ _BLOCK = 32 * DAY
 
 
 @dataclass(frozen=True)
-class Hours:
-    """Openings of each weekday (0 = Sunday) in one zone; a date of its own replaces its weekday's."""
+class OpeningHours:
+    """Openings of each weekday (0 = Sunday) in one zone; those of a date replace its weekday's."""
 
     zone: str
     week: tuple[Minutes, ...] = ((),) * 7
@@ -45,30 +45,30 @@ class Hours:
         return _runs(self.zone, day, self._dated.get(day, self.week[weekday(day)]))
 
     def dated_days(self, first: int, last: int) -> list[int]:
-        """Those days of [first, last] that have a date of their own."""
+        """The days of [first, last] that `dates` names."""
         return [day for day in self._dated if first <= day <= last]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """When one host is open: the union of `hours`, except on the dates that `dated` decides.
+class OpeningPlan:
+    """When one host is open: the union of `hours`, except on the dates that `dated` names.
 
-    Each of the hours keeps its own zone and its own grid.
+    Each element of `hours` keeps its own zone and its own grid.
     """
 
-    hours: tuple[Hours, ...] = ()
-    dated: Hours | None = None
+    hours: tuple[OpeningHours, ...] = ()
+    dated: OpeningHours | None = None
 
     def __hash__(self) -> int:
         return self._hash
 
     @cached_property
     def _hash(self) -> int:
-        """Kept, because a plan is the key of every cached table."""
+        """The hash, computed once: plans are the keys of cached grids."""
         return hash((self.hours, self.dated))
 
     def openings(self, start: int, end: int) -> list[Span]:
-        """At least the openings that meet [start, end), sorted by their start."""
+        """At least the openings that overlap [start, end), sorted by start."""
         found = [
             run
             for hours in self.hours
@@ -84,51 +84,51 @@ class Plan:
         return sorted(found)
 
     def covered(self, start: int, end: int) -> list[Span]:
-        """The union of its openings around [start, end): adjoining ones are one."""
+        """The union of the openings around [start, end); adjoining openings are merged."""
         return _union(self.openings(start, end))
 
 
-def starts(plan: Plan, *, length: int, step: int, window: Span) -> list[int]:
-    """The grid points within the window at which `length` fits into the open time, sorted."""
+def starts(plan: OpeningPlan, *, length: int, step: int, window: Span) -> list[int]:
+    """The starts on the grid within the window at which `length` fits into the open time, sorted."""
     found: list[int] = []
     for block in range(window[0] // _BLOCK, (window[1] - 1) // _BLOCK + 1):
-        grids, tangled = _grids(plan, length, step, block)
-        points = chain.from_iterable(_within(grids, *window))
-        found += sorted(set(points)) if tangled else points
+        grids, overlapping = _grids(plan, length, step, block)
+        instants = chain.from_iterable(_clipped(grids, *window))
+        found += sorted(set(instants)) if overlapping else instants
     return found
 
 
-def fits(plan: Plan, points: Sequence[int], length: int) -> int:
-    """One bit for each of the sorted points: all of [point, point + length) is open."""
+def fits(plan: OpeningPlan, instants: Sequence[int], length: int) -> int:
+    """One bit for each of the sorted instants: all of [instant, instant + length) is open."""
     bits = 0
-    for opens, closes in plan.covered(points[0], points[-1] + length):
-        first = bisect_left(points, opens)
-        last = bisect_right(points, closes - length)
+    for opens, closes in plan.covered(instants[0], instants[-1] + length):
+        first = bisect_left(instants, opens)
+        last = bisect_right(instants, closes - length)
         if first < last:
             bits |= (1 << last) - (1 << first)
     return bits
 
 
 @lru_cache(maxsize=1 << 12)
-def _grids(plan: Plan, length: int, step: int, block: int) -> tuple[list[range], bool]:
-    """The starts within one block of 32 days, a range for each opening; whether any overlap.
+def _grids(plan: OpeningPlan, length: int, step: int, block: int) -> tuple[list[range], bool]:
+    """The starts within one block of 32 days, a range for each opening; and whether ranges overlap.
 
-    They end where `length` no longer fits into the open time, which may go on after the opening:
-    until midnight and from midnight on is open all night.
+    A range ends where `length` no longer fits into the open time, which may go on after the opening:
+    an opening until midnight and one from midnight on are open all night.
     """
     first, last = block * _BLOCK, (block + 1) * _BLOCK
     openings = plan.openings(first, last + length)
     covered = _union(openings)
     grids = []
     for opens, closes in openings:
-        reach = covered[bisect_right(covered, opens, key=_start) - 1][1]
+        open_until = covered[bisect_right(covered, opens, key=_start) - 1][1]
         begin = opens if opens >= first else first + (opens - first) % step
-        if grid := range(begin, min(closes, reach - length + 1, last), step):
+        if grid := range(begin, min(closes, open_until - length + 1, last), step):
             grids.append(grid)
     return grids, any(before[-1] >= after[0] for before, after in pairwise(grids))
 
 
-def _within(grids: Iterable[range], start: int, end: int) -> Iterator[range]:
+def _clipped(grids: Iterable[range], start: int, end: int) -> Iterator[range]:
     for grid in grids:
         if start <= grid[0] and grid[-1] < end:
             yield grid
@@ -141,12 +141,12 @@ def _start(span: Span) -> int:
 
 
 def _days(start: int, end: int, zone: str) -> range:
-    """The local days that may have an opening which meets [start, end), and one more each side."""
+    """The local days that may have an opening which overlaps [start, end), and one more each side."""
     return range(local_day(start, zone) - 1, local_day(end, zone) + 2)
 
 
 def _runs(zone: str, day: int, minutes: Minutes) -> list[Span]:
-    """The unbroken runs of instants that show that date and one of those minutes."""
+    """The unbroken runs of instants with that local date and one of those minutes."""
     found: list[Span] = []
     for begin, end, offset in day_stretches(zone, day):
         midnight = day * DAY - offset
@@ -159,7 +159,7 @@ def _runs(zone: str, day: int, minutes: Minutes) -> list[Span]:
 
 
 def _append(spans: list[Span], span: Span) -> None:
-    """Add the span; where it goes on from the last one, the last one grows."""
+    """Add the span, merged with the last one if they touch or overlap."""
     if spans and span[0] <= spans[-1][1]:
         spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))
     else:
@@ -167,6 +167,7 @@ def _append(spans: list[Span], span: Span) -> None:
 
 
 def _union(spans: Iterable[Span]) -> list[Span]:
+    """The union of spans that are sorted by start."""
     merged: list[Span] = []
     for span in spans:
         _append(merged, span)
@@ -174,7 +175,7 @@ def _union(spans: Iterable[Span]) -> list[Span]:
 
 
 def _without(spans: list[Span], cut: list[Span]) -> list[Span]:
-    """What is left of the spans outside of the cut ones."""
+    """The spans without their parts in `cut`."""
     for begin, end in cut:
         spans = [
             piece

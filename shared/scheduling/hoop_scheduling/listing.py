@@ -1,4 +1,4 @@
-"""Which starts can be offered: the free ones, as instants, as slots with names, or as JSON."""
+"""The starts to offer: free ones without those that look-busy hides, in three representations."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -8,8 +8,8 @@ from itertools import compress
 from typing import NamedTuple
 
 from hoop_scheduling.busy import Busy, Seats
-from hoop_scheduling.engine import bookable_range, candidates
-from hoop_scheduling.grid import Points, flags
+from hoop_scheduling.engine import bookable_range, candidate_hosts
+from hoop_scheduling.grid import Candidates, bit_flags
 from hoop_scheduling.json_pages import render_page
 from hoop_scheduling.rules import SlotRules
 from hoop_scheduling.search import FreeStarts, Occupancy, SearchRequest, Window, search
@@ -17,7 +17,7 @@ from hoop_scheduling.without_one import ExcludedAppointment, without_excluded
 
 
 class Slot(NamedTuple):
-    """A bookable start: until when, the hosts who can take it, and the seats they have left."""
+    """A bookable slot, the hosts who can take it, and the free seats of these hosts."""
 
     start: int
     end: int
@@ -36,13 +36,16 @@ def free_starts(
     hosts: Collection[str] | None = None,
     leave_out: ExcludedAppointment | None = None,
 ) -> list[int]:
-    """The starts to offer within the window [from, to), sorted; nothing else is said of them.
+    """The starts to offer within the window [from, to), sorted.
 
-    `hosts`: only with one of these (of a collective calendar: all the same, if they are members).
+    `hosts`: only starts with one of these; a collective calendar is not restricted by them, as long
+    as one is a member.
     """
-    ask, taken = search_request(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
-    found = search(ask, taken, window, bookable_range(rules, window, now))
-    return found.points.picked(visible_starts(rules, found))
+    request, occupancy = search_request(
+        rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out
+    )
+    found = search(request, occupancy, window, bookable_range(rules, window, now))
+    return found.candidates.instants_of(visible_bits(rules, found))
 
 
 def list_slots(
@@ -57,13 +60,15 @@ def list_slots(
     hosts: Collection[str] | None = None,
     leave_out: ExcludedAppointment | None = None,
 ) -> bytes:
-    """The same starts as a JSON object: `{"2027-03-01":{"slots":["2027-03-01T09:00:00-05:00",…]},…}`.
+    """The starts of `free_starts` as JSON: `{"2027-03-01":{"slots":["2027-03-01T09:00:00-05:00",…]},…}`.
 
-    Dates and offsets are those of `zone`; days without a slot are absent.
+    Dates and offsets are those of `zone`; dates without a slot are absent.
     """
-    ask, taken = search_request(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
-    found = search(ask, taken, window, bookable_range(rules, window, now))
-    return render_page(found.points, visible_starts(rules, found), zone)
+    request, occupancy = search_request(
+        rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out
+    )
+    found = search(request, occupancy, window, bookable_range(rules, window, now))
+    return render_page(found.candidates, visible_bits(rules, found), zone)
 
 
 def free_slots(
@@ -77,17 +82,19 @@ def free_slots(
     hosts: Collection[str] | None = None,
     leave_out: ExcludedAppointment | None = None,
 ) -> list[Slot]:
-    """The same starts, each with its end, its eligible hosts and the seats left."""
-    ask, taken = search_request(rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out)
-    found = search(ask, taken, window, bookable_range(rules, window, now))
-    bits = visible_starts(rules, found)
+    """The starts of `free_starts`, each with its end, its eligible hosts and the free seats."""
+    request, occupancy = search_request(
+        rules, busy, seats, day_counts, hosts=hosts, leave_out=leave_out
+    )
+    found = search(request, occupancy, window, bookable_range(rules, window, now))
+    bits = visible_bits(rules, found)
     count = bits.bit_length()
-    chosen = flags(bits, count)
-    able = [compress(flags(one & bits, count), chosen) for one in found.eligible]
-    ids = ask.host_ids
+    chosen = bit_flags(bits, count)
+    able = [compress(bit_flags(free & bits, count), chosen) for free in found.eligible]
+    ids = request.host_ids
     return [
-        _slot(ask, taken, start, tuple(compress(ids, can)))
-        for start, *can in zip(found.points.picked(bits), *able, strict=bool(able))
+        _slot(request, occupancy, start, tuple(compress(ids, can)))
+        for start, *can in zip(found.candidates.instants_of(bits), *able, strict=bool(able))
     ]
 
 
@@ -100,37 +107,37 @@ def search_request(
     hosts: Collection[str] | None,
     leave_out: ExcludedAppointment | None,
 ) -> tuple[SearchRequest, Occupancy]:
-    """What is looked for, and what is taken once what is to be left out has left."""
-    taken = without_excluded(rules, Occupancy(busy, seats or {}, day_counts or {}), leave_out)
-    return SearchRequest(rules, candidates(rules, hosts), rules.length), taken
+    """The request, and the occupancy without the appointment to leave out."""
+    occupancy = without_excluded(rules, Occupancy(busy, seats or {}, day_counts or {}), leave_out)
+    return SearchRequest(rules, candidate_hosts(rules, hosts), rules.length), occupancy
 
 
-def visible_starts(rules: SlotRules, found: FreeStarts) -> int:
-    """The free points without those that look-busy hides."""
+def visible_bits(rules: SlotRules, found: FreeStarts) -> int:
+    """The bits of the free candidates without those that look-busy hides."""
     if not rules.look_busy or not found.bits:
         return found.bits
-    return found.bits & ~_hidden(rules.calendar, rules.look_busy, found.points)
+    return found.bits & ~_hidden_bits(rules.calendar, rules.look_busy, found.candidates)
 
 
 @lru_cache(maxsize=1 << 8)
-def _hidden(calendar: str, percent: int, points: Points) -> int:
-    """A lot drawn for each start, by calendar and start alone: whoever asks sees the same.
+def _hidden_bits(calendar: str, percent: int, candidates: Candidates) -> int:
+    """The bits of hidden candidates, by a hash of calendar and start: the same for every request.
 
-    Raising the percentage hides more, and shows nothing that was hidden.
+    A higher percentage hides all that a lower one does.
     """
     bits = 0
-    for start in points.picked(points.every):
-        lot = blake2b(f"{calendar} {start}".encode(), digest_size=8).digest()
-        if int.from_bytes(lot) % 100 < percent:
-            bits |= 1 << points.before(start)
+    for start in candidates.instants_of(candidates.all_bits):
+        digest = blake2b(f"{calendar} {start}".encode(), digest_size=8).digest()
+        if int.from_bytes(digest) % 100 < percent:
+            bits |= 1 << candidates.position(start)
     return bits
 
 
-def _slot(ask: SearchRequest, taken: Occupancy, start: int, hosts: tuple[str, ...]) -> Slot:
-    capacity = ask.rules.capacity
-    left_over = [capacity] * len(hosts)
-    if taken.seats:
-        sessions = (taken.seats.get((host, start)) for host in hosts)
-        left_over = [capacity - session.taken if session else capacity for session in sessions]
-    total = min(left_over) if ask.rules.all_of else sum(left_over)
-    return Slot(start, start + ask.length, hosts, total)
+def _slot(request: SearchRequest, occupancy: Occupancy, start: int, hosts: tuple[str, ...]) -> Slot:
+    capacity = request.rules.capacity
+    left = [capacity] * len(hosts)
+    if occupancy.seats:
+        sessions = (occupancy.seats.get((host, start)) for host in hosts)
+        left = [capacity - session.taken if session else capacity for session in sessions]
+    total = min(left) if request.rules.all_of else sum(left)
+    return Slot(start, start + request.length, hosts, total)

@@ -1,13 +1,14 @@
-"""Reads opening hours as clients write them: `openHours`, `availabilities`, schedules."""
+"""Opening hours read from the API's fields: `openHours`, `availabilities`, schedules."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from hoop_scheduling.hours import Hours, Minutes, Plan
-from hoop_scheduling.zones import DAY, ELAPSING, MINUTE, day_number
+from hoop_scheduling.hours import Minutes, OpeningHours, OpeningPlan
+from hoop_scheduling.zones import DAY, FIXED_UNITS, MINUTE, day_number
 
-Document = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
+"""An object of the API: a calendar, a schedule, a room or equipment, in camelCase."""
 
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _DATED_ONLY, _WEEKLY_ONLY = 1, 0
@@ -15,26 +16,26 @@ _DATED_ONLY, _WEEKLY_ONLY = 1, 0
 
 def milliseconds(count: float, unit: str) -> int:
     """A duration given in `mins` or `hours`."""
-    return round(count * ELAPSING[unit])
+    return round(count * FIXED_UNITS[unit])
 
 
-def calendar_plan(calendar: Document, zone: str) -> Plan:
-    """`openHours` and `availabilities`, as far as `availabilityType` lets each of them count.
+def calendar_plan(calendar: JsonObject, zone: str) -> OpeningPlan:
+    """The plan of `openHours` and `availabilities`, as `availabilityType` selects them.
 
-    0: open hours only; 1: dates only; absent: the open hours, and on the dates that have an
-    entry of their own that entry, which may be empty. Deleted entries count for nothing.
+    0: open hours only; 1: dates only; absent: the open hours, and on dates with an entry of their
+    own that entry, which may be empty. Deleted entries are ignored.
     """
     kind = calendar.get("availabilityType")
-    week = Hours(zone, _week(calendar.get("openHours") or ()))
+    week = OpeningHours(zone, _week(calendar.get("openHours") or ()))
     dates = _dates(calendar.get("availabilities") or ())
-    return Plan(
+    return OpeningPlan(
         hours=() if kind == _DATED_ONLY else (week,),
-        dated=Hours(zone, dates=dates) if dates and kind != _WEEKLY_ONLY else None,
+        dated=OpeningHours(zone, dates=dates) if dates and kind != _WEEKLY_ONLY else None,
     )
 
 
-def schedule_hours(schedule: Document) -> Hours:
-    """A user's schedule in its own zone; rules of type `date` replace those of their weekday."""
+def schedule_hours(schedule: JsonObject) -> OpeningHours:
+    """The hours of a schedule in its zone; rules of type `date` replace those of their weekday."""
     week: list[list[tuple[int, int]]] = [[] for _ in _DAYS]
     dates: dict[int, list[tuple[int, int]]] = {}
     for rule in schedule.get("rules") or ():
@@ -43,11 +44,11 @@ def schedule_hours(schedule: Document) -> Hours:
             dates.setdefault(_day(rule["date"]), []).extend(spans)
         else:
             week[_DAYS.index(rule["day"])].extend(spans)
-    return Hours(schedule["timezone"], tuple(tidy(day) for day in week), _tidied(dates))
+    return OpeningHours(schedule["timezone"], tuple(tidy(day) for day in week), _tidy_dates(dates))
 
 
 def tidy(spans: Iterable[tuple[int, int]]) -> Minutes:
-    """Sorted, overlapping and adjoining spans joined, those that never open dropped."""
+    """The spans sorted, overlapping and adjoining ones merged, empty ones dropped."""
     merged: list[tuple[int, int]] = []
     for opens, closes in sorted(spans):
         if merged and opens <= merged[-1][1]:
@@ -57,7 +58,7 @@ def tidy(spans: Iterable[tuple[int, int]]) -> Minutes:
     return tuple(merged)
 
 
-def _week(open_hours: Iterable[Document]) -> tuple[Minutes, ...]:
+def _week(open_hours: Iterable[JsonObject]) -> tuple[Minutes, ...]:
     week: list[list[tuple[int, int]]] = [[] for _ in _DAYS]
     for entry in open_hours:
         for day in entry["daysOfTheWeek"]:
@@ -65,16 +66,16 @@ def _week(open_hours: Iterable[Document]) -> tuple[Minutes, ...]:
     return tuple(tidy(day) for day in week)
 
 
-def _dates(availabilities: Iterable[Document]) -> tuple[tuple[int, Minutes], ...]:
+def _dates(availabilities: Iterable[JsonObject]) -> tuple[tuple[int, Minutes], ...]:
     dates: dict[int, list[tuple[int, int]]] = {}
     for entry in availabilities:
         if not entry.get("deleted"):
             dates.setdefault(_day(entry["date"]), []).extend(_hours(entry))
-    return _tidied(dates)
+    return _tidy_dates(dates)
 
 
-def _hours(entry: Document) -> list[tuple[int, int]]:
-    """Minute 60 and hour 24 are accepted: `23:60` is midnight."""
+def _hours(entry: JsonObject) -> list[tuple[int, int]]:
+    """Openings in minutes of the day; minute 60 and hour 24 are valid: `23:60` is midnight."""
     return [
         (
             _minute(span["openHour"], span["openMinute"]),
@@ -94,9 +95,9 @@ def _clock(text: str) -> int:
 
 
 def _day(text: str) -> int:
-    """`2027-03-01T00:00:00.000Z` in an availability means the local date, whatever it says."""
+    """The day number of the date; `2027-03-01T00:00:00.000Z` means that local date, despite its zone."""
     return day_number(date.fromisoformat(text[:10]))
 
 
-def _tidied(dates: Mapping[int, list[tuple[int, int]]]) -> tuple[tuple[int, Minutes], ...]:
+def _tidy_dates(dates: Mapping[int, list[tuple[int, int]]]) -> tuple[tuple[int, Minutes], ...]:
     return tuple((day, tidy(spans)) for day, spans in sorted(dates.items()))

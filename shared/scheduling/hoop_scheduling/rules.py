@@ -1,4 +1,4 @@
-"""A calendar's booking rules as plain values, read from the fields that clients see."""
+"""A calendar's booking rules as plain values, read from the API's fields."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,31 +6,32 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-from hoop_scheduling.grid import Shape, shaped
-from hoop_scheduling.hours import Plan
-from hoop_scheduling.opening_hours import Document, calendar_plan, milliseconds, schedule_hours
-from hoop_scheduling.zones import DAY, ELAPSING, MINUTE, later, zone_named
+from hoop_scheduling.grid import GridSpec, shared_spec
+from hoop_scheduling.hours import OpeningPlan
+from hoop_scheduling.opening_hours import JsonObject, calendar_plan, milliseconds, schedule_hours
+from hoop_scheduling.zones import DAY, FIXED_UNITS, MINUTE, later, zone_named
 
-_LONGEST = ELAPSING | {"days": DAY, "weeks": 7 * DAY, "months": 31 * DAY}
+_UNIT_MS = FIXED_UNITS | {"days": DAY, "weeks": 7 * DAY, "months": 31 * DAY}
+"""The longest duration of each unit."""
 _CENTURY = 36_525 * DAY
 
 
 @dataclass(frozen=True)
 class Host:
-    """Somebody (or, on a calendar without members, the calendar) whose time is booked."""
+    """A member of a calendar, whose time is booked; of a calendar without members, the calendar."""
 
     id: str
-    plan: Plan
+    plan: OpeningPlan
     priority: float = 0.5
     primary: bool = False
 
 
 @dataclass(frozen=True)
 class SlotRules:
-    """What may be booked on a calendar. Lengths are milliseconds; 0 means "no such rule".
+    """The rules of a calendar. Durations are milliseconds; 0 means that there is no such rule.
 
-    `hosts` are in the order of the team, on a collective calendar the primary member first.
-    Busy times under the calendar's own id block all its hosts.
+    `hosts` are in the order of the team, the primary member first. Busy times under the calendar's
+    id block all its hosts.
     """
 
     calendar: str
@@ -49,11 +50,11 @@ class SlotRules:
     horizon: tuple[float, str] = (0, "days")
     equal_distribution: bool = False
     rooms: tuple[str, ...] = ()
-    """A new session needs any one of them, buffers included; sorted."""
+    """A new session needs one of these rooms, buffers included; sorted."""
     equipment: tuple[tuple[str, int], ...] = ()
-    """A new session needs a unit of each: (id, units that may be in use at the same time)."""
+    """A new session needs a unit of each equipment: (id, units that may be in use at once)."""
     look_busy: int = 0
-    """Percent of the free starts that are not shown; they may be booked all the same."""
+    """Percentage of the free starts that are not offered; they may be booked nevertheless."""
 
     def __post_init__(self) -> None:
         zone_named(self.zone)
@@ -64,29 +65,29 @@ class SlotRules:
         if not 0 <= self.look_busy <= 100:
             raise ValueError("a percentage is not between 0 and 100")
         for count, unit in (self.notice, self.horizon):
-            if not 0 <= count * _LONGEST[unit] <= _CENTURY:
+            if not 0 <= count * _UNIT_MS[unit] <= _CENTURY:
                 raise ValueError("notice and horizon lie between now and a hundred years ahead")
 
     @classmethod
     def from_calendar(
         cls,
-        calendar: Document,
+        calendar: JsonObject,
         zone: str,
-        schedules: Iterable[Document] = (),
-        resources: Iterable[Document] = (),
+        schedules: Iterable[JsonObject] = (),
+        resources: Iterable[JsonObject] = (),
     ) -> "SlotRules":
-        """Read the calendar object of the API, its location's zone, its schedules and resources.
+        """The rules of a calendar object of the API in its location's zone.
 
-        Documents whose `calendarIds` do not name the calendar, deleted schedules and resources
-        that are not active count for nothing.
+        Schedules and resources whose `calendarIds` do not name the calendar, deleted schedules and
+        inactive resources are ignored.
 
-        A schedule replaces the open hours of its own user; where there are not several members,
-        those of the calendar. Several schedules of one user: their union. Dates of the calendar's
-        `availabilities` decide over both. ValueError or KeyError for what booking refuses: an
-        unknown zone or unit, a duration under a minute.
+        A schedule replaces the open hours of its user; unless there are several members, those of
+        the calendar. Of several schedules of one user the union counts. Dates of the calendar's
+        `availabilities` take precedence over both. Raises ValueError or KeyError for values that
+        booking refuses: an unknown zone or unit, a duration under a minute.
         """
         members = calendar.get("teamMembers") or [{"userId": calendar["id"]}]
-        applied = [s for s in schedules if not s.get("deleted") and _concerns(s, calendar)]
+        applied = [s for s in schedules if not s.get("deleted") and _applies_to(s, calendar)]
         plans = _plans(calendar, zone, applied, [member["userId"] for member in members])
         hosts = [_host(member, plans[member["userId"]]) for member in members]
         return cls(
@@ -94,12 +95,12 @@ class SlotRules:
             zone=zone,
             hosts=tuple(sorted(hosts, key=lambda host: not host.primary)),
             **_settings(calendar),
-            **_needs([r for r in resources if _concerns(r, calendar)]),
+            **_resources([r for r in resources if _applies_to(r, calendar)]),
         )
 
     @property
     def all_of(self) -> bool:
-        """Every host must be free, and the grid is the first host's."""
+        """Whether every host must be free; then the grid is the first host's."""
         return self.kind == "collective"
 
     @cached_property
@@ -107,9 +108,9 @@ class SlotRules:
         return tuple(host.id for host in self.hosts)
 
     @cached_property
-    def shape(self) -> Shape:
+    def grid_spec(self) -> GridSpec:
         plans = tuple(host.plan for host in self.hosts)
-        return shaped(plans, self.all_of, self.length, self.step)
+        return shared_spec(plans, self.all_of, self.length, self.step)
 
     def earliest(self, now: int) -> int:
         """The first instant that may be booked."""
@@ -120,7 +121,7 @@ class SlotRules:
         return later(now, *self.horizon, self.zone) if self.horizon[0] else None
 
 
-def _settings(calendar: Document) -> dict[str, Any]:
+def _settings(calendar: JsonObject) -> dict[str, Any]:
     return {
         "kind": calendar.get("calendarType") or "event",
         "active": calendar.get("isActive") is not False,
@@ -138,16 +139,16 @@ def _settings(calendar: Document) -> dict[str, Any]:
     }
 
 
-def _look_busy(config: Document) -> int:
+def _look_busy(config: JsonObject) -> int:
     return round(config.get("LookBusyPercentage") or 0) if config.get("enabled") else 0
 
 
-def _concerns(document: Document, calendar: Document) -> bool:
-    """Documents that do not say whom they concern were picked by the caller."""
-    return calendar["id"] in document.get("calendarIds", (calendar["id"],))
+def _applies_to(found: JsonObject, calendar: JsonObject) -> bool:
+    """Whether a schedule or resource names the calendar; without `calendarIds` it does."""
+    return calendar["id"] in found.get("calendarIds", (calendar["id"],))
 
 
-def _needs(resources: Iterable[Document]) -> dict[str, Any]:
+def _resources(resources: Iterable[JsonObject]) -> dict[str, Any]:
     active = sorted(
         (resource for resource in resources if resource.get("isActive") is not False),
         key=itemgetter("id"),
@@ -162,17 +163,17 @@ def _needs(resources: Iterable[Document]) -> dict[str, Any]:
     }
 
 
-def _duration(calendar: Document, name: str, *, default: float = 0) -> int:
+def _duration(calendar: JsonObject, name: str, *, default: float = 0) -> int:
     count, unit = _count(calendar, name, "mins", default=default)
     return milliseconds(count, unit)
 
 
-def _count(calendar: Document, name: str, unit: str, *, default: float = 0) -> tuple[float, str]:
+def _count(calendar: JsonObject, name: str, unit: str, *, default: float = 0) -> tuple[float, str]:
     count = calendar.get(name)
     return (default if count is None else count), calendar.get(f"{name}Unit") or unit
 
 
-def _host(member: Document, plan: Plan) -> Host:
+def _host(member: JsonObject, plan: OpeningPlan) -> Host:
     priority = member.get("priority")
     return Host(
         id=member["userId"],
@@ -183,12 +184,12 @@ def _host(member: Document, plan: Plan) -> Host:
 
 
 def _plans(
-    calendar: Document, zone: str, applied: Sequence[Document], hosts: list[str]
-) -> Mapping[str, Plan]:
+    calendar: JsonObject, zone: str, applied: Sequence[JsonObject], hosts: list[str]
+) -> Mapping[str, OpeningPlan]:
     own = calendar_plan(calendar, zone)
     plans = {}
     for host in hosts:
         mine = [s for s in applied if len(hosts) == 1 or s.get("userId") == host]
         hours = tuple(schedule_hours(schedule) for schedule in mine)
-        plans[host] = Plan(hours, own.dated) if hours and own.hours else own
+        plans[host] = OpeningPlan(hours, own.dated) if hours and own.hours else own
     return plans

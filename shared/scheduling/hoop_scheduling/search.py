@@ -1,8 +1,8 @@
-"""The computation itself: one bit for each point of the grid, and integer algebra on the bits.
+"""The search for free starts: one bit for each candidate start, and integer operations on the bits.
 
-The points (possible starts, sorted) are laid first; then each host is an integer whose bit i says
-whether the host can take point i. So a team costs an AND or an OR, and nothing is made for a slot
-before the answer is known.
+The grid of candidates is built first; then the free starts of each host are an integer whose bit i
+says whether the host can take candidate i. So a team costs one AND or OR for each member, and no
+object is created for a slot before the result is known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,15 @@ from operator import and_, or_
 from typing import NamedTuple
 
 from hoop_scheduling.busy import Buffers, Busy, Seats
-from hoop_scheduling.grid import Grid, Listed, Points, Shape, between, lay, shaped
+from hoop_scheduling.grid import (
+    CandidateList,
+    Candidates,
+    Grid,
+    GridSpec,
+    bits_within,
+    build_grid,
+    shared_spec,
+)
 from hoop_scheduling.hours import Span
 from hoop_scheduling.rules import Host, SlotRules
 from hoop_scheduling.zones import day_number, day_of, day_stretches
@@ -23,7 +31,7 @@ _FREE = Busy()
 
 
 class Occupancy(NamedTuple):
-    """What is taken already, as the first lines of the package describe it."""
+    """Busy times, seats and day counts, as the docstring of the package describes them."""
 
     busy: Mapping[str, Busy]
     seats: Mapping[tuple[str, int], Seats]
@@ -33,14 +41,14 @@ class Occupancy(NamedTuple):
         count = self.day_counts.get(day_of(start, rules.zone), 0)
         return 0 < rules.per_day <= count
 
-    def is_full(self, ask: "SearchRequest", start: int) -> bool:
-        """Whether somebody asked has a session at that start without a seat left."""
-        sessions = (self.seats.get((host, start)) for host in ask.host_ids)
-        return any(session and session.taken >= ask.rules.capacity for session in sessions)
+    def is_full(self, request: "SearchRequest", start: int) -> bool:
+        """Whether a requested host has a session at that start without a free seat."""
+        sessions = (self.seats.get((host, start)) for host in request.host_ids)
+        return any(session and session.taken >= request.rules.capacity for session in sessions)
 
 
 class SearchRequest(NamedTuple):
-    """Who is asked for how long; not `strict`: only core times and seats count."""
+    """The hosts and the length of a slot; not `strict`: only core times and seats count."""
 
     rules: SlotRules
     hosts: tuple[Host, ...]
@@ -54,8 +62,7 @@ class SearchRequest(NamedTuple):
         return tuple(host.id for host in self.hosts)
 
     @property
-    def possible(self) -> bool:
-        """A length that can be booked at all."""
+    def has_valid_length(self) -> bool:
         return self.length == self.rules.length if self.strict else self.length > 0
 
     @property
@@ -63,134 +70,156 @@ class SearchRequest(NamedTuple):
         return (self.rules.before, self.rules.after) if self.strict else None
 
     @property
-    def shape(self) -> Shape:
+    def grid_spec(self) -> GridSpec:
         if self.hosts is self.rules.hosts:
-            return self.rules.shape
+            return self.rules.grid_spec
         plans = tuple(host.plan for host in self.hosts)
-        return shaped(plans, self.rules.all_of, self.rules.length, self.rules.step)
+        return shared_spec(plans, self.rules.all_of, self.rules.length, self.rules.step)
 
 
 class FreeStarts(NamedTuple):
-    """The points, and bits that say which of them are free, for whom, and by joining a session."""
+    """Candidates and bits: the free ones, those free for each host, those that join a session."""
 
-    points: Points = Listed()
+    candidates: Candidates = CandidateList()
     bits: int = 0
     eligible: Sequence[int] = ()
-    joins: Sequence[int] = ()
+    """For each host."""
+    joinable: Sequence[int] = ()
+    """For each host; empty if there are no sessions."""
 
 
-def search(ask: SearchRequest, taken: Occupancy, window: Window, within: Window) -> FreeStarts:
-    """Which points of the grid of the window can be booked, as far as they are `within` [from, to)."""
-    points, grids = grid_of(ask, window)
-    allowed = _allowed(ask, taken, points, within) if ask.rules.active else 0
+def search(
+    request: SearchRequest, occupancy: Occupancy, window: Window, bookable: Window
+) -> FreeStarts:
+    """The free candidates of the window's grid, as far as they are in `bookable` [from, to)."""
+    candidates, grids = grid_of(request, window)
+    allowed = _allowed(request, occupancy, candidates, bookable) if request.rules.active else 0
     if not allowed or not grids:
-        return FreeStarts(points)
-    fresh = _fresh(ask, taken, points, grids, allowed & supplied(ask, taken, points))
-    joins: Sequence[int] = ()
-    if taken.seats:
-        joins = _join(ask, taken, points, [grid & allowed for grid in grids], fresh)
-    if ask.rules.all_of:
-        bits = reduce(and_, fresh) | (reduce(and_, joins) if joins else 0)
-        return FreeStarts(points, bits, [bits] * len(fresh), joins)
-    if joins:
-        fresh = [new | joined for new, joined in zip(fresh, joins, strict=True)]
-    return FreeStarts(points, reduce(or_, fresh), fresh, joins)
+        return FreeStarts(candidates)
+    supplied = allowed & resources_free(request, occupancy, candidates)
+    free = _new_sessions(request, occupancy, candidates, grids, supplied)
+    joinable: Sequence[int] = ()
+    if occupancy.seats:
+        open_for = [grid & allowed for grid in grids]
+        joinable = _joinable(request, occupancy, candidates, open_for, free)
+    if request.rules.all_of:
+        bits = reduce(and_, free) | (reduce(and_, joinable) if joinable else 0)
+        return FreeStarts(candidates, bits, [bits] * len(free), joinable)
+    if joinable:
+        free = [new | joined for new, joined in zip(free, joinable, strict=True)]
+    return FreeStarts(candidates, reduce(or_, free), free, joinable)
 
 
-def grid_of(ask: SearchRequest, window: Window) -> Grid:
-    """The grid of the window; where the rules do not count, its first instant, open for everybody."""
-    if ask.strict:
-        return lay(ask.shape, window)
-    return Grid(Listed([window[0]]), [1] * len(ask.hosts))
+def grid_of(request: SearchRequest, window: Window) -> Grid:
+    """The grid of the window; if not `strict`, its first instant, open for every host."""
+    if request.strict:
+        return build_grid(request.grid_spec, window)
+    return Grid(CandidateList([window[0]]), [1] * len(request.hosts))
 
 
-def full_days(rules: SlotRules, taken: Occupancy, points: Points) -> int:
-    """Bits of the places on local days that have reached their limit."""
+def full_days(rules: SlotRules, occupancy: Occupancy, candidates: Candidates) -> int:
+    """Bits of the positions on local days that have reached their limit."""
     bits = 0
     if rules.per_day:
-        for day, count in taken.day_counts.items():
+        for day, count in occupancy.day_counts.items():
             if count >= rules.per_day:
                 for start, end, _ in day_stretches(rules.zone, day_number(day)):
-                    bits |= between(points, (start, end))
+                    bits |= bits_within(candidates, (start, end))
     return bits
 
 
-def supplied(ask: SearchRequest, taken: Occupancy, points: Points) -> int:
-    """Bits of the points at which a room is free, and a unit of each equipment; -1: none is needed."""
+def resources_free(request: SearchRequest, occupancy: Occupancy, candidates: Candidates) -> int:
+    """Bits of the candidates at which a room and a unit of each equipment are free.
+
+    -1, which has all bits, if none is needed.
+    """
     bits = -1
-    if ask.rules.rooms:
-        bits = reduce(or_, free_rooms(ask, taken, points))
-    for resource, units in ask.rules.equipment:
+    if request.rules.rooms:
+        bits = reduce(or_, free_rooms(request, occupancy, candidates))
+    for resource, units in request.rules.equipment:
         if units < 1:
             return 0
-        if resource in taken.busy:
-            crowded = taken.busy[resource].crowded(units)
-            bits &= ~points.blocked(crowded, ask.length, None)
+        if resource in occupancy.busy:
+            exhausted = occupancy.busy[resource].concurrent(units)
+            bits &= ~candidates.blocked(exhausted, request.length, None)
     return bits
 
 
-def free_rooms(ask: SearchRequest, taken: Occupancy, points: Points) -> list[int]:
-    """For each room the points at which it is free."""
+def free_rooms(request: SearchRequest, occupancy: Occupancy, candidates: Candidates) -> list[int]:
+    """For each room the bits of the candidates at which it is free."""
+    length, buffers = request.length, request.buffers
     return [
-        points.every & ~points.blocked(taken.busy.get(room, _FREE), ask.length, ask.buffers)
-        for room in ask.rules.rooms
+        candidates.all_bits & ~candidates.blocked(occupancy.busy.get(room, _FREE), length, buffers)
+        for room in request.rules.rooms
     ]
 
 
-def _allowed(ask: SearchRequest, taken: Occupancy, points: Points, within: Window) -> int:
-    """The points within the window, without the days that are full."""
-    allowed = points.every & between(points, within)
-    if allowed and ask.strict and ask.rules.per_day:
-        allowed &= ~full_days(ask.rules, taken, points)
+def _allowed(
+    request: SearchRequest, occupancy: Occupancy, candidates: Candidates, bookable: Window
+) -> int:
+    """Bits of the candidates within the bookable window, without days that are full."""
+    allowed = candidates.all_bits & bits_within(candidates, bookable)
+    if allowed and request.strict and request.rules.per_day:
+        allowed &= ~full_days(request.rules, occupancy, candidates)
     return allowed
 
 
-def _fresh(
-    ask: SearchRequest, taken: Occupancy, points: Points, grids: Sequence[int], allowed: int
+def _new_sessions(
+    request: SearchRequest,
+    occupancy: Occupancy,
+    candidates: Candidates,
+    grids: Sequence[int],
+    allowed: int,
 ) -> list[int]:
-    """For each host the points at which a session of its own could begin, were there none yet."""
-    length, buffers = ask.length, ask.buffers
-    shared = taken.busy.get(ask.rules.calendar)
+    """For each host the bits at which a new session could begin, existing sessions disregarded."""
+    length, buffers = request.length, request.buffers
+    shared = occupancy.busy.get(request.rules.calendar)
     if shared is not None:
-        allowed &= ~points.blocked(shared, length, buffers)
-    fresh = []
-    for host, grid in zip(ask.host_ids, grids, strict=True):
-        own = taken.busy.get(host)
+        allowed &= ~candidates.blocked(shared, length, buffers)
+    free = []
+    for host, grid in zip(request.host_ids, grids, strict=True):
+        own = occupancy.busy.get(host)
         bits = grid & allowed
         if own is not None and own is not shared:
-            bits &= ~points.blocked(own, length, buffers)
-        fresh.append(bits)
-    return fresh
+            bits &= ~candidates.blocked(own, length, buffers)
+        free.append(bits)
+    return free
 
 
-def _join(
-    ask: SearchRequest, taken: Occupancy, points: Points, open_for: Sequence[int], fresh: list[int]
+def _joinable(
+    request: SearchRequest,
+    occupancy: Occupancy,
+    candidates: Candidates,
+    open_for: Sequence[int],
+    free: list[int],
 ) -> list[int]:
-    """For each host the points at which a session has a seat; a session begun is no fresh point."""
-    numbers = {host: number for number, host in enumerate(ask.host_ids)}
-    joins = [0] * len(fresh)
-    for (host, start), seats in taken.seats.items():
+    """For each host the bits at which a session has a free seat; clears all sessions in `free`."""
+    numbers = {host: number for number, host in enumerate(request.host_ids)}
+    joinable = [0] * len(free)
+    for (host, start), seats in occupancy.seats.items():
         number = numbers.get(host)
-        place = None if number is None else points.at(start)
-        if number is None or place is None:
+        position = None if number is None else candidates.position_of(start)
+        if number is None or position is None:
             continue
-        fresh[number] &= ~(1 << place)
-        if open_for[number] >> place & 1 and _has_seat(ask, taken, host, start, seats):
-            joins[number] |= 1 << place
-    return joins
+        free[number] &= ~(1 << position)
+        if open_for[number] >> position & 1 and _has_seat(request, occupancy, host, start, seats):
+            joinable[number] |= 1 << position
+    return joinable
 
 
-def _has_seat(ask: SearchRequest, taken: Occupancy, host: str, start: int, seats: Seats) -> bool:
-    """Whether the session has one left, and time enough.
+def _has_seat(
+    request: SearchRequest, occupancy: Occupancy, host: str, start: int, seats: Seats
+) -> bool:
+    """Whether the session has a free seat, and is long enough.
 
-    Who joins takes a seat, not the host's time: only a foreign core time on it is in the way, for
-    buffers and resources were minded when the session was opened. A session shorter than the
-    calendar's present duration takes nobody any more.
+    Joining a session takes a seat and no time of the host: only a core time of something else
+    conflicts, for buffers and resources were checked when the session was opened. A session shorter
+    than the calendar's present duration cannot be joined.
     """
-    end, calendar = start + ask.length, ask.rules.calendar
-    if seats.taken >= ask.rules.capacity or end > seats.end:
+    end, calendar = start + request.length, request.rules.calendar
+    if seats.taken >= request.rules.capacity or end > seats.end:
         return False
-    own, shared = taken.busy.get(host), taken.busy.get(calendar)
-    if own is not None and own.meets(start, end, besides=(start, seats.end)):
+    own, shared = occupancy.busy.get(host), occupancy.busy.get(calendar)
+    if own is not None and own.overlaps(start, end, ignoring=(start, seats.end)):
         return False
-    return host == calendar or shared is None or not shared.meets(start, end)
+    return host == calendar or shared is None or not shared.overlaps(start, end)

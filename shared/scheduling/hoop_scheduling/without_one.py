@@ -1,4 +1,4 @@
-"""An appointment that is being moved: what is taken, as if it were gone."""
+"""The occupancy without one appointment, which is being moved."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from hoop_scheduling.zones import day_of
 
 
 class ExcludedAppointment(NamedTuple):
-    """An appointment that is being moved, as it stands in what is taken.
+    """An appointment that is being moved, as the occupancy contains it.
 
-    Of the asked calendar: it frees its seat, its place in the day, and, the last of its session,
-    the time of its hosts and resources. Of another calendar: that time, so name it only if it is
-    the last there.
+    An appointment of the same calendar frees its seat, one of the day's count, and, if it is the
+    last of its session, the time of its hosts and resources. One of another calendar always frees
+    that time: give `hosts` and `resources` only if it is the last of its session.
     """
 
     calendar: str
@@ -25,30 +25,31 @@ class ExcludedAppointment(NamedTuple):
 
 
 def without_excluded(
-    rules: SlotRules, taken: Occupancy, leaving: ExcludedAppointment | None
+    rules: SlotRules, occupancy: Occupancy, excluded: ExcludedAppointment | None
 ) -> Occupancy:
-    """What is taken once the appointment has left."""
-    if leaving is None:
-        return taken
-    busy, seats, counts = dict(taken.busy), dict(taken.seats), dict(taken.day_counts)
-    own = leaving.calendar == rules.calendar
+    """The occupancy without the excluded appointment; the same object if there is none."""
+    if excluded is None:
+        return occupancy
+    busy, seats = dict(occupancy.busy), dict(occupancy.seats)
+    counts = dict(occupancy.day_counts)
+    own = excluded.calendar == rules.calendar
     if own:
-        day = day_of(leaving.start, rules.zone)
+        day = day_of(excluded.start, rules.zone)
         counts[day] = counts.get(day, 1) - 1
-    last, end = True, leaving.end
-    for host in leaving.hosts:
-        session = seats.pop((host, leaving.start), None) if own else None
+    last, end = True, excluded.end
+    for host in excluded.hosts:
+        session = seats.pop((host, excluded.start), None) if own else None
         if session is not None and session.taken > 1:
-            seats[host, leaving.start] = session._replace(taken=session.taken - 1)
+            seats[host, excluded.start] = session._replace(taken=session.taken - 1)
             last = False
             continue
-        end = leaving.end if session is None else session.end
-        _leave(busy, host, leaving.start, end)
-    for resource in leaving.resources if last else ():
-        _leave(busy, resource, leaving.start, end)
+        end = excluded.end if session is None else session.end
+        _remove(busy, host, excluded.start, end)
+    for resource in excluded.resources if last else ():
+        _remove(busy, resource, excluded.start, end)
     return Occupancy(busy, seats, counts)
 
 
-def _leave(busy: dict[str, Busy], who: str, start: int, end: int) -> None:
-    if who in busy:
-        busy[who] = busy[who].without(start, end)
+def _remove(busy: dict[str, Busy], owner: str, start: int, end: int) -> None:
+    if owner in busy:
+        busy[owner] = busy[owner].without(start, end)

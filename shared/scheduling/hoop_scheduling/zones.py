@@ -1,4 +1,4 @@
-"""Local days and UTC offsets as integers: what the time zone database knows, asked once and kept.
+"""Local days and UTC offsets as integers, computed from the time zone database and cached.
 
 Instants are epoch milliseconds, days are counted from 1970-01-01, zones are IANA names.
 """
@@ -13,13 +13,13 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-ELAPSING = {"mins": MINUTE, "hours": HOUR}
-"""The units that are the same everywhere; days and longer ones are as long as the zone makes them."""
+FIXED_UNITS = {"mins": MINUTE, "hours": HOUR}
+"""Units of a fixed length; the length of days and longer units depends on the zone."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _THURSDAY = 4
 _CHUNK = 512 * DAY
-_NOT_ZONES = {"localtime", "posixrules"}  # files beside the database that name no place
+_NOT_ZONES = {"localtime", "posixrules"}  # files beside the database that are no zones
 
 Stretch = tuple[int, int, int]
 """`(from, to, offset)`: the instants of [from, to) share one UTC offset, in milliseconds."""
@@ -32,7 +32,7 @@ def zone_names() -> frozenset[str]:
 
 
 def is_zone(name: str) -> bool:
-    """Whether a client may use this name; the machine's own `localtime` is no zone."""
+    """Whether the IANA database has this name; the machine's own `localtime` is no zone."""
     return name in zone_names()
 
 
@@ -71,22 +71,22 @@ def weekday(day: int) -> int:
 
 
 def local_day(instant: int, zone: str) -> int:
-    """The number of the day that the clocks of that zone show."""
+    """The day number of the instant's local date in that zone."""
     stretches = _stretches(zone, instant // _CHUNK)
     offset = next(offset for _, to, offset in stretches if instant < to)
     return (instant + offset) // DAY
 
 
 def day_of(instant: int, zone: str) -> date:
-    """The date that the clocks of that zone show; what a daily limit counts by."""
+    """The local date of the instant in that zone, by which daily limits count."""
     return date.fromordinal(local_day(instant, zone) + _EPOCH)
 
 
 @lru_cache(maxsize=1 << 16)
 def day_stretches(zone: str, day: int) -> tuple[Stretch, ...]:
-    """The instants at which that zone's calendar shows that day, in order.
+    """The instants whose local date in that zone is that day, in order.
 
-    One stretch on a usual day, two on a day that changes its offset, none if the day was skipped.
+    One stretch on a usual day, two on a day on which the offset changes, none if the zone skipped it.
     """
     midnight = day * DAY
     found: list[Stretch] = []
@@ -99,13 +99,13 @@ def day_stretches(zone: str, day: int) -> tuple[Stretch, ...]:
 
 
 def later(instant: int, count: float, unit: str, zone: str) -> int:
-    """That much later: minutes and hours elapse; days, weeks and months turn the local calendar.
+    """The instant `count` units later: minutes and hours in elapsed time, longer units in local time.
 
     A month later is the same day of the month, or its last; a wall time that the zone skips is
-    read with the offset from before the gap, as Python's zoneinfo does.
+    interpreted with the offset before the gap, as Python's zoneinfo does.
     """
-    if unit in ELAPSING:
-        return instant + round(count * ELAPSING[unit])
+    if unit in FIXED_UNITS:
+        return instant + round(count * FIXED_UNITS[unit])
     if unit == "months":
         return epoch_ms(_months_later(utc_datetime(instant, zone), round(count)))
     days = count * 7 if unit == "weeks" else count
@@ -115,7 +115,7 @@ def later(instant: int, count: float, unit: str, zone: str) -> int:
 
 
 def _steadily_later(instant: int, days: float, zone: str) -> int | None:
-    """The same without a calendar, where no change of the clocks is near; else None."""
+    """`later` for whole days by integers; None near a change of the offset."""
     if days % 1:
         return None
     then = instant + int(days) * DAY
@@ -139,7 +139,7 @@ def _months_later(local: datetime, months: int) -> datetime:
 
 @lru_cache(maxsize=1 << 12)
 def _stretches(zone: str, chunk: int) -> tuple[Stretch, ...]:
-    """The stretches of 512 days. No zone changes its offset twice within 24 hours."""
+    """The stretches of one chunk of 512 days. No zone changes its offset twice within 24 hours."""
     info, first, last = zone_named(zone), chunk * _CHUNK, (chunk + 1) * _CHUNK
     found: list[Stretch] = []
     since, offset = first, _offset(info, first)

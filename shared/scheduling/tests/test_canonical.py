@@ -1,4 +1,4 @@
-"""The canonical text: the same facts are the same bytes, in whatever order they were found."""
+"""The canonical text: the same occupied times are the same bytes in any order."""
 
 from itertools import permutations
 
@@ -12,7 +12,7 @@ def seat(session: str, start: int, end: int, *, host: str = "h") -> OccupiedTime
     return OccupiedTime("a", session, "c", (host,), ("room",), start, end, before=0, after=5)
 
 
-def test_the_order_in_which_seats_were_found_is_of_no_consequence() -> None:
+def test_the_order_of_seats_does_not_matter() -> None:
     seats = [seat("s", 0, 30), seat("s", 0, 60), seat("t", 90, 120)]
     texts = {canonical.text(canonical.occupied(order, [], at=0)) for order in permutations(seats)}
     assert len(texts) == 1
@@ -25,17 +25,17 @@ def test_the_order_in_which_seats_were_found_is_of_no_consequence() -> None:
     ]
 
 
-def test_a_hold_counts_until_it_runs_out() -> None:
-    """It ends at its instant, half-open; then neither it nor its seat is there."""
+def test_a_hold_counts_until_it_expires() -> None:
+    """At the instant of its expiry neither the hold nor its seat is in the text."""
     held = [HeldTime("x", seat("s", 0, 30), expires_at=100)]
     assert len(list(canonical.occupied([], held, at=99))) == 3
     assert not list(canonical.occupied([], held, at=100))
 
 
-def test_a_calendar_is_what_the_engine_reads_of_it() -> None:
-    """Names and colours are of no consequence, nor is null or the order of keys."""
+def test_a_calendar_has_the_fields_that_the_engine_reads() -> None:
+    """Names, colours, nulls and the order of keys do not matter."""
     one = {"name": "A", "slotDuration": 30, "teamMembers": [{"userId": "u", "isPrimary": None}]}
     other = {"teamMembers": [{"userId": "u"}], "slotDuration": 30, "preBuffer": None}
-    said = [canonical.calendar("a", "c", "UTC", settings) for settings in (one, other)]
-    assert said[0] == said[1]
-    assert canonical.calendar("a", "c", "Asia/Tokyo", one) != said[0]
+    lines = [canonical.calendar("a", "c", "UTC", settings) for settings in (one, other)]
+    assert lines[0] == lines[1]
+    assert canonical.calendar("a", "c", "Asia/Tokyo", one) != lines[0]

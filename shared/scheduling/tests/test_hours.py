@@ -1,8 +1,8 @@
-"""Opening hours on the days that change the clocks, as decision 3 says, and grids of starts."""
+"""Opening hours on the days on which clocks change, as decision 3 defines, and grids of starts."""
 
 from datetime import date
 
-from hoop_scheduling.hours import Hours, Plan, fits, starts
+from hoop_scheduling.hours import OpeningHours, OpeningPlan, fits, starts
 from hoop_scheduling.zones import DAY, MINUTE, day_number, epoch_ms, utc_datetime
 
 NEW_YORK = "America/New_York"
@@ -11,7 +11,7 @@ HALF_HOUR = 30 * MINUTE
 
 
 def daily(zone, *spans):
-    return Plan((Hours(zone, (tuple(spans),) * 7),))
+    return OpeningPlan((OpeningHours(zone, (tuple(spans),) * 7),))
 
 
 def grid(plan, day, zone=NEW_YORK, *, length=HALF_HOUR, step=HALF_HOUR):
@@ -35,7 +35,7 @@ def test_an_opening_that_begins_in_the_gap_begins_when_the_gap_ends():
 
 
 def test_an_opening_within_the_gap_does_not_happen():
-    """From two to three nobody can come."""
+    """The times from two to three do not exist."""
     assert grid(daily(NEW_YORK, (120, 180)), SPRING) == []
 
 
@@ -79,7 +79,7 @@ def test_a_day_that_was_skipped_has_no_openings():
     assert grid(plan, date(2011, 12, 31), "Pacific/Apia") != []
 
 
-def test_a_place_open_all_night_takes_bookings_over_midnight():
+def test_hours_open_all_night_take_bookings_over_midnight():
     """An opening until midnight goes on in the one from midnight, each with its own grid."""
     night = daily(NEW_YORK, (0, 120), (1380, 1440))
 
@@ -90,11 +90,11 @@ def test_a_place_open_all_night_takes_bookings_over_midnight():
 
 def test_schedules_of_two_zones_are_open_together_each_with_its_own_grid():
     """Kolkata's half hours stand beside London's full hours where both are open."""
-    plan = Plan(
+    plan = OpeningPlan(
         (
-            Hours("Europe/London", (((600, 720),),) * 7),
-            Hours("Asia/Kolkata", (((930, 990),),) * 7),
-            Hours("Etc/GMT", (((600, 660),),) * 7),
+            OpeningHours("Europe/London", (((600, 720),),) * 7),
+            OpeningHours("Asia/Kolkata", (((930, 990),),) * 7),
+            OpeningHours("Etc/GMT", (((600, 660),),) * 7),
         )
     )
 
@@ -109,16 +109,18 @@ def test_schedules_of_two_zones_are_open_together_each_with_its_own_grid():
 
 def test_overlapping_grids_offer_each_start_once_and_in_order():
     """Two schedules that share the morning do not double it."""
-    plan = Plan(tuple(Hours(zone, (((600, 690),),) * 7) for zone in ("UTC", "Etc/GMT")))
+    plan = OpeningPlan(
+        tuple(OpeningHours(zone, (((600, 690),),) * 7) for zone in ("UTC", "Etc/GMT"))
+    )
 
     assert grid(plan, date(2027, 1, 5), "UTC") == ["10:00+0000", "10:30+0000", "11:00+0000"]
 
 
 def test_a_date_decides_over_the_whole_local_day():
-    """What a schedule of another zone opens within that day is cut away, the rest stays."""
-    tokyo = Hours("Asia/Tokyo", (((720, 900),),) * 7)  # 23:00 to 02:00 in New York
+    """Openings of a schedule in another zone within that day are removed, the rest stays."""
+    tokyo = OpeningHours("Asia/Tokyo", (((720, 900),),) * 7)  # 23:00 to 02:00 in New York
     second = day_number(date(2027, 6, 2))
-    plan = Plan((tokyo,), dated=Hours(NEW_YORK, dates=((second, ((600, 660),)),)))
+    plan = OpeningPlan((tokyo,), dated=OpeningHours(NEW_YORK, dates=((second, ((600, 660),)),)))
     night = ["00:00-0400", "00:30-0400", "01:00-0400", "01:30-0400", "23:00-0400", "23:30-0400"]
 
     assert grid(plan, date(2027, 6, 1)) == night
@@ -136,13 +138,13 @@ def test_what_is_open_for_a_whole_length():
     assert bits == 0b0110
 
 
-def test_the_grid_goes_on_where_what_is_kept_begins_anew():
-    """Grids are kept for 32 days each; an opening over such a seam keeps its own."""
-    seam, step = 655 * 32 * DAY, 70 * MINUTE
+def test_the_grid_continues_over_the_border_of_cached_blocks():
+    """Grids are cached for 32 days each; an opening over such a border keeps its grid."""
+    border, step = 655 * 32 * DAY, 70 * MINUTE
     plan = daily(NEW_YORK, (0, 1440))
-    opens = max(start for start, _ in plan.openings(seam, seam + 1) if start < seam)
+    opens = max(start for start, _ in plan.openings(border, border + 1) if start < border)
 
-    found = starts(plan, length=HALF_HOUR, step=step, window=(opens, seam + 2 * step))
+    found = starts(plan, length=HALF_HOUR, step=step, window=(opens, border + 2 * step))
 
-    assert found == list(range(opens, seam + 2 * step, step))
-    assert found[0] < seam < found[-1]
+    assert found == list(range(opens, border + 2 * step, step))
+    assert found[0] < border < found[-1]

@@ -1,7 +1,16 @@
 """Rooms and equipment: what a new session needs besides a host."""
 
 import pytest
-from slot_oracle.asking import ALL_WEEK, ELEVEN, MIDNIGHT, NINE, NOON, TEN, ask, starts
+from slot_oracle.small_calendar import (
+    ALL_WEEK,
+    ELEVEN,
+    MIDNIGHT,
+    NINE,
+    NOON,
+    TEN,
+    may_book_at,
+    starts,
+)
 
 from hoop_scheduling.busy import Busy, Seats
 from hoop_scheduling.rules import SlotRules
@@ -14,37 +23,37 @@ def resource(name, kind="rooms", **fields):
 
 
 def calendar(*resources, **fields):
-    """An hour each, on the hour, from nine to twelve, by Ada or Bob."""
-    document = {
+    """Slots of an hour, on the hour, from nine to twelve, by Ada or Bob."""
+    defaults = {
         "id": "cal",
         "teamMembers": [{"userId": "ada"}, {"userId": "bob"}],
         "openHours": ALL_WEEK,
         "slotDuration": 60,
         "slotInterval": 60,
     }
-    return SlotRules.from_calendar(document | fields, "UTC", resources=resources)
+    return SlotRules.from_calendar(defaults | fields, "UTC", resources=resources)
 
 
 ROOMS = (resource("red"), resource("blue"))
 
 
 def test_a_session_gets_the_free_room_of_the_lowest_id():
-    """Any one will do."""
+    """Any room will do; the lowest id makes the choice deterministic."""
     rules = calendar(*ROOMS)
 
-    assert ask(rules, TEN).resources == ("blue",)
-    assert ask(rules, TEN, busy={"blue": Busy.of([(TEN, ELEVEN)])}).resources == ("red",)
+    assert may_book_at(rules, TEN).resources == ("blue",)
+    assert may_book_at(rules, TEN, busy={"blue": Busy.of([(TEN, ELEVEN)])}).resources == ("red",)
 
 
 def test_without_a_free_room_nobody_can_book():
-    """And the reason says that it is not the hosts."""
+    """The reason distinguishes rooms from hosts."""
     rules = calendar(*ROOMS)
     busy = {room: Busy.of([(TEN, ELEVEN)]) for room in ("red", "blue")}
 
     assert starts(rules, busy=busy) == [9, 11]
-    assert ask(rules, TEN, busy=busy).reason == "no_resource"
+    assert may_book_at(rules, TEN, busy=busy).reason == "no_resource"
     hosts = {host: Busy.of([(TEN, ELEVEN)]) for host in ("ada", "bob")}
-    assert ask(rules, TEN, busy=busy | hosts).reason == "busy"
+    assert may_book_at(rules, TEN, busy=busy | hosts).reason == "busy"
 
 
 def test_a_room_keeps_the_buffers_and_a_beamer_does_not():
@@ -70,7 +79,7 @@ def test_a_room_keeps_the_buffers_and_a_beamer_does_not():
     ],
 )
 def test_equipment_is_counted(units, broken, uses, offered):
-    """It is out when as many are in use at one moment as there are in service."""
+    """It is exhausted when all units in service are in use at one instant."""
     kit = resource("beamer", "equipments", quantity=units, outOfService=broken)
 
     assert starts(calendar(kit), busy={"beamer": Busy.of(uses)}) == offered
@@ -81,26 +90,28 @@ def test_one_of_each_equipment_and_one_room():
     kit = [resource("screen", "equipments"), resource("beamer", "equipments"), *ROOMS]
     rules = calendar(*kit)
 
-    assert ask(rules, TEN).resources == ("blue", "beamer", "screen")
+    assert may_book_at(rules, TEN).resources == ("blue", "beamer", "screen")
     for missing in ("screen", "beamer"):
         busy = {missing: Busy.of([(TEN, ELEVEN)])}
-        assert ask(rules, TEN, busy=busy).reason == "no_resource"
+        assert may_book_at(rules, TEN, busy=busy).reason == "no_resource"
 
 
-def test_who_joins_a_session_needs_no_room_of_its_own():
+def test_joining_a_session_needs_no_further_room():
     """The class has one; a second class at the same time needs another."""
     rules = calendar(resource("red"), calendarType="class_booking", appoinmentPerSlot=5)
-    busy = {who: Busy.of([(TEN, ELEVEN)]) for who in ("ada", "red")}
-    joined = ask(rules, TEN, busy=busy, seats={("ada", TEN): Seats(ELEVEN, 1)})
+    busy = {owner: Busy.of([(TEN, ELEVEN)]) for owner in ("ada", "red")}
+    joined = may_book_at(rules, TEN, busy=busy, seats={("ada", TEN): Seats(ELEVEN, 1)})
 
     assert (joined.hosts, joined.resources) == (("ada",), ())
-    assert ask(rules, TEN, busy=busy, seats={("ada", TEN): Seats(ELEVEN, 5)}).reason == "full"
+    assert (
+        may_book_at(rules, TEN, busy=busy, seats={("ada", TEN): Seats(ELEVEN, 5)}).reason == "full"
+    )
 
 
 def test_rescheduling_frees_the_room_of_the_last_to_leave():
-    """As long as somebody stays, so does the room's time."""
+    """As long as another appointment stays in the session, the room is busy."""
     rules = calendar(resource("red"), slotInterval=30, appoinmentPerSlot=2)
-    busy = {who: Busy.of([(TEN, ELEVEN)]) for who in ("ada", "red")}
+    busy = {owner: Busy.of([(TEN, ELEVEN)]) for owner in ("ada", "red")}
     moving = ExcludedAppointment("cal", ["ada"], TEN, ELEVEN, ["red"])
 
     alone = starts(rules, busy=busy, leave_out=moving, seats={("ada", TEN): Seats(ELEVEN, 1)})
@@ -115,12 +126,12 @@ def test_ignoring_the_rules_does_not_put_two_into_one_room():
     rules = calendar(resource("red"))
     busy = {"red": Busy.of([(TEN, ELEVEN, HOUR, HOUR)])}
 
-    assert ask(rules, ELEVEN, busy=busy, ignore_rules=True).resources == ("red",)
-    assert ask(rules, ELEVEN - 1, busy=busy, ignore_rules=True).reason == "no_resource"
+    assert may_book_at(rules, ELEVEN, busy=busy, ignore_rules=True).resources == ("red",)
+    assert may_book_at(rules, ELEVEN - 1, busy=busy, ignore_rules=True).reason == "no_resource"
 
 
-def test_resources_that_do_not_concern_the_calendar_are_not_needed():
-    """Those that are switched off, and those of other calendars."""
+def test_resources_of_other_calendars_are_not_needed():
+    """Nor are inactive ones."""
     off = resource("red", isActive=False)
     foreign = resource("blue", calendarIds=["other"])
     own = resource("green", calendarIds=["other", "cal"])
@@ -128,20 +139,20 @@ def test_resources_that_do_not_concern_the_calendar_are_not_needed():
     assert (calendar(off, foreign).rooms, calendar(own).rooms) == ((), ("green",))
 
 
-def test_schedules_of_other_calendars_are_left_out():
-    """As resources are."""
+def test_schedules_of_other_calendars_are_ignored():
+    """As resources of other calendars are."""
     rule = {"type": "date", "date": "2027-06-01", "intervals": [{"from": "09:00", "to": "10:00"}]}
-    document = {"id": "cal", "openHours": ALL_WEEK, "slotDuration": 60, "slotInterval": 60}
+    fields = {"id": "cal", "openHours": ALL_WEEK, "slotDuration": 60, "slotInterval": 60}
     plan = {"userId": None, "timezone": "UTC", "rules": [rule]}
 
-    own = SlotRules.from_calendar(document, "UTC", [plan | {"calendarIds": ["cal"]}])
-    foreign = SlotRules.from_calendar(document, "UTC", [plan | {"calendarIds": ["other"]}])
+    own = SlotRules.from_calendar(fields, "UTC", [plan | {"calendarIds": ["cal"]}])
+    foreign = SlotRules.from_calendar(fields, "UTC", [plan | {"calendarIds": ["other"]}])
 
     assert (starts(own), starts(foreign)) == ([9], [9, 10, 11])
 
 
 def test_a_percentage_is_at_most_a_hundred():
-    """And look-busy counts only when it is switched on."""
+    """Look-busy counts only when it is enabled."""
     on = {"enabled": True, "LookBusyPercentage": 30}
 
     assert calendar(lookBusyConfig=on).look_busy == 30
@@ -150,8 +161,8 @@ def test_a_percentage_is_at_most_a_hundred():
         calendar(lookBusyConfig=on | {"LookBusyPercentage": 101})
 
 
-def test_pieces_are_asked_like_one():
-    """Busy times in blocks of a month: sessions are found in theirs, and left out of it."""
+def test_joined_pieces_count_like_one_value():
+    """Busy times in blocks of a month: sessions are found in their block, and removed from it."""
     rules = calendar(appoinmentPerSlot=2)
     ada = Busy.joined([Busy.of([(TEN + 40 * DAY, NOON + 40 * DAY)]), Busy.of([(TEN, ELEVEN)])])
     busy = {"ada": ada, "bob": Busy.of([(NINE, NOON)])}

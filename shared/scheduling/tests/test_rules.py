@@ -1,4 +1,4 @@
-"""A calendar's fields as clients send them, read into rules."""
+"""Rules read from a calendar's fields as clients send them."""
 
 from datetime import date
 
@@ -26,7 +26,7 @@ def schedule(user, *spans, zone=ZONE, **more):
 
 
 def opened(host, day=MONDAY, zone=ZONE):
-    """The openings of that local day as the clocks show them."""
+    """The openings of that local day in local time."""
     noon = day_number(day) * DAY + 16 * HOUR
     spans = [
         (utc_datetime(a, zone), utc_datetime(b, zone))
@@ -35,7 +35,7 @@ def opened(host, day=MONDAY, zone=ZONE):
     return [f"{a:%H:%M}-{b:%H:%M}" for a, b in spans if a.date() == day]
 
 
-def test_the_least_calendar():
+def test_a_calendar_with_no_fields():
     """No hours, so no slots; half an hour every half hour, itself its only host."""
     least = rules()
 
@@ -68,7 +68,7 @@ def test_durations_come_in_minutes_and_hours():
     assert (found.capacity, found.per_day, found.active) == (10, 4, False)
 
 
-def test_notice_and_horizon_turn_the_local_calendar():
+def test_notice_and_horizon_in_days_follow_local_time():
     """A day after one in the morning of the day that loses an hour is one in the morning."""
     now = epoch_ms(utc_datetime(1_805_004_000_000))  # 2027-03-14 01:00 in New York
     found = rules(
@@ -93,7 +93,7 @@ def test_midnight_is_spelled_in_several_ways(hour, minute):
 
 
 def test_sunday_is_day_zero():
-    """Seven weekdays, and the hours of one are nobody else's."""
+    """The hours of one weekday do not open another."""
     found = rules(openHours=[{"daysOfTheWeek": [0], "hours": [NINE_TO_FIVE]}])
 
     assert opened(found.hosts[0], date(2027, 6, 6)) == ["09:00-17:00"]
@@ -101,7 +101,7 @@ def test_sunday_is_day_zero():
 
 
 def test_openings_that_touch_or_overlap_are_one():
-    """In whatever order they are sent; one that closes before it opens counts for nothing."""
+    """In any order; one that closes before it opens is ignored."""
     evening = {"openHour": 17, "openMinute": 0, "closeHour": 19, "closeMinute": 0}
     never = {"openHour": 21, "openMinute": 0, "closeHour": 20, "closeMinute": 0}
     spans = [evening, NINE_TO_FIVE, never, MORNING]
@@ -119,8 +119,8 @@ def test_openings_that_touch_or_overlap_are_one():
         (1, ["08:30-12:00"], []),
     ],
 )
-def test_what_the_availability_type_lets_count(kind, monday, tuesday):
-    """Both, open hours only, dates only; the date is the local one whatever its suffix says."""
+def test_the_availability_type_selects_open_hours_and_dates(kind, monday, tuesday):
+    """Both, open hours only, dates only; the date is the local one despite its suffix."""
     dated = {"date": "2027-06-07T00:00:00.000Z", "hours": [MORNING]}
 
     host = rules(openHours=WEEK, availabilities=[dated], availabilityType=kind).hosts[0]
@@ -128,7 +128,7 @@ def test_what_the_availability_type_lets_count(kind, monday, tuesday):
     assert (opened(host, MONDAY), opened(host, TUESDAY)) == (monday, tuesday)
 
 
-def test_a_date_may_close_and_a_deleted_one_counts_for_nothing():
+def test_a_date_may_close_and_a_deleted_one_is_ignored():
     """An entry without hours is a holiday."""
     holiday = {"date": "2027-06-07T00:00:00.000Z", "hours": []}
     deleted = {"date": "2027-06-08T00:00:00.000Z", "hours": [], "deleted": True}
@@ -155,7 +155,7 @@ def test_a_schedule_replaces_the_hours_of_its_own_user():
 
 
 def test_without_several_members_a_schedule_replaces_the_calendars_hours():
-    """Whoever the schedule belongs to: there is nobody else to have hours."""
+    """It applies to the only host, whichever user it belongs to."""
     found = rules(openHours=WEEK, schedules=[schedule("ada", ("10:00", "11:30"))])
 
     assert opened(found.hosts[0]) == ["10:00-11:30"]
@@ -216,7 +216,7 @@ def test_the_primary_member_comes_first():
     ],
 )
 def test_rules_that_make_no_sense_are_refused(field):
-    """Booking says so to the client before; nothing is computed with them."""
+    """Booking refuses such fields; nothing is computed with them."""
     with pytest.raises((ValueError, KeyError)):
         rules(**field)
 
@@ -229,8 +229,8 @@ def test_a_zone_that_does_not_exist_is_refused():
         rules(schedules=[schedule("ada", zone="Mars/Olympus")])
 
 
-def test_equal_rules_are_equal_and_share_what_is_kept():
-    """Two readings of one calendar make one key."""
+def test_equal_rules_share_cached_grids():
+    """Rules that are read twice from one calendar are one key."""
     first, second = rules(openHours=WEEK), rules(openHours=WEEK)
 
     assert first == second

@@ -1,6 +1,16 @@
-"""Sessions with several seats: who may join, who may leave, and what closes them."""
+"""Sessions with several seats: joining, leaving, and what closes them."""
 
-from slot_oracle.asking import ELEVEN, MIDNIGHT, NINE, NOON, TEN, TODAY, ask, calendar, starts
+from slot_oracle.small_calendar import (
+    ELEVEN,
+    MIDNIGHT,
+    NINE,
+    NOON,
+    TEN,
+    TODAY,
+    calendar,
+    may_book_at,
+    starts,
+)
 
 from hoop_scheduling.busy import Busy, Seats
 from hoop_scheduling.listing import free_slots
@@ -9,7 +19,7 @@ from hoop_scheduling.zones import DAY, HOUR, MINUTE
 
 
 def test_a_session_sells_its_seats_at_its_own_start_only():
-    """The teacher is busy with that very class; other starts stay closed, the last seat closes it."""
+    """The host is busy with that session; other starts stay closed, the last seat closes it."""
     rules = calendar("ada", kind="class_booking", appoinmentPerSlot=10, slotInterval=30)
     busy = {"ada": Busy.of([(TEN, ELEVEN)])}
 
@@ -18,20 +28,23 @@ def test_a_session_sells_its_seats_at_its_own_start_only():
 
     assert starts(rules, **nine_taken) == [9, 10, 11]
     assert starts(rules, **ten_taken) == [9, 11]
-    assert ask(rules, TEN, **ten_taken).reason == "full"
+    assert may_book_at(rules, TEN, **ten_taken).reason == "full"
 
 
 def test_a_calendar_without_members_sells_seats_as_well():
-    """It is its own host: its session is in its own books."""
+    """It is its own host, under whose id its sessions are busy times."""
     rules = calendar(kind="event", appoinmentPerSlot=2)
-    taken = {"busy": {"cal": Busy.of([(TEN, ELEVEN)])}, "seats": {("cal", TEN): Seats(ELEVEN, 1)}}
+    occupancy = {
+        "busy": {"cal": Busy.of([(TEN, ELEVEN)])},
+        "seats": {("cal", TEN): Seats(ELEVEN, 1)},
+    }
 
-    assert starts(rules, **taken) == [9, 10, 11]
-    assert ask(rules, TEN, **taken).hosts == ("cal",)
+    assert starts(rules, **occupancy) == [9, 10, 11]
+    assert may_book_at(rules, TEN, **occupancy).hosts == ("cal",)
 
 
-def test_seats_left_are_those_of_all_who_can_take_it():
-    """One class begun, one teacher free: the seats of both."""
+def test_seats_left_are_those_of_all_eligible_hosts():
+    """One host with an open session, one free: the seats of both."""
     rules = calendar("ada", "bob", kind="class_booking", appoinmentPerSlot=5)
     seats, busy = {("ada", TEN): Seats(ELEVEN, 2)}, {"ada": Busy.of([(TEN, ELEVEN)])}
 
@@ -50,13 +63,13 @@ def test_a_foreign_event_on_a_class_closes_it_even_at_the_same_time():
     for foreign in [(TEN, ELEVEN), (NINE, TEN + 1), (ELEVEN - 1, NOON)]:
         lesson = [(TEN, ELEVEN)]
         for busy in ({"ada": [*lesson, foreign]}, {"ada": lesson, "cal": [foreign]}):
-            taken = {owner: Busy.of(rows) for owner, rows in busy.items()}
-            assert 10 not in starts(rules, busy=taken, seats=seats)
-            assert ask(rules, TEN, busy=taken, seats=seats).reason == "busy"
+            occupancy = {owner: Busy.of(rows) for owner, rows in busy.items()}
+            assert 10 not in starts(rules, busy=occupancy, seats=seats)
+            assert may_book_at(rules, TEN, busy=occupancy, seats=seats).reason == "busy"
 
 
-def test_new_buffers_do_not_close_sessions_that_have_begun_to_fill():
-    """Who joins takes a seat, not time."""
+def test_new_buffers_do_not_close_existing_sessions():
+    """Joining a session takes a seat, not time."""
     rules = calendar("ada", appoinmentPerSlot=5, slotBuffer=30, preBuffer=30)
     busy = {"ada": Busy.of([(NINE, TEN), (TEN, ELEVEN)])}
     seats = {("ada", NINE): Seats(TEN, 1), ("ada", TEN): Seats(ELEVEN, 1)}
@@ -65,19 +78,19 @@ def test_new_buffers_do_not_close_sessions_that_have_begun_to_fill():
 
 
 def test_a_class_fills_its_open_session_first():
-    """One room, one link; a round robin with seats spreads instead."""
+    """A round robin with seats spreads instead."""
     seats, busy = {("bob", TEN): Seats(ELEVEN, 1)}, {"bob": Busy.of([(TEN, ELEVEN)])}
-    asked = {"seats": seats, "busy": busy}
+    occupancy = {"seats": seats, "busy": busy}
 
     lessons = calendar("ada", "bob", kind="class_booking", appoinmentPerSlot=5)
     rounds = calendar("ada", "bob", appoinmentPerSlot=5)
 
-    assert ask(lessons, TEN, **asked).hosts == ("bob", "ada")
-    assert ask(rounds, TEN, **asked).hosts == ("ada", "bob")
+    assert may_book_at(lessons, TEN, **occupancy).hosts == ("bob", "ada")
+    assert may_book_at(rounds, TEN, **occupancy).hosts == ("ada", "bob")
 
 
-def test_a_collective_session_is_joined_by_all_or_by_nobody():
-    """A member who came later and is not in the session keeps it closed."""
+def test_a_collective_session_needs_all_hosts():
+    """A member who was added later and is not in the session keeps it closed."""
     rules = calendar("ada", "bob", kind="collective", appoinmentPerSlot=3)
     both = {host: Busy.of([(TEN, ELEVEN)]) for host in ("ada", "bob")}
     seats = {(host, TEN): Seats(ELEVEN, 1) for host in both}
@@ -91,13 +104,18 @@ def test_a_collective_session_is_joined_by_all_or_by_nobody():
     ]
 
 
-def test_leaving_a_class_frees_one_seat_and_not_the_teacher():
-    """The others stay; the mover may come back, a full class has a seat again."""
+def test_leaving_a_class_frees_one_seat_and_not_the_host():
+    """The other appointments stay; a full class has a seat again."""
     rules = calendar("ada", kind="class_booking", appoinmentPerSlot=2, slotInterval=30)
-    taken = {"busy": {"ada": Busy.of([(TEN, ELEVEN)])}, "seats": {("ada", TEN): Seats(ELEVEN, 2)}}
+    occupancy = {
+        "busy": {"ada": Busy.of([(TEN, ELEVEN)])},
+        "seats": {("ada", TEN): Seats(ELEVEN, 2)},
+    }
 
-    assert starts(rules, **taken) == [9, 11]
-    assert starts(rules, leave_out=ExcludedAppointment("cal", ["ada"], TEN, ELEVEN), **taken) == [
+    assert starts(rules, **occupancy) == [9, 11]
+    assert starts(
+        rules, leave_out=ExcludedAppointment("cal", ["ada"], TEN, ELEVEN), **occupancy
+    ) == [
         9,
         10,
         11,
@@ -105,7 +123,7 @@ def test_leaving_a_class_frees_one_seat_and_not_the_teacher():
 
 
 def test_sessions_at_other_times_do_not_matter():
-    """Nor do those that no longer are on the grid: their host is busy, that is all."""
+    """Nor do sessions off the grid, except that their host is busy."""
     rules = calendar("ada", appoinmentPerSlot=5)
     half_past = TEN + HOUR // 2
     seats = {("ada", half_past): Seats(half_past + HOUR, 1), ("ada", TEN + DAY): Seats(NOON, 1)}
@@ -115,8 +133,8 @@ def test_sessions_at_other_times_do_not_matter():
     assert starts(rules, busy=busy, seats=seats) == [9]
 
 
-def test_a_session_shorter_than_the_present_duration_takes_nobody():
-    """The calendar's lessons have become longer; a longer session has room."""
+def test_a_session_shorter_than_the_present_duration_cannot_be_joined():
+    """The calendar's duration was changed since; a longer session can be joined."""
     rules, busy = calendar("ada", appoinmentPerSlot=5), {"ada": Busy.of([(TEN, ELEVEN - MINUTE)])}
 
     short = {("ada", TEN): Seats(ELEVEN - MINUTE, 1)}
@@ -127,25 +145,30 @@ def test_a_session_shorter_than_the_present_duration_takes_nobody():
 
 
 def test_seats_of_a_session_follow_the_rules_of_today():
-    """A full day, or hours that have been closed since, sell no more of them."""
+    """On a full day, or outside of the present hours, no session can be joined."""
     rules = calendar("ada", appoinmentPerSlot=5, appoinmentPerDay=3)
-    taken = {"busy": {"ada": Busy.of([(TEN, ELEVEN)])}, "seats": {("ada", TEN): Seats(ELEVEN, 3)}}
+    occupancy = {
+        "busy": {"ada": Busy.of([(TEN, ELEVEN)])},
+        "seats": {("ada", TEN): Seats(ELEVEN, 3)},
+    }
     closed = calendar("bob", "ada", appoinmentPerSlot=5, openHours=[])
 
-    assert starts(rules, day_counts={TODAY: 3}, **taken) == []
-    assert starts(closed, **taken) == []
+    assert starts(rules, day_counts={TODAY: 3}, **occupancy) == []
+    assert starts(closed, **occupancy) == []
 
 
 def test_the_last_to_leave_a_session_frees_its_whole_time():
     """Even if the session has become longer than the one who leaves."""
     rules = calendar("ada", appoinmentPerSlot=5)
-    taken = {
+    occupancy = {
         "busy": {"ada": Busy.of([(TEN, ELEVEN + MINUTE)])},
         "seats": {("ada", TEN): Seats(ELEVEN + MINUTE, 1)},
     }
 
-    assert starts(rules, **taken) == [9, 10]
-    assert starts(rules, leave_out=ExcludedAppointment("cal", ["ada"], TEN, ELEVEN), **taken) == [
+    assert starts(rules, **occupancy) == [9, 10]
+    assert starts(
+        rules, leave_out=ExcludedAppointment("cal", ["ada"], TEN, ELEVEN), **occupancy
+    ) == [
         9,
         10,
         11,

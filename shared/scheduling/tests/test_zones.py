@@ -1,4 +1,4 @@
-"""What the engine believes of time zones, against `zoneinfo` asked directly."""
+"""Local days and offsets of the engine, compared with those of `zoneinfo`."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hoop_scheduling.hours import Hours, Plan
+from hoop_scheduling.hours import OpeningHours, OpeningPlan
 from hoop_scheduling.listing import list_slots
 from hoop_scheduling.rules import Host, SlotRules
 from hoop_scheduling.zones import (
@@ -64,9 +64,9 @@ def quarters_by_hand(zone, day):
 
 @pytest.mark.parametrize("initial", sorted({zone[0] for zone in ZONES}))
 def test_every_zone_at_every_change_of_its_clocks(initial):
-    """Whatever the zone, nothing is an hour off on the days around a change: 2024 to 2037."""
+    """The slots on the days around each change of the offset, 2024 to 2037."""
     for zone in (zone for zone in ZONES if zone[0] == initial):
-        host = Host("ada", Plan((Hours(zone, (OPENINGS,) * 7),)))
+        host = Host("ada", OpeningPlan((OpeningHours(zone, (OPENINGS,) * 7),)))
         rules = SlotRules("cal", zone, (host,), length=QUARTER, step=QUARTER)
         for day in days_of_change(zone):
             stretches = day_stretches(zone, day_number(day))
@@ -134,8 +134,8 @@ def test_an_unknown_zone_is_refused_by_name():
         (12, "months", "2028-03-14T01:00:00-04:00"),
     ],
 )
-def test_later_elapses_in_hours_and_turns_the_calendar_in_days(count, unit, shown):
-    """Asked at one in the morning of the day that loses an hour."""
+def test_later_is_elapsed_time_for_hours_and_local_time_for_days(count, unit, shown):
+    """From one in the morning of the day that loses an hour."""
     now = epoch_ms(datetime(2027, 3, 14, 6, 0, tzinfo=UTC))
 
     then = later(now, count, unit, "America/New_York")
@@ -150,11 +150,11 @@ def test_a_month_after_the_last_day_of_a_month():
     assert utc_datetime(later(now, 1, "months", "UTC")).date() == date(2028, 2, 29)
 
 
-def test_a_change_at_the_seam_of_what_is_kept_is_found():
-    """Offsets are kept for 512 days each; one of those ends with a change in Nuuk, in 1995."""
-    seam = 18 * 512 * DAY
+def test_a_change_at_the_border_of_cached_chunks_is_found():
+    """Offsets are cached for 512 days each; one such chunk ends with a change in Nuuk, in 1995."""
+    border = 18 * 512 * DAY
     for zone in ("America/Nuuk", "America/New_York"):
-        for instant in range(seam - 2 * DAY, seam + 2 * DAY, QUARTER):
+        for instant in range(border - 2 * DAY, border + 2 * DAY, QUARTER):
             local = datetime.fromtimestamp(instant / 1000, ZoneInfo(zone))
             (offset,) = (
                 offset

@@ -1,11 +1,11 @@
-"""What a question about one calendar needs, put together from the blocks of its resources."""
+"""The data of one calendar that the slot engine needs, built from the blocks of its resources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from availability.domain import Offer, date_of
-from availability.store.window import Block
+from availability.domain import CalendarConfig, date_of
+from availability.store.blocks import Block
 from hoop_platform import consistency_token
 from hoop_platform.ids import hexed
 from hoop_scheduling.busy import Busy, Seats
@@ -13,8 +13,8 @@ from hoop_scheduling.rules import SlotRules
 
 
 @dataclass(slots=True)
-class Entry:
-    """What is known of one resource; not `live`: it is out of memory, and may have changed since."""
+class ResourceEntry:
+    """The fetched blocks of one resource. `live`: still cached, hence not invalidated since."""
 
     account_id: str
     version: int
@@ -24,54 +24,61 @@ class Entry:
 
 
 @dataclass(slots=True)
-class View:
-    """All that a question about one calendar and some blocks needs, put together for a while.
+class CalendarView:
+    """A calendar's rules, busy times and seats for some blocks, valid for `now` in [since, until).
 
-    The seats are there where sessions may have several; `all_seats` makes them for the others.
+    `seats` is None where sessions have a single seat; `all_seats` computes it for those as well.
     """
 
-    offer: Offer
+    config: CalendarConfig
     rules: SlotRules
     busy: Mapping[str, Busy]
     seats: Mapping[tuple[str, int], Seats] | None
     day_counts: Mapping[date, int] | None
     versions: Mapping[str, int]
     token: str
-    """What the answer is made of, as the read token that it carries."""
+    """The consistency token that names `versions`."""
     since: float
     until: float
-    entries: Sequence[Entry]
+    entries: Sequence[ResourceEntry]
     blocks: range
 
-    def holds(self, now: int) -> bool:
-        """Whether nothing of it was forgotten, and no hold has run out."""
+    def is_valid(self, now: int) -> bool:
+        """Whether no entry was invalidated and no hold has expired."""
         if not self.since <= now < self.until:
             return False
         return all([entry.live for entry in self.entries])  # noqa: C419 -- a generator takes twice as long
 
     def all_seats(self, now: int) -> Mapping[tuple[str, int], Seats]:
-        return _seats(self.offer, self.entries, self.blocks, now)
+        return _seats(self.config, self.entries, self.blocks, now)
 
 
-def put_together(
-    offer: Offer, entries: Sequence[Entry], here: Mapping[str, Entry], blocks: range, now: int
-) -> View:
-    """The view that these entries make."""
+def build_view(
+    config: CalendarConfig,
+    entries: Sequence[ResourceEntry],
+    by_resource: Mapping[str, ResourceEntry],
+    blocks: range,
+    now: int,
+) -> CalendarView:
+    """The view of these entries, which all have these blocks."""
     parts = [entry.blocks[number] for entry in entries for number in blocks]
-    times = {r: [here[r].blocks[number].busy(now) for number in blocks] for r in offer.resources}
+    times = {
+        resource: [by_resource[resource].blocks[number].busy(now) for number in blocks]
+        for resource in config.resources
+    }
     busy = {
         resource: Busy.joined([piece for piece in pieces if piece.starts])
         for resource, pieces in times.items()
         if any(piece.starts for piece in pieces)
     }
-    versions = {r: entry.version for r, entry in here.items() if entry.version}
-    rules = offer.rules
-    return View(
-        offer=offer,
+    versions = {r: entry.version for r, entry in by_resource.items() if entry.version}
+    rules = config.rules
+    return CalendarView(
+        config=config,
         rules=rules,
         busy=busy,
-        seats=_seats(offer, entries, blocks, now) if rules.capacity > 1 else None,
-        day_counts=_day_counts(here[offer.id], blocks, now) if rules.per_day else None,
+        seats=_seats(config, entries, blocks, now) if rules.capacity > 1 else None,
+        day_counts=_day_counts(by_resource[config.id], blocks, now) if rules.per_day else None,
         versions=versions,
         token=consistency_token.encode(versions),
         since=max((part.since for part in parts), default=0),
@@ -82,18 +89,18 @@ def put_together(
 
 
 def _seats(
-    offer: Offer, entries: Sequence[Entry], blocks: range, now: int
+    config: CalendarConfig, entries: Sequence[ResourceEntry], blocks: range, now: int
 ) -> dict[tuple[str, int], Seats]:
-    calendar = hexed(offer.id)
+    calendar = hexed(config.id)
     return {
         (resource, start): seats
-        for resource, entry in zip(offer.resources, entries, strict=True)
+        for resource, entry in zip(config.resources, entries, strict=True)
         for number in blocks
         for start, seats in entry.blocks[number].sessions(calendar, now)
     }
 
 
-def _day_counts(entry: Entry, blocks: range, now: int) -> dict[date, int]:
+def _day_counts(entry: ResourceEntry, blocks: range, now: int) -> dict[date, int]:
     counts: dict[date, int] = {}
     for number in blocks:
         for day, count, until in entry.blocks[number].days:

@@ -1,7 +1,7 @@
-"""A second opinion on slots: minute by minute, with `zoneinfo` only, sharing nothing with the engine.
+"""A second implementation of slots: minute by minute, with `zoneinfo` only, sharing no code with the engine.
 
-It reads the same documents as `Rules.from_calendar` and counts time in whole minutes since 1970.
-Slow and plain on purpose: every rule is one question about one minute or one start.
+It reads the same objects as `SlotRules.from_calendar` and counts time in whole minutes since 1970.
+Slow and plain on purpose: every rule is one function of one minute or one start.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ DAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "satur
 
 @dataclass
 class World:
-    """A calendar, what is taken, and what time it is. Times are minutes since 1970."""
+    """A calendar, occupied times and seats, and the current time. Times are minutes since 1970."""
 
     calendar: dict
     zone: str
@@ -39,7 +39,7 @@ def wall(minute: int, zone: str) -> datetime:
 
 
 class Oracle:
-    """Answers for one world; remembers what it found for each minute."""
+    """The free starts of one world; caches the result for each minute."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -53,35 +53,35 @@ class Oracle:
         self.on_grid = cache(self._on_grid)
 
     def offered(self, start: int, end: int) -> list[int]:
-        return [minute for minute in range(start, end) if self.who(minute)]
+        return [minute for minute in range(start, end) if self.able_hosts(minute)]
 
-    def who(self, start: int, asked: str | None = None) -> set[str]:
-        """Who can take a booking at that minute; on a collective calendar all or nobody."""
+    def able_hosts(self, start: int, requested: str | None = None) -> set[str]:
+        """The hosts who can take a booking at that minute; of a collective calendar all or none."""
         if not self.world.calendar.get("isActive", True) or not self.allowed(start):
             return set()
         everybody = hosts(self.world)
         if self.collective:
-            together = self.all_of(start, everybody) and asked in {None, *everybody}
+            together = self.all_of(start, everybody) and requested in {None, *everybody}
             return set(everybody) if together else set()
-        candidates = [h for h in everybody if asked in {None, h}]
+        candidates = [h for h in everybody if requested in {None, h}]
         return {
             h
             for h in candidates
             if self.on_grid(h, start)
             and self.fits(h, start)
-            and (self.begins(h, start) or self.has_seat(h, start))
+            and (self.can_begin(h, start) or self.has_seat(h, start))
         }
 
     def all_of(self, start: int, everybody: list[str]) -> bool:
         primary = next(m["userId"] for m in self.world.calendar["teamMembers"] if m["isPrimary"])
         if not self.on_grid(primary, start) or not all(self.fits(h, start) for h in everybody):
             return False
-        return all(self.begins(h, start) for h in everybody) or all(
+        return all(self.can_begin(h, start) for h in everybody) or all(
             self.has_seat(h, start) for h in everybody
         )
 
-    def begins(self, host: str, start: int) -> bool:
-        """Whether a new session can begin there: the host is free, and there is what it needs."""
+    def can_begin(self, host: str, start: int) -> bool:
+        """Whether a new session can begin: the host and the needed resources are free."""
         return self.is_free(host, start) and self.needs(start) is not None
 
     def needs(self, start: int) -> list[str] | None:
@@ -97,7 +97,7 @@ class Oracle:
         return free[:1] + [r["id"] for r in equipment]
 
     def spare(self, resource: dict, start: int) -> bool:
-        """A unit of it is in nobody's hands at any minute."""
+        """Whether a unit of the equipment is free at every minute."""
         units = resource["quantity"] - resource["outOfService"]
         uses = self.world.busy.get(resource["id"], [])
         return all(
@@ -106,7 +106,7 @@ class Oracle:
         )
 
     def allowed(self, start: int) -> bool:
-        """Minimum notice, horizon and the limit of the day."""
+        """Whether minimum notice, horizon and the limit of the day allow the start."""
         return not (self.too_soon(start) or self.too_late(start) or self.day_is_full(start))
 
     def too_soon(self, start: int) -> bool:
@@ -149,8 +149,8 @@ class Oracle:
         meets = any(max(a, start) < min(b, end) for a, b in others)
         return taken < self.capacity and end <= last and not meets
 
-    def why(self, minutes: Iterable[int]) -> str | None:
-        """The rule that leaves none of these minutes; None if one of them is offered."""
+    def reason(self, minutes: Iterable[int]) -> str | None:
+        """The first rule that leaves none of these minutes; None if one of them is offered."""
         if not self.world.calendar.get("isActive", True):
             return "inactive"
         left = [minute for minute in minutes if self.is_open(minute)]
@@ -164,13 +164,13 @@ class Oracle:
             left = [minute for minute in left if not refuses(minute)]
             if not left:
                 return reason
-        if any(self.who(minute) for minute in left):
+        if any(self.able_hosts(minute) for minute in left):
             return None
-        return self.why_nobody(left)
+        return self.reason_for_nobody(left)
 
-    def why_nobody(self, starts: list[int]) -> str:
+    def reason_for_nobody(self, starts: list[int]) -> str:
         resources, self.world.resources = self.world.resources, []
-        helped = any(self.who(start) for start in starts)
+        helped = any(self.able_hosts(start) for start in starts)
         self.world.resources = resources
         if helped:
             return "no_resource"
@@ -196,7 +196,7 @@ class Oracle:
         )
 
     def began(self, host: str, minute: int, opening: tuple) -> int:
-        """The first minute of the unbroken run of that opening; walks back to one that it knows."""
+        """The first minute of the unbroken run of that opening; walks back to a cached one."""
         begin = minute
         while (host, begin, opening) not in self.known and opening in self.open_under(
             host, begin - 1
@@ -207,7 +207,7 @@ class Oracle:
         return begin
 
     def _open_under(self, host: str, minute: int) -> set[tuple]:
-        """The openings (which rule, which local date) that the minute lies in."""
+        """The openings, as (rule, local date), that contain the minute."""
         c, local = self.world.calendar, wall(minute, self.world.zone)
         kind = c.get("availabilityType")
         dated = [
@@ -255,7 +255,7 @@ def minutes(calendar: dict, name: str, default: int) -> int:
 
 
 def shifted(now: int, calendar: dict, name: str, zone: str) -> int:
-    """`now` plus the calendar's span: hours elapse, days and weeks and months turn the calendar."""
+    """`now` plus the calendar's span: hours in elapsed time, longer units in local time."""
     count, unit = calendar.get(name, 0), calendar.get(f"{name}Unit", "hours")
     if unit in {"mins", "hours"} or not count:
         return now + count * (60 if unit == "hours" else 1)

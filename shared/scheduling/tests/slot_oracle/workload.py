@@ -1,4 +1,4 @@
-"""The workload that slot computation is measured on, and whose answers are known.
+"""The workload on which slot computation is measured, and its known counts of slots.
 
 Half-hour slots, Monday to Friday from nine to five in New York, from 1 March 2027, so that a month
 crosses the change of clocks of 14 March; people busy at random, by day and by night, for 15 to 60
@@ -36,7 +36,7 @@ COUNTS = [
 
 
 def busy_times(count: int, *, days: int, seed: int) -> Busy:
-    """That many busy times of one person, the same for the same seed."""
+    """`count` busy times of one person, the same for the same seed."""
     dice = random.Random(seed)
     found = []
     for _ in range(count):
@@ -56,7 +56,7 @@ def team(size: int, *, days: int, count: int) -> dict[str, Busy]:
 
 
 def office_hours(members: list[str], *, together: bool = False) -> SlotRules:
-    """A calendar of these members, from nine to five."""
+    """The rules of a calendar with these members, open from nine to five."""
     nine_to_five = {"openHour": 9, "openMinute": 0, "closeHour": 17, "closeMinute": 0}
     calendar = {
         "id": "calendar",

@@ -81,7 +81,7 @@ def schedules(draw, zone, around):
 
 @st.composite
 def calendars(draw, around):
-    """The fields of a calendar; what is not drawn is left to its default."""
+    """The fields of a calendar; fields that are not drawn have their defaults."""
     kind = draw(
         st.sampled_from(["round_robin", "collective", "class_booking", "personal", "event"])
     )
@@ -146,7 +146,7 @@ resources = st.one_of(
 
 @st.composite
 def worlds(draw):
-    """A calendar near a change of the clocks, with people busy and some sessions begun."""
+    """A calendar near a change of the clocks, with busy times and some sessions."""
     zone, around = draw(st.sampled_from(CHANGES))
     midnight = round(datetime(around.year, around.month, around.day, tzinfo=UTC).timestamp()) // 60
     world = World(
@@ -170,12 +170,14 @@ buffers = st.sampled_from([(0, 0), (0, 0), (15, 0), (0, 30), (10, 20)])
 
 
 def begin_sessions(draw, world, window):
-    """Some sessions at free starts, in the books of their hosts; one may be longer or shorter."""
+    """Sessions at free starts, also in the busy times of their hosts; some longer or shorter."""
     oracle = Oracle(world)
-    free = [minute for minute in range(*window, 5) if oracle.who(minute)]
+    free = [minute for minute in range(*window, 5) if oracle.able_hosts(minute)]
     for _ in range(draw(st.integers(0, 4)) if free else 0):
         start = draw(st.sampled_from(free))
-        able = sorted(host for host in oracle.who(start) if (host, start) not in world.sessions)
+        able = sorted(
+            host for host in oracle.able_hosts(start) if (host, start) not in world.sessions
+        )
         if not able:
             continue
         end = start + oracle.length + draw(st.sampled_from([0, 0, 0, 15, -5]))

@@ -1,4 +1,4 @@
-"""Duplicates, reordering, replays: the read model is the fold of its topics, however they come."""
+"""Duplicates, reordering, replays: the read model is the fold of its topics for any delivery."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from availability.__main__ import SUBSCRIPTIONS
 from availability.jobs import shadow
-from availability.jobs.fold import Fold
-from availability.store.snapshot import snapshot
+from availability.jobs.log_fold import LogFold
+from availability.store.dump import get_dump
 from hoop_events.base import Gone
 from hoop_events.booking import (
     AppointmentCreated,
@@ -26,28 +26,28 @@ from hoop_platform.kafka.batch import BatchHandler, Subscriptions
 from local.testing.events import headers
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)
-ACCOUNT, CALENDAR, HOST, ROOM, SESSION, PLACE = (new_id() for _ in range(6))
+ACCOUNT, CALENDAR, HOST, ROOM, SESSION, LOCATION = (new_id() for _ in range(6))
 SUBJECTS = [new_id() for _ in range(3)]
-TOLD = st.tuples(
+FACT = st.tuples(
     st.sampled_from(["booked", "gone", "moved", "held", "released"]),
-    st.integers(0, 2),  # whose
-    st.integers(1, 4),  # sequence: what it says depends on nothing else, as in life
+    st.integers(0, 2),  # the index of the subject
+    st.integers(1, 4),  # sequence: the rest of the state is a function of subject and sequence
 )
 
 
-def event(appointment, deed, whose, sequence):
-    """The one event of that sequence of that subject."""
-    subject, start = SUBJECTS[whose], MONDAY + timedelta(minutes=30 * sequence)
+def event(appointment, kind, index, sequence):
+    """The one event with that sequence of that subject."""
+    subject, start = SUBJECTS[index], MONDAY + timedelta(minutes=30 * sequence)
     versions = {HOST: sequence, CALENDAR: sequence}
-    if deed == "released":
+    if kind == "released":
         state = Gone(id=subject, sequence=sequence, versions=versions)
         return HoldDeleted(account_id=ACCOUNT, state=state)
-    if deed == "held":
+    if kind == "held":
         state = Hold(
             id=subject,
             sequence=sequence,
             calendar_id=CALENDAR,
-            location_id=PLACE,
+            location_id=LOCATION,
             start_time=start,
             end_time=start + timedelta(minutes=30),
             time_zone="UTC",
@@ -58,7 +58,7 @@ def event(appointment, deed, whose, sequence):
             versions=versions,
         )
         return HoldChanged(account_id=ACCOUNT, state=state)
-    kind = {"booked": AppointmentCreated, "gone": AppointmentDeleted, "moved": AppointmentUpdated}
+    types = {"booked": AppointmentCreated, "gone": AppointmentDeleted, "moved": AppointmentUpdated}
     state = appointment(
         subject,
         CALENDAR,
@@ -66,17 +66,17 @@ def event(appointment, deed, whose, sequence):
         session=SESSION,
         start=start,
         sequence=sequence,
-        occupies=deed != "gone",
+        occupies=kind != "gone",
         resources=(ROOM,),
         versions=versions,
     )
-    return kind[deed](account_id=ACCOUNT, state=state)
+    return types[kind](account_id=ACCOUNT, state=state)
 
 
-def record(told, offset):
-    key, value = told.subject.encode(), body(told)
+def record(announced, offset):
+    key, value = announced.subject.encode(), body(announced)
     return ConsumerRecord(
-        told.topic,
+        announced.topic,
         0,
         offset,
         0,
@@ -86,21 +86,21 @@ def record(told, offset):
         None,
         len(key),
         len(value),
-        tuple(headers(told, time=MONDAY)),
+        tuple(headers(announced, time=MONDAY)),
     )
 
 
 def by_topic(appointment, history):
-    """Each said once is one fact: of one subject and sequence the first that was drawn counts."""
-    facts, found = {}, {"appointments": [], "holds": []}
-    for deed, whose, sequence in history:
-        topic = "holds" if deed in ("held", "released") else "appointments"
-        first = facts.setdefault((topic, whose, sequence), deed)
-        found[topic].append((first, whose, sequence))
+    """The records of each topic; of one subject and sequence the kind that was drawn first counts."""
+    kinds, found = {}, {"appointments": [], "holds": []}
+    for kind, index, sequence in history:
+        topic = "holds" if kind in ("held", "released") else "appointments"
+        first = kinds.setdefault((topic, index, sequence), kind)
+        found[topic].append((first, index, sequence))
     return {
-        topic: [record(event(appointment, *fact), offset) for offset, fact in enumerate(told)]
-        for topic, told in found.items()
-        if told
+        topic: [record(event(appointment, *fact), offset) for offset, fact in enumerate(facts)]
+        for topic, facts in found.items()
+        if facts
     }
 
 
@@ -113,17 +113,17 @@ async def emptied(database):
 async def rows(database):
     applied = await database.fetch("SELECT * FROM applied_event ORDER BY topic, subject")
     versions = await database.fetch("SELECT * FROM version ORDER BY id")
-    return [tuple(row) for row in (*applied, *versions)], await snapshot(database, at=0)
+    return [tuple(row) for row in (*applied, *versions)], await get_dump(database, at=0)
 
 
-@given(history=st.lists(TOLD, min_size=1, max_size=12), again=st.booleans())
+@given(history=st.lists(FACT, min_size=1, max_size=12), again=st.booleans())
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_however_it_comes_it_is_the_fold(read_model, appointment, history, again):
+async def test_any_delivery_leads_to_the_fold(read_model, appointment, history, again):
     """Any order with any repetition, delivered once or replayed: the highest sequence of each counts.
 
-    And what a rebuild makes of the same records is the same, sequences and versions included.
+    A rebuild from the same records leads to the same, sequences and versions included.
     """
     await emptied(read_model)
     topics = by_topic(appointment, history)
@@ -132,43 +132,43 @@ async def test_however_it_comes_it_is_the_fold(read_model, appointment, history,
         await read_model.execute("DELETE FROM consumer_offset")
         for records in topics.values():
             await batches.handle(records)
-    _, told = await rows(read_model)
+    _, dumped = await rows(read_model)
 
     newest = {}
     for topic, records in topics.items():
         for one in records:
-            place, sequence = (topic, one.key), int(dict(one.headers)["ce_sequence"])
-            if sequence > newest.get(place, (0, None))[0]:
-                newest[place] = (sequence, one)
+            subject, sequence = (topic, one.key), int(dict(one.headers)["ce_sequence"])
+            if sequence > newest.get(subject, (0, None))[0]:
+                newest[subject] = (sequence, one)
     await emptied(read_model)
     for _, one in newest.values():
         await read_model.execute("DELETE FROM consumer_offset")
         await batches.handle([one])
-    assert (await rows(read_model))[1] == told
+    assert (await rows(read_model))[1] == dumped
 
 
-@given(history=st.lists(TOLD, min_size=1, max_size=12))
+@given(history=st.lists(FACT, min_size=1, max_size=12))
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_a_rebuild_comes_to_the_same(read_model, appointment, history):
-    """Rows, sequences and versions of the shadow are those of the live model, for any history."""
+async def test_a_rebuild_leads_to_the_same(read_model, appointment, history):
+    """Rows, sequences and versions of the shadow tables are those of the live model, for any history."""
     await emptied(read_model)
     topics = by_topic(appointment, history)
     batches, fold = (
         BatchHandler(read_model, Subscriptions(SUBSCRIPTIONS), Clock()),
-        Fold(SUBSCRIPTIONS),
+        LogFold(SUBSCRIPTIONS),
     )
     for topic, records in topics.items():
         await batches.handle(records)
-        fold.take(topic, records)
+        fold.add(topic, records)
     live = await rows(read_model)
     await emptied(read_model)
-    await shadow.lay(read_model)
-    await shadow.fill_occupied(read_model, fold)
-    await shadow.fill_applied(read_model, fold)
+    await shadow.create_tables(read_model)
+    await shadow.copy_rows(read_model, fold)
+    await shadow.copy_sequences(read_model, fold)
     async with read_model.transaction() as db:
         await shadow.swap(db, {})
 
-    assert fold.refused == []
+    assert fold.undecodable == []
     assert await rows(read_model) == live

@@ -1,4 +1,4 @@
-"""A small calendar to ask questions of: an hour each, on the hour, from nine to twelve."""
+"""A small calendar for tests: slots of an hour, on the hour, from nine to twelve."""
 
 from datetime import date
 
@@ -19,20 +19,20 @@ ALL_WEEK = [
 
 
 def calendar(*members, kind="round_robin", **fields):
-    """An hour each, on the hour, from nine to twelve."""
+    """The rules of the small calendar with these members and fields."""
     team = [{"userId": m} if isinstance(m, str) else m for m in members]
-    document = {"id": "cal", "calendarType": kind, "teamMembers": team, "openHours": ALL_WEEK}
+    fields_of_api = {"id": "cal", "calendarType": kind, "teamMembers": team, "openHours": ALL_WEEK}
     return SlotRules.from_calendar(
-        document | {"slotDuration": 60, "slotInterval": 60} | fields, "UTC"
+        fields_of_api | {"slotDuration": 60, "slotInterval": 60} | fields, "UTC"
     )
 
 
-def ask(rules, start, *, hours=1, now=MIDNIGHT, busy=None, **more):
+def may_book_at(rules, start, *, hours=1, now=MIDNIGHT, busy=None, **more):
     return may_book(rules, start, start + round(hours * HOUR), busy=busy or {}, now=now, **more)
 
 
 def starts(rules, *, busy=None, now=MIDNIGHT, **more):
-    """The hours of the day that are offered."""
+    """The offered starts, in hours of the day."""
     window = (MIDNIGHT, MIDNIGHT + DAY)
     found = free_starts(rules, busy=busy or {}, window=window, now=now, **more)
     return [(start - MIDNIGHT) / HOUR for start in found]

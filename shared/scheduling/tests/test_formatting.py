@@ -1,8 +1,8 @@
-"""The text of slots: ISO 8601 with the offset of the asked zone, by its dates."""
+"""The text of slots: ISO 8601 with the offset of the requested zone, grouped by local date."""
 
 from datetime import UTC, datetime
 
-from hoop_scheduling.formatting import _KEPT_PER_ZONE, _texts, format_starts
+from hoop_scheduling.formatting import _MAX_TEXTS_PER_ZONE, _texts, format_starts
 from hoop_scheduling.zones import epoch_ms
 
 MINUTE = 60_000
@@ -12,7 +12,7 @@ def at(*parts):
     return epoch_ms(datetime(*parts, tzinfo=UTC))
 
 
-def test_slots_are_grouped_by_the_date_of_the_asked_zone():
+def test_slots_are_grouped_by_the_date_of_the_requested_zone():
     """A New York evening is the next morning in Kolkata; days without slots are absent."""
     starts = [at(2027, 3, 1, 14), at(2027, 3, 1, 23), at(2027, 3, 4, 14)]
 
@@ -23,7 +23,7 @@ def test_slots_are_grouped_by_the_date_of_the_asked_zone():
     assert list(format_starts(starts, "Asia/Kolkata")) == ["2027-03-01", "2027-03-02", "2027-03-04"]
 
 
-def test_the_hour_that_comes_twice_is_told_apart_by_its_offset():
+def test_an_hour_that_occurs_twice_is_distinguished_by_its_offset():
     """Both passes are shown."""
     starts = [at(2027, 11, 7, 5, 30), at(2027, 11, 7, 6, 30)]
 
@@ -32,7 +32,7 @@ def test_the_hour_that_comes_twice_is_told_apart_by_its_offset():
     }
 
 
-def test_a_date_that_comes_twice_keeps_all_its_slots():
+def test_a_date_that_occurs_twice_keeps_all_its_slots():
     """St. John's once went back over midnight: the day before came again for an hour."""
     starts = [at(2006, 10, 29, 2, minute) for minute in (20, 30, 31)]
 
@@ -45,16 +45,16 @@ def test_a_date_that_comes_twice_keeps_all_its_slots():
     ]
 
 
-def test_nothing_is_nothing():
+def test_no_starts_have_no_dates():
     """No slots, no dates."""
     assert format_starts([], "UTC") == {}
 
 
-def test_the_kept_texts_are_bounded():
-    """However many instants are asked for, what is kept of a zone stays small."""
-    starts = range(0, (_KEPT_PER_ZONE + 10) * MINUTE, MINUTE)
+def test_the_cache_of_texts_is_bounded():
+    """For any number of instants of one zone."""
+    starts = range(0, (_MAX_TEXTS_PER_ZONE + 10) * MINUTE, MINUTE)
 
     days = format_starts(starts, "Etc/GMT+1")
 
     assert sum(map(len, days.values())) == len(starts)
-    assert len(_texts("Etc/GMT+1")) <= _KEPT_PER_ZONE
+    assert len(_texts("Etc/GMT+1")) <= _MAX_TEXTS_PER_ZONE

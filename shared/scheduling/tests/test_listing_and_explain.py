@@ -1,20 +1,20 @@
-"""The answer that clients get, by two ways of laying the grid, and why a day of it is empty."""
+"""The slots that clients get, on both kinds of grids; why a date is empty; and look-busy."""
 
 from datetime import UTC, datetime
 from json import loads
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from slot_oracle.engine_input import MINUTE, arguments_of, busy_of, rules_of, without_bitmaps
 from slot_oracle.oracle import Oracle, wall
-from slot_oracle.telling import MINUTE, busy_of, lists_only, rules_of, taken_of
 from slot_oracle.worlds import HOSTS, worlds
 
 from hoop_scheduling import json_pages
-from hoop_scheduling.busy import Busy, Lattice, SlotRequest
+from hoop_scheduling.busy import BitmapKey, Busy, TimeAxis
 from hoop_scheduling.engine import may_book
 from hoop_scheduling.explain import explain
 from hoop_scheduling.formatting import format_starts
-from hoop_scheduling.hours import Hours, Plan
+from hoop_scheduling.hours import OpeningHours, OpeningPlan
 from hoop_scheduling.listing import free_slots, free_starts, list_slots
 from hoop_scheduling.rules import Host, SlotRules
 
@@ -22,27 +22,27 @@ thorough = settings(max_examples=50, deadline=None, suppress_health_check=[Healt
 zones = st.sampled_from(["Asia/Kolkata", "America/Havana", "Pacific/Apia", "Asia/Kathmandu", "UTC"])
 
 
-def asked(world, window, **more):
-    return {"window": tuple(end * MINUTE for end in window), **taken_of(world), **more}
+def arguments(world, window, **more):
+    return {"window": tuple(end * MINUTE for end in window), **arguments_of(world), **more}
 
 
 @thorough
 @given(worlds(), zones, st.sampled_from([0, 0, 40]))
-def test_the_answer_is_the_free_starts_presented(case, zone, look_busy):
-    """On a lattice and in a list alike, byte by byte."""
+def test_the_json_lists_the_free_starts(case, zone, look_busy):
+    """The same bytes with candidates in a bitmap and in a list."""
     world, window = case
     world.calendar["lookBusyConfig"] = {"enabled": True, "LookBusyPercentage": look_busy}
-    rules, question = rules_of(world), asked(world, window)
+    rules, given = rules_of(world), arguments(world, window)
 
-    packed = list_slots(rules, zone=zone, **question)
-    starts = free_starts(rules, **question)
-    slots = free_slots(rules, **question)
-    with lists_only():
-        listed = list_slots(rules, zone=zone, **question)
+    text = list_slots(rules, zone=zone, **given)
+    starts = free_starts(rules, **given)
+    slots = free_slots(rules, **given)
+    with without_bitmaps():
+        text_of_list = list_slots(rules, zone=zone, **given)
 
-    assert packed == listed
+    assert text == text_of_list
     days = {day: {"slots": texts} for day, texts in format_starts(starts, zone).items()}
-    assert loads(packed) == days
+    assert loads(text) == days
     assert [slot.start for slot in slots] == starts
 
 
@@ -54,44 +54,44 @@ buffers = st.one_of(st.none(), st.tuples(st.integers(0, 50), st.integers(0, 50))
 
 @given(
     st.lists(rows, max_size=8),
-    st.builds(Lattice, st.integers(-2000, 2000), st.integers(1, 300), st.integers(1, 40)),
+    st.builds(TimeAxis, st.integers(-2000, 2000), st.integers(1, 300), st.integers(1, 40)),
     st.integers(1, 500),
     buffers,
     st.integers(1, 4),
 )
 @settings(deadline=None)
-def test_packing_loses_nothing(found, lattice, length, around, parts):
-    """Whatever begins or ends between two cells, in one value or in pieces: as for a list."""
-    points = range(lattice.origin, lattice.origin + lattice.size * lattice.cell, lattice.cell)
+def test_a_bitmap_equals_the_bits_of_a_list(found, axis, length, around, parts):
+    """Busy times may begin or end between two instants of the axis, and may be in pieces."""
+    instants = range(axis.origin, axis.origin + axis.size * axis.spacing, axis.spacing)
     whole = Busy.of(found)
     pieces = Busy.joined([Busy.of(found[part::parts]) for part in range(parts)])
 
-    bits = whole.packed(SlotRequest(lattice, length, around))
+    bits = whole.bitmap(BitmapKey(axis, length, around))
 
-    assert bits == whole.blocked(points, length, around)
-    assert pieces.packed(SlotRequest(lattice, length, around)) == bits
-    assert pieces.blocked(points, length, around) == bits
-    assert [bool(bits >> i & 1) for i in range(lattice.size)] == [
-        conflicts(found, point, length, around) for point in points
+    assert bits == whole.blocked(instants, length, around)
+    assert pieces.bitmap(BitmapKey(axis, length, around)) == bits
+    assert pieces.blocked(instants, length, around) == bits
+    assert [bool(bits >> i & 1) for i in range(axis.size)] == [
+        conflicts(found, instant, length, around) for instant in instants
     ]
 
 
-def test_what_is_packed_is_bounded():
-    """Whatever is asked of one person, little is kept; what was dropped is packed again, and alike."""
-    busy, lattices = busy_of([(0, 30)]), [Lattice(-10 * n * MINUTE, MINUTE, 100) for n in range(99)]
+def test_the_cache_of_bitmaps_is_bounded():
+    """For any number of axes; a bitmap that was dropped is computed again, and equal."""
+    busy, axes = busy_of([(0, 30)]), [TimeAxis(-10 * n * MINUTE, MINUTE, 100) for n in range(99)]
 
-    once = [busy.packed(SlotRequest(lattice, MINUTE, None)) for lattice in lattices]
-    again = [busy.packed(SlotRequest(lattice, MINUTE, None)) for lattice in lattices]
+    once = [busy.bitmap(BitmapKey(axis, MINUTE, None)) for axis in axes]
+    again = [busy.bitmap(BitmapKey(axis, MINUTE, None)) for axis in axes]
 
     assert again == once
-    assert len(busy._kept) <= 16
+    assert len(busy._bitmaps) <= 16
 
 
-def conflicts(found, point, length, around):
+def conflicts(found, start, length, around):
     before, after = around or (0, 0)
     return any(
-        max(point - before, a) < min(point + length + after, b)
-        or max(point, a - (b4 if around else 0)) < min(point + length, b + (aft if around else 0))
+        max(start - before, a) < min(start + length + after, b)
+        or max(start, a - (b4 if around else 0)) < min(start + length, b + (aft if around else 0))
         for a, b, b4, aft in found
         if a < b
     )
@@ -100,22 +100,22 @@ def conflicts(found, point, length, around):
 @thorough
 @given(worlds(), zones)
 def test_a_day_is_explained_if_it_has_no_slot_and_only_then(case, zone):
-    """By the rule that the oracle, minute by minute, finds to leave nothing of it."""
+    """The reason is that of the oracle."""
     world, window = case
     by_day: dict[str, list[int]] = {}
     for minute in range(*window):
         by_day.setdefault(wall(minute, zone).date().isoformat(), []).append(minute)
 
-    found = explain(rules_of(world), zone=zone, **asked(world, window))
+    found = explain(rules_of(world), zone=zone, **arguments(world, window))
 
-    reasons = {day: Oracle(world).why(minutes) for day, minutes in by_day.items()}
+    reasons = {day: Oracle(world).reason(minutes) for day, minutes in by_day.items()}
     assert found == {day: reason for day, reason in reasons.items() if reason}
-    offered = loads(list_slots(rules_of(world), zone=zone, **asked(world, window)))
+    offered = loads(list_slots(rules_of(world), zone=zone, **arguments(world, window)))
     assert set(found) | set(offered) == set(by_day)
     assert not set(found) & set(offered)
 
 
-REMEDIES = {
+REMEDY_BY_REASON = {
     "inactive": lambda world: world.calendar.update(isActive=True),
     "horizon": lambda world: world.calendar.pop("allowBookingFor"),
     "day_full": lambda world: world.counts.clear(),
@@ -130,25 +130,25 @@ OWNERS = [*HOSTS, "cal"]
 @thorough
 @given(worlds(), st.sampled_from([0, 0, 100]))
 def test_removing_the_named_rule_is_a_remedy(case, look_busy):
-    """Then the day has slots, or a rule that comes later says why not."""
+    """Then the day has slots, or a later rule is the reason."""
     world, window = case
     world.calendar["lookBusyConfig"] = {"enabled": True, "LookBusyPercentage": look_busy}
-    found = explain(rules_of(world), zone=world.zone, **asked(world, window))
+    found = explain(rules_of(world), zone=world.zone, **arguments(world, window))
 
-    for reason in set(found.values()) & set(REMEDIES):
+    for reason in set(found.values()) & set(REMEDY_BY_REASON):
         days = {day for day, named in found.items() if named == reason}
         kept = (dict(world.calendar), dict(world.sessions), dict(world.busy), world.resources)
         world.busy = {owner: list(rows) for owner, rows in world.busy.items()}
         world.counts, counts, world.resources = dict(world.counts), world.counts, [*world.resources]
-        REMEDIES[reason](world)
-        after = explain(rules_of(world), zone=world.zone, **asked(world, window))
+        REMEDY_BY_REASON[reason](world)
+        after = explain(rules_of(world), zone=world.zone, **arguments(world, window))
         assert reason not in {after.get(day) for day in days}
         world.calendar, world.sessions, world.busy, world.resources = kept
         world.counts = counts
 
 
-def test_nobody_asked_for_is_a_reason_as_well():
-    """A member that the calendar does not have offers nothing on any day."""
+def test_a_request_for_no_member_is_a_reason_as_well():
+    """A user who is no member of the calendar has no slots on any day."""
     rules = SlotRules.from_calendar({"id": "cal", "teamMembers": [{"userId": "ada"}]}, "UTC")
     window = (0, 2 * 86_400_000)
 
@@ -173,43 +173,43 @@ def test_a_date_that_did_not_exist_needs_no_reason():
 @thorough
 @given(worlds(), st.integers(0, 100), st.integers(0, 100), st.data())
 def test_look_busy_hides_and_never_refuses(case, percent, more, data):
-    """What is hidden is bookable, is the same whatever the window, and grows with the percentage."""
+    """Hidden starts are bookable, the same for any window, and more with a higher percentage."""
     world, (start, end) = case
-    every = set(free_starts(rules_of(world), **asked(world, (start, end))))
+    every = set(free_starts(rules_of(world), **arguments(world, (start, end))))
 
-    def shown(percentage, *window):
+    def offered(percentage, *window):
         world.calendar["lookBusyConfig"] = {"enabled": True, "LookBusyPercentage": percentage}
-        return free_starts(rules_of(world), **asked(world, window))
+        return free_starts(rules_of(world), **arguments(world, window))
 
-    seen, middle = shown(percent, start, end), data.draw(st.integers(start, end))
-    assert set(seen) <= every
-    assert shown(percent, start, middle) + shown(percent, middle, end) == seen
-    assert set(shown(max(percent, more), start, end)) <= set(seen)
+    visible, middle = offered(percent, start, end), data.draw(st.integers(start, end))
+    assert set(visible) <= every
+    assert offered(percent, start, middle) + offered(percent, middle, end) == visible
+    assert set(offered(max(percent, more), start, end)) <= set(visible)
     rules = rules_of(world)
-    for hidden in sorted(every - set(seen))[:20]:
-        assert may_book(rules, hidden, hidden + rules.length, **taken_of(world))
+    for hidden in sorted(every - set(visible))[:20]:
+        assert may_book(rules, hidden, hidden + rules.length, **arguments_of(world))
 
 
-def test_look_busy_hides_about_as_many_as_asked_for():
+def test_look_busy_hides_about_the_configured_percentage():
     """Forty percent of a thousand, give or take; all of them with a hundred; none when it is off."""
-    always = Host("ada", Plan((Hours("UTC", (((0, 1440),),) * 7),)))
+    always = Host("ada", OpeningPlan((OpeningHours("UTC", (((0, 1440),),) * 7),)))
 
-    def shown(calendar, percent):
+    def offered(calendar, percent):
         rules = SlotRules(calendar, "UTC", (always,), look_busy=percent)
         window = (0, 1000 * 30 * MINUTE)
         return free_starts(rules, busy={}, window=window, now=0)
 
-    assert 550 < len(shown("one", 40)) < 650
-    assert 985 < len(shown("one", 1)) < 1000
-    assert shown("one", 40) != shown("two", 40)
-    assert shown("one", 100) == []
-    assert len(shown("one", 0)) == 1000
+    assert 550 < len(offered("one", 40)) < 650
+    assert 985 < len(offered("one", 1)) < 1000
+    assert offered("one", 40) != offered("two", 40)
+    assert offered("one", 100) == []
+    assert len(offered("one", 0)) == 1000
 
 
-def test_a_grid_too_odd_for_a_lattice_is_answered_all_the_same():
-    """Intervals of 100.001 s in two zones of different quarters of an hour: a list."""
+def test_a_grid_that_needs_too_long_an_axis_is_a_list():
+    """Intervals of 100.001 s in two zones of different quarters of an hour."""
     hosts = [
-        Host(zone, Plan((Hours(zone, (((0, 1440),),) * 7),)))
+        Host(zone, OpeningPlan((OpeningHours(zone, (((0, 1440),),) * 7),)))
         for zone in ("Asia/Kolkata", "Asia/Kathmandu")
     ]
     rules = SlotRules("cal", "UTC", tuple(hosts), step=100_001)
@@ -224,18 +224,18 @@ def test_a_grid_too_odd_for_a_lattice_is_answered_all_the_same():
     assert slot.hosts == ("Asia/Kathmandu",)
 
 
-def test_the_kept_pieces_are_bounded(monkeypatch):
-    """However many different days are asked for; what was dropped is made again, and alike."""
-    monkeypatch.setattr(json_pages, "MOST_BYTES", 20_000)
-    always = Host("ada", Plan((Hours("UTC", (((0, 1440),),) * 7),)))
+def test_the_cache_of_fragments_is_bounded(monkeypatch):
+    """For any number of dates; a fragment that was dropped is built again, and equal."""
+    monkeypatch.setattr(json_pages, "MAX_BYTES", 20_000)
+    always = Host("ada", OpeningPlan((OpeningHours("UTC", (((0, 1440),),) * 7),)))
     rules, window = SlotRules("cal", "UTC", (always,)), (0, 10 * 86_400_000)
 
-    def told(minute):
+    def rendered(minute):
         busy = {"ada": busy_of([(minute, minute + 1)])}
         return list_slots(rules, busy=busy, window=window, now=0, zone="UTC")
 
-    first = told(0)
+    first = rendered(0)
     for minute in range(0, 14_400, 30):
-        assert len(loads(told(minute))) == 10
-        assert len(json_pages._shelf.filled) * 150 < json_pages._shelf.used <= 20_000
-    assert told(0) == first
+        assert len(loads(rendered(minute))) == 10
+        assert len(json_pages._cache.filled) * 150 < json_pages._cache.used <= 20_000
+    assert rendered(0) == first

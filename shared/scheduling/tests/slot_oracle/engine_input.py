@@ -1,4 +1,4 @@
-"""Turns a world of the oracle into what the engine wants to be told."""
+"""Converts a world of the oracle into arguments of the engine."""
 
 from contextlib import contextmanager
 
@@ -16,8 +16,8 @@ def rules_of(world: World) -> SlotRules:
     return SlotRules.from_calendar(world.calendar, world.zone, world.schedules, world.resources)
 
 
-def taken_of(world: World) -> dict:
-    """What is taken, and what time it is."""
+def arguments_of(world: World) -> dict:
+    """The arguments `busy`, `seats`, `day_counts` and `now`."""
     return {
         "busy": {owner: busy_of(rows) for owner, rows in world.busy.items()},
         "seats": {
@@ -34,10 +34,10 @@ def busy_of(rows: list[tuple[int, ...]]) -> Busy:
 
 
 @contextmanager
-def lists_only():
-    """As if no grid fitted a lattice."""
+def without_bitmaps():
+    """As if every grid needed too long an axis."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grid, "MOST_CELLS", 0)
-        grid._sheet.cache_clear()
+        patch.setattr(grid, "MAX_AXIS_SIZE", 0)
+        grid._bitmap_grid.cache_clear()
         yield
-    grid._sheet.cache_clear()
+    grid._bitmap_grid.cache_clear()

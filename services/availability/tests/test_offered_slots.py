@@ -1,4 +1,4 @@
-"""Whatever happened, the slots on offer are those that the engine gives for the last state of everything."""
+"""For any history of events, the offered slots are those that the engine computes from the last states."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from availability import handlers
-from availability.store import Memory
+from availability.store.cache import ViewCache
 from hoop_events.booking import Appointment, AppointmentUpdated
 from hoop_events.calendars import Calendar, CalendarChanged
 from hoop_events.effects import BusyInterval, BusyWeek, ExternalBusyChanged
@@ -55,7 +55,7 @@ STEPS = st.one_of(
 
 @dataclass
 class World:
-    """What has been announced: as events, and as the last state of each aggregate."""
+    """Announced events, and the last state of each aggregate."""
 
     calendar: Callable[..., Calendar]
     appointment: Callable[..., Appointment]
@@ -67,24 +67,24 @@ class World:
     sessions: dict = field(default_factory=lambda: defaultdict(new_id))
     last: dict = field(default_factory=dict)
 
-    def event(self, kind, number, said):
-        make = {"seat": self._seat, "busy": self._busy, "calendar": self._calendar}[kind]
-        event = make(number, said)
+    def event(self, kind, number, drawn):
+        build = {"seat": self._seat, "busy": self._busy, "calendar": self._calendar}[kind]
+        event = build(number, drawn)
         self.last[kind, number] = event.state
         return event
 
-    def _seat(self, number, said):
-        where = (said["calendar"], said["host"], said["half_hours"])
-        start = MONDAY + timedelta(minutes=30 * said["half_hours"])
+    def _seat(self, number, drawn):
+        session = (drawn["calendar"], drawn["host"], drawn["half_hours"])
+        start = MONDAY + timedelta(minutes=30 * drawn["half_hours"])
         state = self.appointment(
             self.seats[number],
-            self.calendars[said["calendar"]],
-            self.users[said["host"]],
-            session=self.sessions[where],
+            self.calendars[drawn["calendar"]],
+            self.users[drawn["host"]],
+            session=self.sessions[session],
             start=start,
-            minutes=said["minutes"],
-            occupies=said["occupies"],
-            buffer_before=said["buffer_before"],
+            minutes=drawn["minutes"],
+            occupies=drawn["occupies"],
+            buffer_before=drawn["buffer_before"],
         )
         return AppointmentUpdated(account_id=self.account_id, state=state)
 
@@ -101,8 +101,8 @@ class World:
         )
         return ExternalBusyChanged(account_id=self.account_id, state=state)
 
-    def _calendar(self, number, said):
-        state = self.calendar(self.calendars[number], self.users, **said)
+    def _calendar(self, number, drawn):
+        state = self.calendar(self.calendars[number], self.users, **drawn)
         return CalendarChanged(account_id=self.account_id, state=state)
 
     def expected(self, number):
@@ -148,17 +148,17 @@ def _days(seated):
 
 
 HANDLERS = {
-    "seat": handlers.appointment_told,
-    "busy": handlers.busy_changed,
-    "calendar": handlers.calendar_changed,
+    "seat": handlers.on_appointment_changed,
+    "busy": handlers.on_external_busy_changed,
+    "calendar": handlers.on_calendar_changed,
 }
 
 
-async def offered(memory, world, number):
-    """Free starts as the route answers them."""
+async def offered(cache, world, number):
+    """Free starts as the route computes them."""
     window = tuple(map(epoch_ms, WINDOW))
     now = epoch_ms(NOW)
-    view = await memory.view(world.account_id, world.calendars[number], *window, now=now)
+    view = await cache.view(world.account_id, world.calendars[number], *window, now=now)
     starts = free_starts(
         view.rules,
         busy=view.busy,
@@ -174,14 +174,16 @@ async def offered(memory, world, number):
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_the_read_model_is_the_fold(read_model, calendar, appointment, history):
+async def test_the_read_model_offers_what_the_last_states_do(
+    read_model, calendar, appointment, history
+):
     """For any history, each calendar offers what the engine computes from the last states."""
     world = World(calendar, appointment)
     beginning = [("calendar", number, {"slotDuration": 30}) for number in (0, 1)]
-    for kind, number, said in beginning + history:
-        event = world.event(kind, number, said)
+    for kind, number, drawn in beginning + history:
+        event = world.event(kind, number, drawn)
         async with read_model.transaction() as db:
-            await HANDLERS[kind](db, event)
+            await HANDLERS[kind](db, event, NOW)
     for number in (0, 1):
-        memory = Memory(read_model, intervals=1000)
-        assert await offered(memory, world, number) == world.expected(number)
+        cache = ViewCache(read_model, intervals=1000)
+        assert await offered(cache, world, number) == world.expected(number)

@@ -1,7 +1,7 @@
-"""Who may book what: buffers, limits, members, and the reason for each no."""
+"""What may be booked with whom: buffers, limits, members, and the reason for each refusal."""
 
 import pytest
-from slot_oracle.asking import (
+from slot_oracle.small_calendar import (
     ALL_WEEK,
     ELEVEN,
     MIDNIGHT,
@@ -9,8 +9,8 @@ from slot_oracle.asking import (
     NOON,
     TEN,
     TODAY,
-    ask,
     calendar,
+    may_book_at,
     starts,
 )
 
@@ -40,17 +40,17 @@ from hoop_scheduling.zones import DAY, HOUR, MINUTE
         ("full", TEN, {}, {"seats": {("ada", TEN): Seats(ELEVEN, 1)}}),
     ],
 )
-def test_the_reason_for_a_no(reason, start, fields, more):
-    """The first rule that stands in the way, by a name that does not change."""
-    verdict = ask(calendar("ada", **fields), start, **more)
+def test_the_reason_of_a_refusal(reason, start, fields, more):
+    """The first rule that refuses the booking, by its stable name."""
+    verdict = may_book_at(calendar("ada", **fields), start, **more)
 
     assert not verdict
     assert (verdict.reason, verdict.hosts) == (reason, ())
 
 
-def test_a_yes_names_who_can_take_it():
+def test_a_verdict_names_the_hosts_who_can_take_it():
     """The member who is free, not the one who is busy."""
-    verdict = ask(calendar("ada", "bob"), TEN, busy={"ada": Busy.of([(TEN, ELEVEN)])})
+    verdict = may_book_at(calendar("ada", "bob"), TEN, busy={"ada": Busy.of([(TEN, ELEVEN)])})
 
     assert verdict
     assert verdict.hosts == ("bob",)
@@ -58,18 +58,18 @@ def test_a_yes_names_who_can_take_it():
 
 @pytest.mark.parametrize(("own", "theirs", "gap"), [(15, 0, 15), (0, 15, 15), (15, 20, 20)])
 def test_the_gap_between_two_appointments_is_the_larger_buffer(own, theirs, gap):
-    """Not the sum: each one's padded time may touch the other's core time, not meet it."""
+    """Not the sum: the padded time of each may touch the core time of the other, not overlap it."""
     rules = calendar("ada", slotInterval=1, preBuffer=own)
     busy = {"ada": Busy.of([(NINE, NINE + 30 * MINUTE, 0, theirs * MINUTE)])}
 
     first = free_starts(rules, busy=busy, window=(MIDNIGHT, NOON), now=MIDNIGHT)[0]
 
     assert first == NINE + (30 + gap) * MINUTE
-    assert ask(rules, first, busy=busy)
-    assert ask(rules, first - MINUTE, busy=busy).reason == "busy"
+    assert may_book_at(rules, first, busy=busy)
+    assert may_book_at(rules, first - MINUTE, busy=busy).reason == "busy"
 
 
-def test_the_buffers_of_what_comes_after_count_as_well():
+def test_the_buffers_of_the_later_appointment_count_as_well():
     """The later appointment's buffer before, the earlier one's buffer after."""
     later = {"ada": Busy.of([(ELEVEN, NOON, 20 * MINUTE, 0)])}
 
@@ -81,7 +81,7 @@ def test_round_robin_tries_the_highest_priority_first():
     """Ties by user id."""
     team = [{"userId": "cyd"}, {"userId": "bob"}, {"userId": "ada", "priority": 0}]
 
-    assert ask(calendar(*team), TEN).hosts == ("bob", "cyd", "ada")
+    assert may_book_at(calendar(*team), TEN).hosts == ("bob", "cyd", "ada")
 
 
 def test_equal_distribution_tries_the_least_loaded_first():
@@ -89,17 +89,17 @@ def test_equal_distribution_tries_the_least_loaded_first():
     team = [{"userId": "ada", "priority": 1}, {"userId": "bob", "priority": 0}, "cyd"]
     rules = calendar(*team, eventType="RoundRobin_OptimizeForEqualDistribution")
 
-    assert ask(rules, TEN, loads={"ada": 5, "bob": 2}).hosts == ("cyd", "ada", "bob")
+    assert may_book_at(rules, TEN, loads={"ada": 5, "bob": 2}).hosts == ("cyd", "ada", "bob")
 
 
 def test_a_collective_needs_everyone():
-    """One busy member is enough for a no; a yes names all, the primary first."""
+    """One busy member is enough for a refusal; a verdict names all hosts, the primary first."""
     rules = calendar("ada", {"userId": "bob", "isPrimary": True}, kind="collective")
     busy = {"ada": Busy.of([(TEN, ELEVEN)])}
 
     assert starts(rules, busy=busy) == [9, 11]
-    assert ask(rules, ELEVEN, busy=busy, host="ada").hosts == ("bob", "ada")
-    assert ask(rules, ELEVEN, busy=busy, host="zoe").reason == "not_a_member"
+    assert may_book_at(rules, ELEVEN, busy=busy, host="ada").hosts == ("bob", "ada")
+    assert may_book_at(rules, ELEVEN, busy=busy, host="zoe").reason == "not_a_member"
 
 
 def test_a_collective_uses_the_grid_of_the_primary_and_the_hours_of_all():
@@ -112,20 +112,20 @@ def test_a_collective_uses_the_grid_of_the_primary_and_the_hours_of_all():
         "timezone": "UTC",
         "rules": [{"type": "wday", "day": day, "intervals": later} for day in days],
     }
-    document = {"id": "cal", "teamMembers": team, "openHours": ALL_WEEK, "slotDuration": 60}
-    rules = SlotRules.from_calendar(document | {"calendarType": "collective"}, "UTC", [plan])
+    fields = {"id": "cal", "teamMembers": team, "openHours": ALL_WEEK, "slotDuration": 60}
+    rules = SlotRules.from_calendar(fields | {"calendarType": "collective"}, "UTC", [plan])
     hourly = SlotRules.from_calendar(
-        document | {"calendarType": "collective", "slotInterval": 60}, "UTC", [plan]
+        fields | {"calendarType": "collective", "slotInterval": 60}, "UTC", [plan]
     )
 
     assert starts(rules) == [9.5, 10, 10.5]
     assert starts(hourly) == [10]
-    assert ask(hourly, NINE + HOUR // 2).reason == "not_on_grid"
-    assert ask(hourly, NINE).reason == "closed"
+    assert may_book_at(hourly, NINE + HOUR // 2).reason == "not_on_grid"
+    assert may_book_at(hourly, NINE).reason == "closed"
 
 
-def test_only_the_asked_members_count():
-    """A client may ask for one member or for several; unknown ones offer nothing."""
+def test_only_the_requested_members_count():
+    """A client may request one member or several; users outside the team have no slots."""
     rules, busy = calendar("ada", "bob"), {"ada": Busy.of([(NINE, ELEVEN)])}
 
     assert starts(rules, busy=busy, hosts=["ada"]) == [11]
@@ -134,18 +134,18 @@ def test_only_the_asked_members_count():
     assert free_slots(rules, busy=busy, hosts=["zoe"], window=(NINE, TEN), now=MIDNIGHT) == []
 
 
-def test_rescheduling_may_overlap_oneself():
-    """The appointment's time, its seat and its place in the day are free for itself."""
+def test_a_moved_appointment_may_overlap_its_old_time():
+    """Its time, its seat and its count in the day are free for itself."""
     rules = calendar("ada", slotInterval=30, appoinmentPerDay=1)
-    taken = {"busy": {"ada": Busy.of([(TEN, ELEVEN, 0, 0)])}, "day_counts": {TODAY: 1}}
+    occupancy = {"busy": {"ada": Busy.of([(TEN, ELEVEN, 0, 0)])}, "day_counts": {TODAY: 1}}
     itself = ExcludedAppointment("cal", ["ada"], TEN, ELEVEN)
 
-    assert starts(rules, **taken) == []
-    assert starts(rules, leave_out=itself, **taken) == [9, 9.5, 10, 10.5, 11]
+    assert starts(rules, **occupancy) == []
+    assert starts(rules, leave_out=itself, **occupancy) == [9, 9.5, 10, 10.5, 11]
 
 
 def test_moving_here_from_another_calendar_frees_the_hosts_time_only():
-    """That calendar's seats and limits are not ours; what is not there cannot be left out."""
+    """Seats and limits of the other calendar do not count; leaving out an unknown one changes nothing."""
     rules = calendar("ada", appoinmentPerDay=1)
     moving = ExcludedAppointment("other", ["ada", "zoe"], TEN, ELEVEN)
     busy = {"ada": Busy.of([(TEN, ELEVEN), (NINE, NINE + 1)])}
@@ -161,28 +161,32 @@ def test_ignoring_the_range_keeps_the_other_rules():
     """Minimum notice and horizon are skipped, the hours are not."""
     rules = calendar("ada", allowBookingAfter=3, allowBookingAfterUnit="days")
 
-    assert ask(rules, TEN, now=NOON, ignore_range=True)
-    assert ask(rules, NOON, now=NOON, ignore_range=True).reason == "closed"
+    assert may_book_at(rules, TEN, now=NOON, ignore_range=True)
+    assert may_book_at(rules, NOON, now=NOON, ignore_range=True).reason == "closed"
 
 
 def test_ignoring_the_rules_keeps_core_times_and_inactive():
-    """Off the grid, out of hours, any length, no buffers; but nobody is in two places at once."""
+    """Off the grid, out of hours, any length, no buffers; but core times never overlap."""
     rules = calendar("ada", slotBuffer=60, appoinmentPerDay=1)
     more = {"busy": {"ada": Busy.of([(TEN, ELEVEN, HOUR, HOUR)])}, "ignore_rules": True}
 
-    assert ask(rules, ELEVEN, hours=0.1, day_counts={TODAY: 1}, now=NOON, **more).hosts == ("ada",)
-    assert ask(rules, ELEVEN - 1, hours=0.1, **more).reason == "busy"
-    assert ask(calendar("ada", isActive=False), NOON, ignore_rules=True).reason == "inactive"
+    assert may_book_at(rules, ELEVEN, hours=0.1, day_counts={TODAY: 1}, now=NOON, **more).hosts == (
+        "ada",
+    )
+    assert may_book_at(rules, ELEVEN - 1, hours=0.1, **more).reason == "busy"
+    assert (
+        may_book_at(calendar("ada", isActive=False), NOON, ignore_rules=True).reason == "inactive"
+    )
 
 
 def test_empty_busy_times_occupy_nothing():
-    """An interval that ends when it begins is no time at all."""
+    """An interval that ends at its start blocks no slot."""
     assert starts(calendar("ada"), busy={"ada": Busy.of([(TEN + 1, TEN + 1)])}) == [9, 10, 11]
     assert starts(calendar("ada"), busy={"ada": Busy.of([])}) == [9, 10, 11]
 
 
 def test_an_empty_window_holds_no_start():
-    """Nothing is asked, nothing is offered."""
+    """[start, start) has no starts."""
     assert free_starts(calendar("ada"), busy={}, window=(TEN, TEN), now=MIDNIGHT) == []
 
 
@@ -195,15 +199,15 @@ def test_each_member_of_a_round_robin_has_a_grid_of_their_own():
         "rules": [{"type": "date", "date": TODAY.isoformat(), "intervals": hours}],
     }
     team = [{"userId": "ada"}, {"userId": "bob"}]
-    document = {"id": "cal", "teamMembers": team, "openHours": ALL_WEEK}
+    fields = {"id": "cal", "teamMembers": team, "openHours": ALL_WEEK}
     rules = SlotRules.from_calendar(
-        document | {"slotDuration": 60, "slotInterval": 60}, "UTC", [plan]
+        fields | {"slotDuration": 60, "slotInterval": 60}, "UTC", [plan]
     )
 
     assert starts(rules) == [9, 9.5, 10, 10.5, 11, 11.5]
-    assert ask(rules, TEN).hosts == ("bob",)
-    assert ask(rules, TEN + HOUR // 2).hosts == ("ada",)
-    assert ask(rules, TEN + MINUTE).reason == "not_on_grid"
+    assert may_book_at(rules, TEN).hosts == ("bob",)
+    assert may_book_at(rules, TEN + HOUR // 2).hosts == ("ada",)
+    assert may_book_at(rules, TEN + MINUTE).reason == "not_on_grid"
 
 
 def test_the_first_and_the_last_instant_are_bookable():
@@ -212,7 +216,7 @@ def test_the_first_and_the_last_instant_are_bookable():
     notice = calendar("ada", allowBookingAfter=2)
     horizon = calendar("ada", allowBookingFor=1)
 
-    assert ask(notice, NINE, now=seven)
-    assert ask(notice, NINE, now=seven + 1).reason == "notice"
-    assert ask(horizon, NINE + DAY, now=NINE)
-    assert ask(horizon, NINE + DAY, now=NINE - 1).reason == "horizon"
+    assert may_book_at(notice, NINE, now=seven)
+    assert may_book_at(notice, NINE, now=seven + 1).reason == "notice"
+    assert may_book_at(horizon, NINE + DAY, now=NINE)
+    assert may_book_at(horizon, NINE + DAY, now=NINE - 1).reason == "horizon"

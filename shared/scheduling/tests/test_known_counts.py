@@ -1,4 +1,4 @@
-"""Known answers: the counts that independent programs agree on."""
+"""Known counts of slots, on which independent programs agree."""
 
 from json import loads
 
@@ -18,8 +18,8 @@ def test_the_slots_of_the_workload(size, days, count, mode, slots):
 
     starts = free_starts(rules, busy=busy, window=window, now=FIRST)
     named = free_slots(rules, busy=busy, window=window, now=FIRST)
-    told = loads(list_slots(rules, busy=busy, window=window, now=FIRST, zone=ZONE))
+    listed = loads(list_slots(rules, busy=busy, window=window, now=FIRST, zone=ZONE))
 
     assert len(starts) == slots
     assert [slot.start for slot in named] == starts
-    assert {day: found["slots"] for day, found in told.items()} == format_starts(starts, ZONE)
+    assert {day: found["slots"] for day, found in listed.items()} == format_starts(starts, ZONE)
