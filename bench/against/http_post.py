@@ -68,7 +68,7 @@ async def _post_burst(
 
 
 def _post_figures(found: Burst, clients: int) -> Figures:
-    booked = found.answers[post_appointment.BOOKED]
+    booked = found.latencies[post_appointment.BOOKED]
     of = f"of a booking, c={clients}"
     return {
         **speed_figures("post", f"booked over HTTP, c={clients}", found.seconds_each, booked),
@@ -120,12 +120,14 @@ async def _contend(context: PairContext, side: RunningSide, calendar: str) -> Fi
         expects={*outcomes},
         settle=side.watch.wait_until_idle,
     )
-    hot_host.check_one_winner(crowd.answers, outcomes[0], {*outcomes}, side.name)
-    tries = [ms for outcome in outcomes[:2] for ms in found.answers.get(outcome, [])]
+    hot_host.check_one_winner(crowd.latencies, outcomes[0], {*outcomes}, side.name)
+    tries = [ms for outcome in outcomes[:2] for ms in found.latencies.get(outcome, [])]
     name = f"tries of one host, {hot_host.TASKS} connections, HTTP"
     at_once = f"one time for {hot_host.CROWD} at once, last answer, HTTP"
     return {
         **speed_figures("hot", name, found.seconds / len(tries), tries),
         Key("hot", "longest call, HTTP", "ms", tail=True): max(found.ms),
         Key("hot", at_once, "ms"): 1000 * crowd.seconds,
+        Key("hot", "CPU of a try, HTTP, booking", "CPU µs"): cpu_us(found, "server"),
+        Key("hot", "CPU of a try, HTTP, postgres", "CPU µs"): cpu_us(found, "postgres"),
     }

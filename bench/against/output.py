@@ -9,7 +9,7 @@ from rich.table import Table
 from bench.against.pairing import Compared, Comparison
 from bench.report.output import legend, number, show_problems
 
-VERDICTS = {True: "yes", False: "[bold red]no[/]", None: ""}
+STYLES = {"no": "[bold red]no[/]"}
 
 
 def show_comparison(
@@ -25,13 +25,15 @@ def show_comparison(
     for column in table.columns[3:8]:
         column.justify = "right"
     for one in comparison.compared():
-        table.add_row(*_cells(one), VERDICTS[one.not_worse(percent)])
+        verdict = one.verdict(percent)
+        table.add_row(*_cells(one), STYLES.get(verdict, verdict))
     console.print(table)
     for key, side in comparison.sorted():
         name = theirs if side == "theirs" else "ours"
         console.print(f"only {name} has: {key.measure} {key.name}", highlight=False, markup=False)
     console.print(
-        "ratio: ours to the commit's, the median of the pairs; for /s more is better, else less",
+        "ratio: ours to the commit's, the median of the pairs; for /s more is better, else less;"
+        " unclear: worse in the median, but not in every pair: measure more rounds",
         highlight=False,
     )
     console.print(legend(about), highlight=False, markup=False, soft_wrap=True)
@@ -39,8 +41,7 @@ def show_comparison(
 
 
 def _cells(one: Compared) -> list[str]:
-    limits = (one.lowest, one.highest)
-    spread = "" if None in limits else " to ".join(f"{limit:.2f}" for limit in limits)
+    spread = f"{min(one.ratios):.2f} to {max(one.ratios):.2f}" if one.ratios else ""
     ratio = "" if one.ratio is None else f"{one.ratio:.3f}"
     key = one.key
     figures = (number(one.ours), number(one.theirs))

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 USUAL_PERCENT = 5.0
 """A figure may be so much worse before its verdict is no, unless another percentage is given."""
@@ -24,6 +25,7 @@ class Key:
     tail: bool = False
 
 
+Verdict = Literal["yes", "no", "unclear", ""]
 Figures = Mapping[Key, float]
 """The figures of one burst, or of one run."""
 
@@ -35,20 +37,32 @@ class Compared:
     key: Key
     ours: float
     theirs: float
-    ratio: float | None
-    lowest: float | None
-    highest: float | None
+    ratios: tuple[float, ...]
     pairs: int
 
-    def not_worse(self, percent: float) -> bool | None:
-        """Say whether the median ratio is at most so much worse than 1; None for no verdict."""
-        if self.ratio is None or self.key.tail or self.key.unit not in RATED_UNITS:
-            return None
-        more_is_better = self.key.unit == "/s"
-        if more_is_better and not self.ratio:
-            return False
-        cost = 1 / self.ratio if more_is_better else self.ratio
-        return cost <= 1 + percent / 100
+    @property
+    def ratio(self) -> float | None:
+        """The median of the ratios; None if no pair has one."""
+        return median(self.ratios) if self.ratios else None
+
+    def verdict(self, percent: float) -> Verdict:
+        """Say whether ours is not worse by more than this percentage: yes, no, unclear, or no verdict.
+
+        The median of the ratios decides. If it is worse, but ours was as good in at least one pair,
+        the pairs contradict each other: unclear.
+        """
+        if not self.ratios or self.key.tail or self.key.unit not in RATED_UNITS:
+            return ""
+        if self._cost(self.ratio or 0.0) <= 1 + percent / 100:
+            return "yes"
+        best = min(map(self._cost, self.ratios))
+        return "no" if best > 1 else "unclear"
+
+    def _cost(self, ratio: float) -> float:
+        """Return the ratio as one of which less is better."""
+        if self.key.unit != "/s":
+            return ratio
+        return 1 / ratio if ratio else inf
 
 
 @dataclass
@@ -72,16 +86,19 @@ class Comparison:
         return [_compared(key, pairs) for key, pairs in self.pairs.items()]
 
     def worse(self, percent: float) -> list[Compared]:
-        """Return the figures that are worse by more than so much."""
-        return [one for one in self.compared() if one.not_worse(percent) is False]
+        """Return the figures whose verdict is no."""
+        return [one for one in self.compared() if one.verdict(percent) == "no"]
 
     def to_json(self, about: Mapping[str, Any], *, percent: float) -> dict[str, Any]:
         """Return everything, single pairs included, for the JSON file."""
         figures = [
             {
                 **asdict(one.key),
-                **{name: value for name, value in asdict(one).items() if name != "key"},
-                "not_worse": one.not_worse(percent),
+                "ours": one.ours,
+                "theirs": one.theirs,
+                "ratio": one.ratio,
+                "ratios": one.ratios,
+                "verdict": one.verdict(percent),
                 "values": self.pairs[one.key],
             }
             for one in self.compared()
@@ -103,14 +120,11 @@ class Comparison:
 
 def _compared(key: Key, pairs: Sequence[tuple[float, float]]) -> Compared:
     """Compare pair by pair; a pair without theirs has no ratio."""
-    ratios = [ours / theirs for ours, theirs in pairs if theirs > 0]
     return Compared(
         key,
         ours=median(ours for ours, _ in pairs),
         theirs=median(theirs for _, theirs in pairs),
-        ratio=median(ratios) if ratios else None,
-        lowest=min(ratios, default=None),
-        highest=max(ratios, default=None),
+        ratios=tuple(ours / theirs for ours, theirs in pairs if theirs > 0),
         pairs=len(pairs),
     )
 

@@ -31,7 +31,7 @@ SIZE = 620
 """Bytes of an event, about as many as ours have, envelope included."""
 BOOKED, TAKEN = "booked", "slot_unavailable"
 Operation = Callable[[datetime], Awaitable[str]]
-Answers = dict[str, list[float]]
+Latencies = dict[str, list[float]]
 """Milliseconds of each call, by outcome."""
 
 
@@ -91,31 +91,31 @@ async def _bare(order: dict[str, Any]) -> AsyncIterator[Operation]:
 
 async def _contend(operation: Operation, order: dict[str, Any], first: datetime) -> dict[str, Any]:
     """All tasks book random starts until the time is over."""
-    answers, rng = defaultdict[str, list[float]](list), random.Random(order["seed"])
+    latencies, rng = defaultdict[str, list[float]](list), random.Random(order["seed"])
     interval = timedelta(seconds=order["apart"])
     begun, cpu = time.perf_counter(), time.process_time()
 
     async def task() -> None:
         while time.perf_counter() < begun + order["seconds"]:
-            await _timed(operation, first + rng.randrange(order["starts"]) * interval, answers)
+            await _timed(operation, first + rng.randrange(order["starts"]) * interval, latencies)
 
     await asyncio.gather(*(task() for _ in range(order["tasks"])))
     passed, spent = time.perf_counter() - begun, time.process_time() - cpu
-    return {"seconds": passed, "cpu": spent, "answers": answers}
+    return {"seconds": passed, "cpu": spent, "latencies": latencies}
 
 
-async def _timed(operation: Operation, start: datetime, answers: Answers) -> None:
+async def _timed(operation: Operation, start: datetime, latencies: Latencies) -> None:
     begun = time.perf_counter()
     outcome = await operation(start)
-    answers[outcome].append((time.perf_counter() - begun) * 1000)
+    latencies[outcome].append((time.perf_counter() - begun) * 1000)
 
 
 async def _book_at_once(operation: Operation, start: datetime, size: int) -> dict[str, Any]:
     """`size` tasks book the same start at once."""
-    answers = defaultdict[str, list[float]](list)
+    latencies = defaultdict[str, list[float]](list)
     begun = time.perf_counter()
-    await asyncio.gather(*(_timed(operation, start, answers) for _ in range(size)))
-    return {"seconds": time.perf_counter() - begun, "answers": answers}
+    await asyncio.gather(*(_timed(operation, start, latencies) for _ in range(size)))
+    return {"seconds": time.perf_counter() - begun, "latencies": latencies}
 
 
 async def _main(order: dict[str, Any]) -> dict[str, Any]:

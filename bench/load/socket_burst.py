@@ -26,7 +26,7 @@ OK = frozenset({"200"})
 class Burst:
     """The result of one burst. CPU time is in seconds, the sum of all responses."""
 
-    answers: dict[str, list[float]]
+    latencies: dict[str, list[float]]
     """Milliseconds of each response, by outcome: `200`, `400 slot_unavailable`."""
     seconds: float
     cpu_of: dict[str, float]
@@ -35,10 +35,10 @@ class Burst:
     @cached_property
     def ms(self) -> list[float]:
         """Milliseconds of all responses."""
-        return [ms for one in self.answers.values() for ms in one]
+        return [ms for one in self.latencies.values() for ms in one]
 
     def count(self, outcome: str) -> int:
-        return len(self.answers.get(outcome, ()))
+        return len(self.latencies.get(outcome, ()))
 
     @property
     def seconds_each(self) -> float:
@@ -112,11 +112,11 @@ async def burst(
     if settle is not None:
         await settle()
     after = cpu_time.used(pids)
-    if not result["answers"] or not result["answers"].keys() <= expects:
-        counts = {outcome: len(ms) for outcome, ms in result["answers"].items()}
+    if not result["latencies"] or not result["latencies"].keys() <= expects:
+        counts = {outcome: len(ms) for outcome, ms in result["latencies"].items()}
         raise Broken(f"answered {counts} where only {sorted(expects)} is right")
     spent = {name: after[name] - before[name] for name in pids}
-    return Burst(result["answers"], result["seconds"], spent, result["cpu"])
+    return Burst(result["latencies"], result["seconds"], spent, result["cpu"])
 
 
 async def _generate(order: bytes, seconds: float) -> bytes:

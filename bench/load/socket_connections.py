@@ -69,8 +69,8 @@ def _run_order(order: dict[str, Any]) -> dict[str, Any]:
     passed, spent = time.perf_counter() - begun, time.process_time() - cpu
     for connection in connections:
         connection.socket.close()
-    answers = {outcome.decode(): ms for outcome, ms in took.items()}
-    return {"seconds": passed, "cpu": spent, "answers": answers}
+    latencies = {outcome.decode(): ms for outcome, ms in took.items()}
+    return {"seconds": passed, "cpu": spent, "latencies": latencies}
 
 
 def _closed_loop(

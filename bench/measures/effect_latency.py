@@ -25,7 +25,7 @@ class _Series:
     """The bursts of one rate: milliseconds by consumer for each burst."""
 
     rate: int
-    answers: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
     ours: list[dict[str, list[float]]] = field(default_factory=list)
     floor: list[list[float]] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ async def _pair(
     await context.watch.wait_until_idle()
     effects_of = await exported_effect_times(context.client, booked)
     series.floor.append(await open_loop(topic.round_trip, rate=rate, seconds=seconds))
-    series.answers += [one.ms for one in booked]
+    series.latencies += [one.ms for one in booked]
     series.ours.append({s: [one.after[s] for one in effects_of] for s in EFFECTS})
     _note(context, series)
     return booked
@@ -132,9 +132,9 @@ def _rows(series: _Series) -> list[Row]:
         "effects",
         f"answered over HTTP, {series.rate}/s",
         "ms",
-        ours=percentile(series.answers, HALF),
-        p50=percentile(series.answers, HALF),
-        p99=percentile(series.answers, MOST),
+        ours=percentile(series.latencies, HALF),
+        p50=percentile(series.latencies, HALF),
+        p99=percentile(series.latencies, MOST),
     )
     return [answered, *(_row(series, service) for service in EFFECTS)]
 

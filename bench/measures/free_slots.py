@@ -36,16 +36,16 @@ async def free_slots(context: Context) -> None:
     )
     async with filled(context, workload) as (ours, floor):
         await verify(ours, workload)
-        everyone = [Series(f"c={clients}") for clients in CLIENTS]
+        all_series = [Series(f"c={clients}") for clients in CLIENTS]
         requests = [workload.free_slots_request(one) for one in workload.calendars]
         await _warm(ours, floor, requests)
         with context.progress.steps("free-slots", context.plan.rounds * len(CLIENTS)) as steps:
             for number in range(context.plan.rounds):
-                for clients, series in zip(CLIENTS, everyone, strict=True):
+                for clients, series in zip(CLIENTS, all_series, strict=True):
                     steps.next(f"round {number + 1}, {clients} connections")
                     await _pair(context, series, clients, (ours, floor), shuffled(requests, number))
         await verify(ours, workload)
-    for series in everyone:
+    for series in all_series:
         context.findings.rows += _rows(series)
 
 

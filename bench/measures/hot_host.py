@@ -129,9 +129,9 @@ async def _run_program(
     }
     ran = await service.servers.run_timed(dsn, "-P", str(PROGRAM), json.dumps(order))
     result = json.loads(ran.stdout)
-    check_one_winner(result["crowd"]["answers"], BOOKED, {BOOKED, TAKEN, BUSY}, how)
+    check_one_winner(result["crowd"]["latencies"], BOOKED, {BOOKED, TAKEN, BUSY}, how)
     fight = _contention_run(
-        result["fight"]["answers"],
+        result["fight"]["latencies"],
         result["fight"]["seconds"],
         crowd=result["crowd"]["seconds"],
         named=(BOOKED, TAKEN, BUSY),
@@ -140,10 +140,10 @@ async def _run_program(
 
 
 def _contention_run(
-    answers: dict[str, list[float]], seconds: float, *, crowd: float, named: Sequence[str]
+    latencies: dict[str, list[float]], seconds: float, *, crowd: float, named: Sequence[str]
 ) -> ContentionRun:
-    booked, taken, busy = (answers.get(name, []) for name in named)
-    if strange := answers.keys() - {*named}:
+    booked, taken, busy = (latencies.get(name, []) for name in named)
+    if strange := latencies.keys() - {*named}:
         raise Broken(f"tries of one host ended with {sorted(strange)}")
     return ContentionRun(
         ms=booked + taken,
@@ -156,9 +156,9 @@ def _contention_run(
 
 
 def check_one_winner(
-    answers: dict[str, list[float]], booked: str, known: set[str], how: str
+    latencies: dict[str, list[float]], booked: str, known: set[str], how: str
 ) -> None:
-    counts = {name: len(ms) for name, ms in answers.items()}
+    counts = {name: len(ms) for name, ms in latencies.items()}
     if counts.get(booked) != 1 or sum(counts.values()) != CROWD or not counts.keys() <= known:
         raise Broken(
             f"{CROWD} booked the same start at once ({how}), with these outcomes: {counts}"
@@ -183,8 +183,8 @@ async def _over_http(context: Context, service: BookingService, calendar: str) -
     crowd: Burst = await burst(
         service.server, [same] * CROWD, connections=CROWD, seconds=60, once=True, expects={*named}
     )
-    check_one_winner(crowd.answers, HTTP_BOOKED, {*named}, "HTTP")
-    one = _contention_run(found.answers, found.seconds, crowd=crowd.seconds, named=named)
+    check_one_winner(crowd.latencies, HTTP_BOOKED, {*named}, "HTTP")
+    one = _contention_run(found.latencies, found.seconds, crowd=crowd.seconds, named=named)
     return ContentionRun(**{**asdict(one), "booked": one.booked + 1})
 
 

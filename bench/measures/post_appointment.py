@@ -152,7 +152,7 @@ def _rows(case: _Case) -> list[Row]:
 
 def _to_pgbench(case: _Case) -> list[Row]:
     name = f"booked over HTTP, c={case.clients}"
-    booked = [ms for one in case.ours for ms in one.answers[BOOKED]]
+    booked = [ms for one in case.ours for ms in one.latencies[BOOKED]]
     p50, p99 = percentile(booked, 0.5), percentile(booked, 0.99)
     if not case.pgbench:
         speed = 1 / median(one.seconds_each for one in case.ours)
@@ -180,7 +180,7 @@ def _to_bare(case: _Case) -> Row:
     both = list(zip(case.ours, case.bare, strict=True))
     wall = score([Pair(ours.seconds_each, bare.seconds_each) for ours, bare in both])
     at_p99 = score([Pair(_p99(ours), _p99(bare)) for ours, bare in both])
-    floor = [ms for one in case.bare for ms in one.answers[BOOKED]]
+    floor = [ms for one in case.bare for ms in one.latencies[BOOKED]]
     return Row(
         "post",
         f"  to a bare handler, c={case.clients}",
@@ -196,7 +196,7 @@ def _to_bare(case: _Case) -> Row:
 
 
 def _p99(one: Burst) -> float:
-    return percentile(one.answers[BOOKED], 0.99)
+    return percentile(one.latencies[BOOKED], 0.99)
 
 
 def _costs(case: _Case) -> list[Row]:

@@ -88,7 +88,7 @@ def test_without_pgbench_the_row_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "latencies",
     [
         {BOOKED: [1.0] * 2, TAKEN: [1.0] * 198},
         {TAKEN: [1.0] * 200},
@@ -96,10 +96,10 @@ def test_without_pgbench_the_row_says_so() -> None:
         {BOOKED: [1.0], TAKEN: [1.0] * 198, "internal": [1.0]},
     ],
 )
-def test_exactly_one_of_the_concurrent_bookings_wins(answers: dict[str, list[float]]) -> None:
+def test_exactly_one_of_the_concurrent_bookings_wins(latencies: dict[str, list[float]]) -> None:
     """Two winners, none, a missing response, or an unknown outcome: no figure."""
     with pytest.raises(Broken, match="200 booked the same start"):
-        check_one_winner(answers, BOOKED, {BOOKED, TAKEN, BUSY}, "here")
+        check_one_winner(latencies, BOOKED, {BOOKED, TAKEN, BUSY}, "here")
     check_one_winner(
         {BOOKED: [1.0], TAKEN: [1.0] * 198, BUSY: [1.0]}, BOOKED, {BOOKED, TAKEN, BUSY}, "here"
     )
@@ -142,5 +142,5 @@ async def test_the_sql_baseline_lets_one_concurrent_booking_win(new_database: An
     order = {"dsn": database.dsn, "connections": 8, "calendar": new_id()}
     async with _bare(order) as operation:
         result = await _book_at_once(operation, datetime(2032, 3, 1, tzinfo=UTC), 50)
-    assert {name: len(ms) for name, ms in result["answers"].items()} == {BOOKED: 1, TAKEN: 49}
+    assert {name: len(ms) for name, ms in result["latencies"].items()} == {BOOKED: 1, TAKEN: 49}
     await host_lock.verify(database.dsn)
