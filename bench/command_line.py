@@ -32,7 +32,8 @@ app = typer.Typer(
 def _list(requested: bool) -> None:
     if requested:
         for name, measure in MEASURES.items():
-            typer.echo(f"{name:10} {sys.modules[measure.__module__].__doc__}")
+            text = sys.modules[measure.__module__].__doc__ or ""
+            typer.echo(f"{name:10} {text.partition(chr(10))[0]}")
         raise typer.Exit
 
 

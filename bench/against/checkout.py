@@ -63,7 +63,9 @@ def _write_tree(sha: str, tree: Path, root: Path) -> None:
     archive = subprocess.Popen(["git", "archive", sha], cwd=root, stdout=subprocess.PIPE)
     assert archive.stdout is not None
     with archive, tarfile.open(fileobj=archive.stdout, mode="r|") as files:
-        files.extractall(tree, filter="tar")
+        # Python before 3.11.4 has no filters, and 3.14 warns without one.
+        files.extraction_filter = getattr(tarfile, "tar_filter", None)
+        files.extractall(tree)
     if archive.returncode:
         raise Unusable(f"`git archive {sha[:SHORT]}` failed; `git fsck` says what is broken")
     _share_kafka(root / ".cache" / "kafka", tree / ".cache" / "kafka")

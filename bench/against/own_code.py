@@ -15,7 +15,8 @@ from bench.run_plan import Plan
 
 LEAST_ROUNDS = 3
 BY_OWN_CODE = ("slots", "growth", "rebuild")
-LAST_WORDS = 2000  # characters of a failed run's output
+OUTPUT_END = 2000  # characters of a failed run's output
+STOP_LIMIT = 60.0  # seconds
 
 
 async def compare_by_own_code(
@@ -50,15 +51,25 @@ async def _rows(name: str, plan: Plan, side: Side) -> list[dict[str, Any]]:
         try:
             output, _ = await program.communicate()
         finally:
-            if program.returncode is None:
-                program.terminate()
-                await program.wait()
+            await _stop(program)
         result: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"ok": False}
     if program.returncode or not result["ok"]:
-        last = output.decode(errors="replace")[-LAST_WORDS:]
+        last = output.decode(errors="replace")[-OUTPUT_END:]
         raise Broken(f"the bench of {side.name} failed with {program.returncode}:\n{last}")
     rows: list[dict[str, Any]] = result["rows"]
     return rows
+
+
+async def _stop(program: asyncio.subprocess.Process) -> None:
+    """End a program that still runs, and leave it time to stop its servers."""
+    if program.returncode is not None:
+        return
+    program.terminate()
+    try:
+        await asyncio.wait_for(program.wait(), STOP_LIMIT)
+    except TimeoutError:
+        program.kill()
+        await program.wait()
 
 
 def _options(name: str, plan: Plan) -> list[str]:

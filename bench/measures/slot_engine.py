@@ -2,7 +2,7 @@
 
 Half-hour slots, Monday to Friday from nine to five in New York, a month (or a quarter) from 1 March
 2027, over a change of clocks; people busy at random, by day and by night. `--floors FILE` names a
-Python file namese `prepare(case, mode)` returns callables by name, each of which returns the same JSON.
+Python file whose `prepare(case, mode)` returns callables by name, each of which returns the same JSON.
 """
 
 import importlib.util
