@@ -1,0 +1,1 @@
+"""Two commits in turns in one run: this working tree and an older commit."""

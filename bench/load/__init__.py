@@ -1,0 +1,1 @@
+"""The load: generators of requests, and the data and requests that they send."""

@@ -1,0 +1,1 @@
+"""What is measured: servers and services that the benchmarks start and stop, and their CPU time."""
