@@ -24,7 +24,7 @@ from hoop_platform.clock import Clock
 from hoop_platform.db.database import UNAVAILABLE, Database
 from hoop_platform.errors import Refused, Unavailable
 from hoop_platform.ids import new_id
-from hoop_platform.service.process import collect_less
+from hoop_platform.service.process import tune_garbage_collection
 
 LENGTH = timedelta(minutes=30)
 SIZE = 620
@@ -130,5 +130,5 @@ async def _main(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    collect_less()  # as services do
+    tune_garbage_collection()  # as services do
     json.dump(uvloop.run(_main(json.loads(sys.argv[1]))), sys.stdout)

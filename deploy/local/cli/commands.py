@@ -101,7 +101,7 @@ def run_tests(
 @app.command(context_settings=PASS_ON, epilog="Example: [bold]./hoop bench -- --help[/]")
 def bench(
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="Arguments of the scorecard.")
+        list[str] | None, typer.Argument(help="Arguments of the benchmarks.")
     ] = None,
 ) -> None:
     """Measure the performance, as multiples of a baseline measured in the same run."""

@@ -8,7 +8,7 @@ from local.paths import LOCAL
 
 
 class Exit(IntEnum):
-    """The exit codes of `./hoop`; `test` and `bench` keep the codes of pytest and the scorecard."""
+    """The exit codes of `./hoop`; `test` and `bench` keep the codes of pytest and the benchmarks."""
 
     OK = 0
     FAILED = 1

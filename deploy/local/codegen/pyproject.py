@@ -12,7 +12,7 @@ from local.checks.workspace import Member, members
 
 LINE = re.compile(r"^([\w-]+) = .*?(  # \./hoop codegen: ([\w-]+).*)$", re.MULTILINE)
 OTHER_PATHS = ("tests", "bench")
-OTHER_PACKAGES = ("simulators", "scorecard")
+OTHER_PACKAGES = ("simulators", "bench")
 
 
 def rendered(text: str, root: Path) -> str:

@@ -128,7 +128,7 @@ async def consumed(database, kafka_bootstrap):
     """Wait until the model has handled everything that is on its topics."""
     topics = sorted({event.topic for event in SUBSCRIPTIONS})
     async with open_log_reader(kafka_bootstrap, topics) as reader:
-        ends = await reader.ends()
+        ends = await reader.end_offsets()
 
     async def caught_up():
         offsets = await inbox.list_offsets(database, topics)

@@ -60,7 +60,7 @@ async def status(
     database = await _open(settings)
     try:
         async with open_log_reader(settings.kafka_bootstrap, topics) as reader:
-            ends = await reader.ends()
+            ends = await reader.end_offsets()
         offsets = await inbox.list_offsets(database, topics)
         for partition, end in sorted(ends.items()):
             offset = offsets.get(partition, 0)

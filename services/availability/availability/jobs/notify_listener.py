@@ -38,8 +38,8 @@ class NotifyListener:
 
     async def _listen(self, stop: asyncio.Event) -> None:
         cache = self._cache
-        async with self._database.listens(
-            CHANNEL, heard=cache.on_notification, lost=cache.stop_listening
+        async with self._database.listen(
+            CHANNEL, on_payload=cache.on_notification, on_lost=cache.stop_listening
         ) as alive:
             cache.start_listening()
             try:

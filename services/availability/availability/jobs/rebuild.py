@@ -59,11 +59,11 @@ class Rebuild:
     @property
     def _offsets(self) -> Mapping[PartitionKey, int]:
         """The next offset of each partition to be read."""
-        return self._reader.places
+        return self._reader.positions
 
     async def run(self) -> None:
         """Everything from the first record to the swap."""
-        await self._read(await self._reader.ends())
+        await self._read(await self._reader.end_offsets())
         self._report("writing")
         await shadow.create_tables(self._database)
         async with asyncio.TaskGroup() as both:
@@ -88,7 +88,7 @@ class Rebuild:
     async def _catch_up(self) -> None:
         """Write what was appended meanwhile, until little is left."""
         while True:
-            ends = await self._reader.ends()
+            ends = await self._reader.end_offsets()
             left = sum(end - self._offsets[partition] for partition, end in ends.items())
             await self._read(ends)
             async with self._database.transaction() as db:
@@ -103,7 +103,7 @@ class Rebuild:
             await db.execute("SET LOCAL lock_timeout = '500ms'")
             live = await self._lock_offsets(db)
             started = time.monotonic()
-            ends = await self._reader.ends()
+            ends = await self._reader.end_offsets()
             reachable = {key: offset for key, offset in live.items() if offset <= ends.get(key, 0)}
             await self._read(reachable)
             await shadow.apply_changes(db, self._fold)
@@ -129,7 +129,7 @@ class Rebuild:
     async def _read(self, ends: Mapping[PartitionKey, int]) -> None:
         left = sum(max(0, end - self._offsets[partition]) for partition, end in ends.items())
         total = self._fold.count + left
-        async for topic, records in self._reader.until(ends):
+        async for topic, records in self._reader.read_until(ends):
             self._fold.add(topic, records)
             if time.monotonic() - self._reported > PROGRESS_SECONDS:
                 self._report(f"of {total}")
