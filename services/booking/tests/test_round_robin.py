@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from booking.store.known import know_user
+from booking.store.projections import upsert_user
 from hoop_platform.ids import new_id
 
 EQUAL = "RoundRobin_OptimizeForEqualDistribution"
@@ -11,23 +11,23 @@ EQUAL = "RoundRobin_OptimizeForEqualDistribution"
 
 async def people(office: Any, count: int) -> list[str]:
     """So many users of the account, in the order of their ids."""
-    made = sorted(new_id() for _ in range(count))
-    for person in made:
-        await know_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
-    return made
+    created = sorted(new_id() for _ in range(count))
+    for person in created:
+        await upsert_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
+    return created
 
 
 async def calendar(office: Any, priorities: dict[str, float], **more: Any) -> str:
     members = [{"userId": user, "priority": value} for user, value in priorities.items()]
-    made: str = await office.calendar(calendarType="round_robin", teamMembers=members, **more)
-    return made
+    created: str = await office.calendar(calendarType="round_robin", teamMembers=members, **more)
+    return created
 
 
 async def hosts(office: Any, on: str, *minutes: int) -> list[str]:
     """Who is given each of these times."""
-    answers = [await office.book(on, minute) for minute in minutes]
-    assert {answer.status for answer in answers} == {200}
-    return [answer.body["assignedUserId"] for answer in answers]
+    responses = [await office.book(on, minute) for minute in minutes]
+    assert {response.status for response in responses} == {200}
+    return [response.body["assignedUserId"] for response in responses]
 
 
 async def test_for_availability_the_highest_priority_comes_first(office: Any) -> None:
