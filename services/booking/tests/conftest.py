@@ -1,4 +1,4 @@
-"""A running booking service, a tenant it knows, and helpers to ask it."""
+"""A running booking service, a tenant whose events it has received, and a client with helpers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from booking.__main__ import service
-from booking.domain.commands import NewAppointment, AppointmentPatch
+from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.handlers.appointments import book_held
 from booking.handlers.block_slots import create_block_slot
 from booking.handlers.calendars import update_calendar
@@ -52,7 +52,7 @@ def at(minutes: int) -> str:
 
 @dataclass
 class Office:
-    """One tenant asking one booking service."""
+    """A tenant, its client of one running booking service, and helpers."""
 
     request: Client
     tenant: Tenant
@@ -95,8 +95,8 @@ class Office:
             return await command(db, self.tenant.account_id, *args, now=NOW)
 
     async def schedule(self, *calendars: str, **fields: Any) -> Schedule:
-        document = {
-            **self._document(),
+        fields = {
+            **self._initial_fields(),
             "user_id": self.tenant.user_ids[0],
             "name": "Mornings",
             "timezone": "America/New_York",
@@ -106,35 +106,35 @@ class Office:
             "calendar_ids": calendars,
             **fields,
         }
-        created: Schedule = await self.run(create_schedule, Schedule.model_validate(document))
+        created: Schedule = await self.run(create_schedule, Schedule.model_validate(fields))
         return created
 
     async def resource(self, kind: str, *calendars: str, **fields: Any) -> Resource:
-        document = {
-            **self._document(),
+        fields = {
+            **self._initial_fields(),
             "resource_type": kind,
             "name": "Thing",
             "calendar_ids": calendars,
             **fields,
         }
-        created: Resource = await self.run(create_resource, Resource.model_validate(document))
+        created: Resource = await self.run(create_resource, Resource.model_validate(fields))
         return created
 
     async def block(self, start: int, end: int, **target: str) -> BlockSlot:
-        document = {
-            **self._document(),
+        fields = {
+            **self._initial_fields(),
             "calendar_id": None,
             "user_id": None,
             "start_time": moment(start),
             "end_time": moment(end),
             **target,
         }
-        created: BlockSlot = await self.run(create_block_slot, BlockSlot.model_validate(document))
+        created: BlockSlot = await self.run(create_block_slot, BlockSlot.model_validate(fields))
         return created
 
     async def group(self, slug: str) -> CalendarGroup:
-        document = {**self._document(), "name": "Group", "slug": slug}
-        created: CalendarGroup = await self.run(create_group, CalendarGroup.model_validate(document))
+        fields = {**self._initial_fields(), "name": "Group", "slug": slug}
+        created: CalendarGroup = await self.run(create_group, CalendarGroup.model_validate(fields))
         return created
 
     async def hold(self, calendar: str, minutes: int = 0, *, lasts: int = 10) -> Hold:
@@ -143,7 +143,7 @@ class Office:
         return await create_hold(self.runtime.db, self.tenant.account_id, new_id(), wanted, now=NOW)
 
     async def hold_at(self, calendar: str, *, after: int) -> Hold:
-        """The first time of Monday, asked for so many minutes after `NOW`."""
+        """The first time of Monday, requested so many minutes after `NOW`."""
         now = NOW + timedelta(minutes=after)
         wanted = HoldRequest(calendar, MONDAY, now + timedelta(minutes=10))
         return await create_hold(self.runtime.db, self.tenant.account_id, new_id(), wanted, now=now)
@@ -167,8 +167,8 @@ class Office:
             now=NOW + timedelta(minutes=after),
         )
 
-    def _document(self) -> dict[str, Any]:
-        """What every document begins with."""
+    def _initial_fields(self) -> dict[str, Any]:
+        """The fields of every new aggregate."""
         return {
             "id": new_id(),
             "sequence": 1,
@@ -179,7 +179,7 @@ class Office:
         }
 
     async def violations(self) -> list[str]:
-        """What `booking verify` would say."""
+        """The output of `booking verify`."""
         return await audit(self.runtime.db)
 
     async def announced(self, subject: str) -> list[tuple[str, dict[str, Any]]]:

@@ -1,7 +1,7 @@
-"""What is true after any number of bookings, holds and edits, as anybody would write it down.
+"""A reference model of bookings, holds and edits: what must be true after any number of them.
 
 Three calendars, a slot every half hour, four on each Monday: slot 5 is the second of the second
-Monday. Nothing here knows how the service decides; it says what must come out.
+Monday. The model shares no code with the service.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ State = Literal["booked", "held", "waiting", "cancelled"]
 
 @dataclass
 class Seat:
-    """Who, where, when. `pad`: the slots after it that its host and its room keep free."""
+    """A seat. `pad`: the slots after it that its host and its room keep free."""
 
     id: str
     calendar: int
@@ -28,9 +28,9 @@ class Seat:
     state: State = "booked"
     pad: int = 0
     until: int = 0
-    """The minute in which a held one runs out."""
+    """The minute in which a hold expires."""
     master: str | None = None
-    """The series of which it is an occurrence."""
+    """The series that the seat is an occurrence of."""
 
     @property
     def sits(self) -> bool:
@@ -47,7 +47,7 @@ def _next(slot: int, later: int) -> bool:
 
 @dataclass
 class Model:
-    """All of it. The third calendar shares a host with the first, the second a room."""
+    """The whole state. The third calendar shares a host with the first, the second a room."""
 
     ids: list[str] = field(default_factory=lambda: sorted(new_id() for _ in range(9)))
     seats: list[Seat] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Model:
     pad: int = 0
     per_day: int = 0
     alone: bool = False
-    """Only the second of the third calendar's hosts is on its team."""
+    """Whether only the second of the third calendar's hosts is a member."""
     option: str = "skip"
     now: int = 0
 
@@ -88,7 +88,7 @@ class Model:
         return self.scheduled if scheduled else self.opens[calendar]
 
     def take(self, seat: Seat, prefer: str | None = None) -> bool:
-        """Give it a place and put it down; False when it must be refused."""
+        """Assign host and resources and add the seat; False when the request must be refused."""
         found = self.assign(seat.calendar, seat.slot, prefer)
         if found is None:
             return False
@@ -101,7 +101,7 @@ class Model:
     def assign(
         self, calendar: int, slot: int, prefer: str | None = None
     ) -> tuple[str, frozenset[str]] | None:
-        """The host and the resources, or None when it must be refused."""
+        """The host and the resources; None when the request must be refused."""
         closed = slot % A_DAY < self.first_slot(calendar)
         if closed or not self.active[calendar] or self._day_full(calendar, slot):
             return None
@@ -114,7 +114,7 @@ class Model:
         return (host, able[host]) if able else None
 
     def move(self, seat: Seat, to: Seat) -> bool:
-        """The seat leaves, and enters again as it is in `to`; or it stays where it is."""
+        """Move the seat to `to`; False, and the seat stays, when that must be refused."""
         self.seats.remove(seat)
         if self.take(to, prefer=seat.host):
             return True
@@ -124,7 +124,7 @@ class Model:
     def series(
         self, master: str, calendar: int, slots: list[int]
     ) -> list[tuple[OccurrenceResult, Seat | None]] | None:
-        """What becomes of each occurrence; None when none can be booked, and nothing is."""
+        """The outcome of each occurrence; None when none can be booked."""
         before = [*self.seats]
         outcomes: list[tuple[OccurrenceResult, Seat | None]] = []
         for slot in slots:
@@ -138,7 +138,9 @@ class Model:
         self.seats = before
         return None
 
-    def _otherwise(self, master: str, calendar: int, slot: int) -> tuple[OccurrenceResult, Seat | None]:
+    def _otherwise(
+        self, master: str, calendar: int, slot: int
+    ) -> tuple[OccurrenceResult, Seat | None]:
         if self.option == "continue":
             host = self.team(calendar)[0]
             self.seats.append(Seat("", calendar, slot, host, state="waiting", master=master))
@@ -149,7 +151,7 @@ class Model:
         return ("moved", moved) if moved else ("skipped", None)
 
     def move_series(self, master: str, to: int) -> dict[str, Seat] | None:
-        """Each booked occurrence to that slot of its day; None when one of them cannot, and none does."""
+        """Move each booked occurrence to that slot of its day; None, and none moves, when one cannot."""
         before = [*self.seats]
         ours = [s for s in before if s.master == master and s.state == "booked"]
         ours.sort(key=lambda seat: (seat.slot, seat.id))
@@ -165,7 +167,7 @@ class Model:
         return moved
 
     def wait(self, minutes: int) -> None:
-        """Time goes by; holds run out."""
+        """Let time pass; holds expire."""
         self.now += minutes
         self.seats = [s for s in self.seats if s.state != "held" or s.until > self.now]
 

@@ -1,4 +1,4 @@
-"""Schedules, block slots and groups: what is said of them counts for the next booking."""
+"""Schedules, block slots and groups: each change applies to the next booking."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ async def test_a_block_of_a_user_blocks_all_their_calendars(office: Any) -> None
 
 
 async def test_a_block_of_a_calendar_or_a_room_blocks_that_only(office: Any) -> None:
-    """The calendar of nobody else, the room of all that need it."""
+    """A blocked calendar blocks no other; a blocked room blocks all calendars that need it."""
     one, other = await office.calendar(), await office.calendar()
     await office.block(NOON, ONE, calendar_id=one)
     assert [await status(office, c, NOON) for c in (one, other)] == [400, 200]

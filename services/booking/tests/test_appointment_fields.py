@@ -1,4 +1,4 @@
-"""Every field of an appointment: what it means on the way in, and what the answer says."""
+"""Every field of an appointment: its meaning in a request, and its value in the response."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ NOWHERE: tuple[tuple[dict[str, Any], str], ...] = (
 
 
 async def test_the_venue_of_an_appointment(office: Any) -> None:
-    """One of the member's locations, or a place of its own; the same when it is said later."""
+    """One of the member's locations, or another venue; at creation and in a later change."""
     calendar = await calendar_with_locations(office)
     for day, (fields, expected) in enumerate(SAID[:5]):
         booked = await office.book(calendar, day * 24 * 60, **fields)
@@ -76,8 +76,13 @@ async def test_a_calendar_without_locations(office: Any) -> None:
     calendar = await calendar_with_locations(office)
     mine = (await office.book(calendar)).body["id"]
     for fields, path in NOWHERE:
-        for response in (await office.book(calendar, 30, **fields), await office.change(mine, **fields)):
-            assert (response.status, response.body["details"][0]["path"]) == (422, path), response.body
+        for response in (
+            await office.book(calendar, 30, **fields),
+            await office.change(mine, **fields),
+        ):
+            assert (response.status, response.body["details"][0]["path"]) == (422, path), (
+                response.body
+            )
 
 
 async def test_the_answer_has_every_field(office: Any) -> None:
@@ -162,7 +167,7 @@ async def test_ends_before_it_starts(office: Any) -> None:
 
 
 async def test_notice_and_rules_can_be_skipped(office: Any) -> None:
-    """The range flag skips the horizon only, the other one the hours as well; nobody is double."""
+    """The range flag skips the horizon only, the other one the hours as well; no host is booked twice."""
     calendar = await office.calendar(allowBookingFor=1)
     assert (await office.book(calendar)).status == 400
     assert (await office.book(calendar, ignoreDateRange=True)).status == 200
@@ -173,7 +178,7 @@ async def test_notice_and_rules_can_be_skipped(office: Any) -> None:
 
 
 async def test_nobody_is_notified(office: Any) -> None:
-    """`toNotify` false is passed on to whoever tells people."""
+    """`toNotify` false is in the event, for subscribers that send notifications."""
     mine = (await office.book(await office.calendar(), toNotify=False)).body["id"]
     await office.change(mine, title="Other")
     assert [event["change"]["notify"] for _, event in await office.announced(mine)] == [False, True]
@@ -212,7 +217,9 @@ async def test_a_stale_change_is_refused(office: Any) -> None:
     await office.change(mine, title="Other")
     path = f"/calendars/events/appointments/{mine}"
     for version, status in (('"1"', 412), ('"2"', 200), ("no", 400)):
-        response = await office.request("PUT", path, {"title": "Third"}, headers={"If-Match": version})
+        response = await office.request(
+            "PUT", path, {"title": "Third"}, headers={"If-Match": version}
+        )
         assert response.status == status, response.body
     assert len(await office.announced(mine)) == 3
 

@@ -1,4 +1,4 @@
-"""The life of an appointment, as a client of the API sees it and as subscribers are told."""
+"""The life of an appointment, as a client of the API and as subscribers see it."""
 
 import asyncio
 from collections import Counter
@@ -39,7 +39,7 @@ async def test_booked_moved_and_cancelled(office: Any) -> None:
 
 
 async def test_a_slot_is_given_once(office: Any) -> None:
-    """Fifty ask for one slot at once: one has it, everybody else is told so, one event goes out."""
+    """Fifty requests for one slot at once: one succeeds, all others are refused, one event is announced."""
     calendar = await office.calendar()
     responses = await asyncio.gather(*(office.book(calendar) for _ in range(50)))
     assert Counter(response.status for response in responses) == {200: 1, 400: 49}
@@ -96,7 +96,7 @@ async def test_an_edit_keeps_the_seat(office: Any) -> None:
 
 
 async def test_a_cancelled_appointment_comes_back_only_if_its_time_is_free(office: Any) -> None:
-    """Confirmed again it is created again; when somebody has the slot by then, it stays cancelled."""
+    """Confirmed again it is created again; when the slot is taken by then, it stays cancelled."""
     calendar = await office.calendar()
     mine = (await office.book(calendar)).body["id"]
     await office.change(mine, appointmentStatus="cancelled")

@@ -19,17 +19,17 @@ def body(office: Any, **fields: Any) -> dict[str, Any]:
     }
 
 
-async def created(office: Any, **fields: Any) -> dict[str, Any]:
+async def create(office: Any, **fields: Any) -> dict[str, Any]:
     response = await office.request("POST", BLOCKS, body(office, **fields))
     assert response.status == 201, response.body
     return dict(response.told)
 
 
 async def test_a_user_is_blocked_moved_and_freed(office: Any) -> None:
-    """A bare object; an update is 201, too; deleting it answers as deleting an appointment does."""
+    """A bare object; an update is 201, too; the response to DELETE is that of an appointment."""
     user = office.tenant.user_ids[0]
     calendar = await office.calendar()
-    block = await created(office, assignedUserId=user, title="Lunch")
+    block = await create(office, assignedUserId=user, title="Lunch")
     assert {name: block[name] for name in ("startTime", "endTime", "title", "assignedUserId")} == {
         "startTime": NOON,
         "endTime": ONE,
@@ -39,13 +39,17 @@ async def test_a_user_is_blocked_moved_and_freed(office: Any) -> None:
     assert not {"calendarId", "resourceId"} & block.keys()
     assert (await office.book(calendar, 180)).status == 400
 
-    moved = await office.request("PUT", f"{BLOCKS}/{block['id']}", {"startTime": ONE, "endTime": TWO})
+    moved = await office.request(
+        "PUT", f"{BLOCKS}/{block['id']}", {"startTime": ONE, "endTime": TWO}
+    )
     assert (moved.status, moved.body["startTime"], moved.body["title"]) == (201, ONE, "Lunch")
     assert (await office.book(calendar, 180)).status == 200
     again = await office.request("PUT", f"{BLOCKS}/{block['id']}", {})
     assert (again.status, again.body["version"]) == (201, 2)
 
-    deleted = [await office.request("DELETE", f"/calendars/events/{block['id']}", {}) for _ in range(2)]
+    deleted = [
+        await office.request("DELETE", f"/calendars/events/{block['id']}", {}) for _ in range(2)
+    ]
     assert [(one.status, one.told) for one in deleted] == [(201, {"succeeded": True})] * 2
     assert (await office.book(calendar, 240)).status == 200
     assert (await office.request("PUT", f"{BLOCKS}/{block['id']}", {})).status == 404
@@ -56,7 +60,7 @@ async def test_a_user_is_blocked_moved_and_freed(office: Any) -> None:
 async def test_any_calendar_can_be_blocked_and_any_resource(office: Any) -> None:
     """Not only those of type event. Who names another target blocks that instead."""
     one, other = await office.calendar(), await office.calendar()
-    block = await created(office, calendarId=one)
+    block = await create(office, calendarId=one)
     assert [(await office.book(c, 180)).status for c in (one, other)] == [400, 200]
     changed = await office.request("PUT", f"{BLOCKS}/{block['id']}", {"calendarId": other})
     assert changed.body["calendarId"] == other
@@ -93,8 +97,8 @@ async def test_blocking_what_is_unknown(office: Any, target: str) -> None:
 
 
 async def test_a_block_stays_in_its_location(office: Any) -> None:
-    """Said again it is well; nobody's location is 403; a stale change is 412."""
-    path = f"{BLOCKS}/{(await created(office, assignedUserId=office.tenant.user_ids[0]))['id']}"
+    """The present location is accepted; an unknown one is 403; a stale change is 412."""
+    path = f"{BLOCKS}/{(await create(office, assignedUserId=office.tenant.user_ids[0]))['id']}"
     location = {"locationId": office.tenant.location_id}
     assert (await office.request("PUT", path, location)).status == 201
     assert (await office.request("PUT", path, {"locationId": new_id()})).status == 403

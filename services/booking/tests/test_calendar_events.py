@@ -20,7 +20,7 @@ def ms(minutes: float) -> str:
 
 
 async def asked(office: Any, path: str = EVENTS, **fields: Any) -> Any:
-    """The answer for nine to five of the Monday, unless another time is said."""
+    """The response for Monday from nine to five, unless another time is given."""
     query = {"locationId": office.tenant.location_id, "startTime": ms(0), "endTime": ms(480)}
     query |= {name: str(value) for name, value in fields.items()}
     return await office.request("GET", path, query={n: v for n, v in query.items() if v != "-"})
@@ -39,7 +39,7 @@ async def booked(office: Any, calendar: str, minutes: int = 0, **fields: Any) ->
 
 
 async def test_an_event_looks_as_it_does_alone(office: Any) -> None:
-    """The same object that GET of the appointment answers, times in the zone of the location."""
+    """The same object as in the response to GET of the appointment, times in the zone of the location."""
     calendar = await office.calendar()
     appointment = await booked(office, calendar, 30, title="Checkup")
     await office.join((await office.group("doctors")).id, calendar)
@@ -108,7 +108,7 @@ async def test_what_cannot_be_asked_names_the_field(office: Any, fields: Any, pa
 
 
 async def test_strangers_are_unknown(office: Any) -> None:
-    """A calendar and a group 404, a location 403; a user that nobody has has nothing."""
+    """A calendar and a group 404, a location 403; an unknown user has no events."""
     for stranger in (new_id(), "nonsense"):
         assert (await asked(office, calendarId=stranger)).status == 404
         assert (await asked(office, groupId=stranger)).status == 404
@@ -226,7 +226,7 @@ async def test_blocked_slots_are_a_list_of_their_own(office: Any) -> None:
 
 
 async def test_a_contact_s_appointments_newest_first(office: Any) -> None:
-    """On all calendars, page by page, cancelled ones too; of nobody else."""
+    """On all calendars, page by page, cancelled ones too; no other contact's."""
     one, other = office.tenant.contact_ids
     calendars = [await office.calendar(), await office.calendar()]
     ids = [await booked(office, calendars[n % 2], 30 * n, contactId=one) for n in range(5)]
@@ -266,10 +266,10 @@ async def test_a_page_costs_what_it_shows(office: Any) -> None:
     common = (*window, MONDAY + timedelta(days=30), "0" * 26, None, None, 20)
     user, contact = office.tenant.user_ids[0], office.tenant.contact_ids[0]
     for sql, args in (
-        (events.ON_CALENDARS, (*common, None, [calendar])),
-        (events.ON_CALENDARS, (*common, user, [calendar])),
-        (events.HOSTED, (*common, user)),
-        (events.OF_CONTACT, (account, contact, MONDAY, "v" * 25 + "s", 20)),
+        (calendar_events.ON_CALENDARS, (*common, None, [calendar])),
+        (calendar_events.ON_CALENDARS, (*common, user, [calendar])),
+        (calendar_events.HOSTED, (*common, user)),
+        (calendar_events.OF_CONTACT, (account, contact, MONDAY, "v" * 25 + "s", 20)),
     ):
         output = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *args)
         plan = json.loads(output)[0]["Plan"]

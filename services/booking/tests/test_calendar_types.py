@@ -1,4 +1,4 @@
-"""How the dates of a calendar are edited, whatever is said in whatever order."""
+"""Editing the dates of a calendar, with any changes in any order."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_each_date_is_what_was_said_of_it_last(steps: list[tuple[str, int, bool,
 
 
 def test_a_date_stands_once() -> None:
-    """Said twice at once, or moved onto another: refused, with the path of the second."""
+    """Given twice in one request, or moved onto another: refused, with the path of the second."""
     with pytest.raises(Invalid) as refused:
         edited_dates([], [fields(DATES[0], 9, False)] * 2, ["a", "b"])
     assert refused.value.details[0].path == "availabilities.1.date"

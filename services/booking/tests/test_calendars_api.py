@@ -128,7 +128,7 @@ async def test_an_update_of_nothing_is_nothing(office: Any) -> None:
 
 
 async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
-    """Two changed what they had read: the second is told so, and nothing is changed."""
+    """Two clients change the version they have read: the second is refused, and nothing is changed."""
     calendar = await office.calendar()
     responses = [
         await office.request(
@@ -140,7 +140,9 @@ async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
     assert (await shown(office, calendar))["name"] == "One"
 
 
-@pytest.mark.parametrize("settings", [{"locationId": "x"}, {"calendarType": "event"}, {"version": 3}])
+@pytest.mark.parametrize(
+    "settings", [{"locationId": "x"}, {"calendarType": "event"}, {"version": 3}]
+)
 async def test_what_never_changes(office: Any, settings: Any) -> None:
     response = await put(office, await office.calendar(), **settings)
     [name] = settings
@@ -198,7 +200,9 @@ async def test_what_is_no_calendar(office: Any, settings: Any, path: str | None)
 
 
 async def test_enumerations_name_what_is_allowed(office: Any) -> None:
-    response = await request(office, calendarType="round", teamMembers=[{"userId": "x", "priority": 2}])
+    response = await request(
+        office, calendarType="round", teamMembers=[{"userId": "x", "priority": 2}]
+    )
     allowed = {detail["path"]: detail["allowed"] for detail in response.body["details"]}
     assert allowed["teamMembers.0.priority"] == ["0", "0.5", "1"]
     assert "personal" in allowed["calendarType"]

@@ -1,4 +1,4 @@
-"""Everybody at once: bookings, blocks, switches and other settings of the same few calendars."""
+"""Concurrent bookings, block slots, group switches and settings on the same few calendars."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ from booking.handlers.schedules import associate, dissociate
 
 
 async def test_changes_and_bookings_at_once_end_in_order(office: Any) -> None:
-    """Nobody waits for somebody who waits for them: each is done or refused, none fails."""
+    """There are no deadlocks: each request succeeds or is refused, none fails."""
     group = await office.group("all")
     hosts = [{"userId": user} for user in office.tenant.user_ids]
     calendars = [await office.calendar(teamMembers=[host]) for host in hosts]

@@ -9,7 +9,7 @@ from hoop_platform.ids import new_id
 GROUPS = "/calendars/groups"
 
 
-async def created(office: Any, slug: str = "doctors", **fields: Any) -> dict[str, Any]:
+async def create(office: Any, slug: str = "doctors", **fields: Any) -> dict[str, Any]:
     body = {"locationId": office.tenant.location_id, "name": "Doctors", "slug": slug, **fields}
     response = await office.request("POST", GROUPS, body)
     assert response.status == 201, response.body
@@ -17,8 +17,8 @@ async def created(office: Any, slug: str = "doctors", **fields: Any) -> dict[str
 
 
 async def test_a_group_is_created_read_changed_and_deleted(office: Any) -> None:
-    """Each answer shows the group; each change is announced once; deleting twice is as deleting once."""
-    group = await created(office, description="All of them")
+    """Each response shows the group; each change is announced once; deleting twice is as deleting once."""
+    group = await create(office, description="All of them")
     path = f"{GROUPS}/{group['id']}"
     assert (group["isActive"], group["description"], group["version"]) == (True, "All of them", 1)
     assert (await office.request("GET", path)).body["group"] == group
@@ -38,11 +38,13 @@ async def test_a_group_is_created_read_changed_and_deleted(office: Any) -> None:
 
 async def test_a_slug_is_given_once_whatever_its_capitals(office: Any) -> None:
     """Taken: 409, and not available; of a group that is gone: available."""
-    group = await created(office, "Doctors")
+    group = await create(office, "Doctors")
     location = {"locationId": office.tenant.location_id}
 
     async def available(slug: str) -> Any:
-        response = await office.request("POST", f"{GROUPS}/validate-slug", {**location, "slug": slug})
+        response = await office.request(
+            "POST", f"{GROUPS}/validate-slug", {**location, "slug": slug}
+        )
         assert response.status == 200
         return response.body["available"]
 
@@ -61,8 +63,8 @@ async def test_what_is_no_slug(office: Any, slug: str) -> None:
 
 
 async def test_switching_a_group_switches_its_calendars(office: Any) -> None:
-    """Its calendars take nothing any more, and say so; the answer lets a reader wait for it."""
-    group = await created(office)
+    """Its calendars take nothing any more, and say so; the response carries the consistency token."""
+    group = await create(office)
     calendar = await office.calendar(groupId=group["id"])
     path = f"{GROUPS}/{group['id']}/status"
     off = await office.request("PUT", path, {"isActive": False})
@@ -76,8 +78,8 @@ async def test_switching_a_group_switches_its_calendars(office: Any) -> None:
 
 
 async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
-    """Two changed what they had read: the second is told so."""
-    path = f"{GROUPS}/{(await created(office))['id']}"
+    """Two clients change the version they have read: the second is refused."""
+    path = f"{GROUPS}/{(await create(office))['id']}"
     first, second = [
         await office.request("PUT", path, {"name": name}, headers={"If-Match": '"1"'})
         for name in ("One", "Two")

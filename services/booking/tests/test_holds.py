@@ -15,7 +15,7 @@ DAY = 24 * 60
 
 
 async def test_a_held_time_becomes_an_appointment(office: Any) -> None:
-    """Nobody else gets it; the appointment has the id and the session of the hold."""
+    """The time is refused to others; the appointment has the id and the session of the hold."""
     calendar = await office.calendar()
     hold = await office.hold(calendar)
     assert (await office.book(calendar)).status == 400
@@ -33,7 +33,7 @@ async def test_a_held_time_becomes_an_appointment(office: Any) -> None:
 
 
 async def test_what_ran_out_is_gone_for_everybody(office: Any) -> None:
-    """It can no longer be booked by whoever held it, and can be by anybody else."""
+    """The hold can no longer be booked, and its time can."""
     calendar = await office.calendar()
     hold = await office.hold(calendar, lasts=10)
     with pytest.raises(SlotUnavailable) as refused:
@@ -51,7 +51,7 @@ async def test_what_ran_out_is_gone_for_everybody(office: Any) -> None:
 
 
 async def test_a_booking_clears_what_ran_out_in_its_way(office: Any) -> None:
-    """Nobody waits for the job: the seat of a hold that ran out is free at that instant."""
+    """The seat of an expired hold is free at once, before the job releases it."""
     calendar = await office.calendar()
     first = await office.hold(calendar, lasts=5)
     second = await office.hold_at(calendar, after=5)
@@ -84,7 +84,7 @@ async def test_a_held_time_counts_for_the_day(office: Any) -> None:
 
 
 async def test_fifty_hold_or_book_one_time(office: Any) -> None:
-    """Whoever is first has it, held or booked; one hold becomes one appointment, not two."""
+    """The first request has the time, held or booked; one hold becomes one appointment, not two."""
     calendar = await office.calendar()
 
     async def hold() -> int:

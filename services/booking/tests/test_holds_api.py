@@ -12,7 +12,7 @@ async def hold(office: Any, calendar: str, at: str = "2027-03-01T14:00:00Z", **f
 
 
 async def test_a_hold_is_kept_and_booked(office: Any) -> None:
-    """It says until when; nobody else gets the time; the appointment has its id."""
+    """The response has the expiry; the time is refused to others; the appointment has the id."""
     calendar = await office.calendar()
     held = await hold(office, calendar, ttlSeconds=900)
     shown = held.body["hold"]
@@ -52,7 +52,7 @@ async def test_what_is_held_is_what_is_booked(office: Any) -> None:
 
 
 async def test_giving_back_twice_answers_the_same(office: Any) -> None:
-    """Released, booked or unknown: whoever had it is told the same again, a stranger 404."""
+    """The response for a released or booked hold is the same again; for another account 404."""
     calendar, other = await office.calendar(), await office.calendar()
     held = (await hold(office, calendar)).body["hold"]["id"]
 

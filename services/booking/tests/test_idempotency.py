@@ -1,4 +1,4 @@
-"""Bookings asked for again with their `Idempotency-Key`: one appointment, one event, one answer."""
+"""Bookings repeated with their `Idempotency-Key`: one appointment, one event, one response."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +22,9 @@ def office_time(minutes: int) -> str:
 
 
 async def post(office: Any, key: str, body: dict[str, Any]) -> Any:
-    return await office.request("POST", "/calendars/events/appointments", body, headers={HEADER: key})
+    return await office.request(
+        "POST", "/calendars/events/appointments", body, headers={HEADER: key}
+    )
 
 
 async def booked(office: Any) -> int:
@@ -31,7 +33,7 @@ async def booked(office: Any) -> int:
 
 
 async def test_twenty_at_once_with_one_key_are_one_booking(office: Any) -> None:
-    """One is told that it is booked; the others the same, or to come again."""
+    """One response says that it is booked; the others say the same, or 409."""
     body = asked(office, await office.calendar(appoinmentPerSlot=50, calendarType="event"))
     responses = await asyncio.gather(*(post(office, "mine", body) for _ in range(20)))
     fates = Counter(response.status for response in responses)

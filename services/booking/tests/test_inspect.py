@@ -65,7 +65,7 @@ async def test_the_commands_write_and_judge(office: Any, settings: Any, capfdbin
         ("UPDATE session SET capacity = 0", "more seats taken"),
         ("UPDATE session SET ends = ends + '1 minute'", "ends when none"),
         ("UPDATE session SET starts = starts - '1 minute'::interval", "another time"),
-        ("UPDATE in_use SET units = 0", "more units in use"),
+        ("UPDATE equipment_use SET units = 0", "more units in use"),
         ("DELETE FROM session", "not open"),
     ],
 )

@@ -1,12 +1,11 @@
-"""A key that is confined to one location knows nothing of what stands in another of its account."""
+"""An API key of one location has no access to another location of its account."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hoop_events.accounts import Location
-from hoop_events.accounts import LocationChanged
+from hoop_events.accounts import Location, LocationChanged
 from hoop_events.effects import Connection, ConnectionChanged
 from hoop_platform.ids import new_id
 from local.testing.client import Client
@@ -22,7 +21,7 @@ def second() -> str:
 
 @pytest.fixture
 async def stranger(office: Any, second: str) -> Any:
-    """Somebody of the same account whose key is for its second location."""
+    """A client with an API key of the second location of the same account."""
     key = replace(office.tenant, key_id=new_id())
     *_, unconfined = key.events
     confined = unconfined.model_copy(
@@ -78,7 +77,7 @@ async def test_of_a_user_only_what_stands_there_is_listed(office: Any, stranger:
 async def test_only_what_is_connected_there_is_shown(
     office: Any, stranger: Any, second: str
 ) -> None:
-    """To a calendar of the location, or to somebody in the team of one."""
+    """Connected to a calendar of the location, or to a member of one."""
     ann, bob = office.tenant.user_ids
     here = await office.calendar(teamMembers=[{"userId": ann}])
     there = await office.calendar(teamMembers=[{"userId": bob}], locationId=second)
@@ -105,7 +104,7 @@ async def test_only_what_is_connected_there_is_shown(
 
 
 async def test_another_account_knows_none_of_it(office: Any) -> None:
-    """The answers to a foreign id and to one that never was are the same."""
+    """The responses to a foreign id and to an unknown one are the same."""
     other = Tenant()
     await publish(office.kafka, *other.events)
     assert await office.runtime.catch_up()

@@ -1,4 +1,4 @@
-"""Notes on appointments: written, read page by page, changed, deleted; told to nobody."""
+"""Notes on appointments: written, read page by page, changed, deleted; never announced."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ async def test_a_note_is_written_anew(office: Any) -> None:
 
 
 async def test_a_deleted_note_is_gone_and_stays_deleted(office: Any) -> None:
-    """The second delete answers as the first; nothing can be written to it; its text is forgotten."""
+    """The second DELETE has the response of the first; the note cannot be changed; its text is gone."""
     of = await appointment(office)
     path = f"{notes(of)}/{(await written(office, of))['id']}"
     for _ in range(2):

@@ -9,7 +9,10 @@ from aiohttp import ClientSession
 @pytest.mark.parametrize("end", ["", "/"])
 async def test_anybody_may_read_the_document(office: Any, end: str) -> None:
     """As it was written: nothing is added to it."""
-    async with ClientSession() as http, http.get(f"{office.base_url}/openapi.json{end}") as response:
+    async with (
+        ClientSession() as http,
+        http.get(f"{office.base_url}/openapi.json{end}") as response,
+    ):
         assert response.status == 200
         document = await response.json()
     assert document["openapi"] == "3.1.0"

@@ -1,4 +1,4 @@
-"""Any walk of bookings, holds, series, blocks and edits ends where a plain model says it must."""
+"""Random operations (bookings, holds, series, blocks, edits) lead where a reference model says they must."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from reference_model import A_DAY, Model, Seat
 
-from booking.domain.commands import NewAppointment, AppointmentPatch
+from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.handlers.appointments import NO_PRECONDITIONS, book, book_held, change_appointment
 from booking.handlers.block_slots import create_block_slot, delete_block_slot
 from booking.handlers.calendars import create_calendar, update_calendar
@@ -52,8 +52,8 @@ def members(hosts: list[str]) -> list[dict[str, str]]:
     return [{"userId": host} for host in hosts]
 
 
-def documents(model: Model) -> Iterator[tuple[Any, Any]]:
-    """The commands that make the resources and the schedule of the model."""
+def aggregates(model: Model) -> Iterator[tuple[Any, Any]]:
+    """The commands that create the resources and the schedule of the model."""
     fields = {"sequence": 1, "version": 1, "date_added": NOW, "date_updated": NOW}
     fields |= {"location_id": model.ids[0], "name": "Thing"}
     first, second, third = model.calendars
@@ -72,7 +72,7 @@ def documents(model: Model) -> Iterator[tuple[Any, Any]]:
 
 @dataclass
 class BookingWorld:
-    """The service under test, walked step by step beside the model."""
+    """The service under test, beside the model."""
 
     db: Database
     model: Model = field(default_factory=Model)
@@ -98,8 +98,8 @@ class BookingWorld:
                 await create_calendar(
                     db, self.account, calendar, settings=body, now=self.now, **where
                 )
-        for command, document in documents(self.model):
-            await self.run(command, document)
+        for command, aggregate in aggregates(self.model):
+            await self.run(command, aggregate)
 
     async def run(self, command: Any, *args: Any) -> Any:
         async with self.db.transaction() as db:
@@ -124,7 +124,7 @@ class BookingWorld:
         await self._same(seat if self.model.take(seat) else None, command)
 
     async def _same(self, expected: Seat | None, command: Awaitable[Any]) -> None:
-        """The deed succeeds exactly when the model expects it to, and in that place."""
+        """The command succeeds exactly when the model expects it to, with the same assignment."""
         try:
             done = await command
         except Refused:
@@ -135,7 +135,7 @@ class BookingWorld:
         assert found == (start_of(expected.slot), (expected.host,), expected.resources)
 
     async def _move(self, n: int, slot: int) -> None:
-        """To another time, and sometimes to another calendar; what is cancelled stays."""
+        """To another time, and sometimes to another calendar; a cancelled one cannot move."""
         seat = self._pick(n, "booked", "waiting", "cancelled")
         if seat is None:
             return
@@ -148,7 +148,7 @@ class BookingWorld:
         await self._same(to if moved else None, self._change(seat, patch))
 
     async def _confirm(self, n: int, _: int) -> None:
-        """What is cancelled, or waits, takes its time again, if it is there."""
+        """A cancelled or unconfirmed appointment takes its time, if the time is free."""
         if seat := self._pick(n, "waiting", "cancelled"):
             to = replace(seat, state="booked")
             confirmed = self.model.move(seat, to)
@@ -174,7 +174,7 @@ class BookingWorld:
             self.model.seats.remove(seat)
 
     async def _convert(self, n: int, _: int) -> None:
-        """A hold becomes an appointment where it is, unless its calendar was switched off."""
+        """A hold becomes an appointment, unless its calendar is inactive."""
         if seat := self._pick(n, "held"):
             new, active = self._new_appointment(seat.id), self.model.active[seat.calendar]
             command = book_held(self.db, self.account, new, AppointmentPatch(), **self._where())
@@ -229,7 +229,9 @@ class BookingWorld:
     async def _end_series(self, n: int, _: int) -> None:
         if master := self._pick_series(n):
             patch = AppointmentPatch(delete=True)
-            await delete_series(self.db, self.account, master, patch, preconditions=NO_PRECONDITIONS, now=self.now)
+            await delete_series(
+                self.db, self.account, master, patch, preconditions=NO_PRECONDITIONS, now=self.now
+            )
             self.model.seats = [s for s in self.model.seats if s.master != master]
 
     async def _block(self, n: int, slot: int) -> None:
@@ -250,7 +252,7 @@ class BookingWorld:
             del self.model.blocks[block]
 
     async def _resource(self, n: int, slot: int) -> None:
-        """More or fewer units of the equipment; or the spare room comes and goes."""
+        """More or fewer units of the equipment; or the spare room is switched on or off."""
         if n % 2:
             self.model.units = slot % 3
             changed = {"out_of_service": 3 - self.model.units}
@@ -261,7 +263,7 @@ class BookingWorld:
             await self.run(change_resource, self.model.ids[7], changed)
 
     async def _schedule(self, n: int, slot: int) -> None:
-        """Other hours in it; or it applies to the first calendar no more, or again."""
+        """Other hours; or the association with the first calendar ends, or begins again."""
         if n % 2:
             self.model.scheduled = slot % A_DAY
             changed = {"rules": rules(self.model.scheduled)}
@@ -301,7 +303,7 @@ class BookingWorld:
         await self.run(update_calendar, self.model.calendars[calendar], fields)
 
     async def _wait(self, n: int, _: int) -> None:
-        """Holds run out; the job that gives their time back comes now, or too late."""
+        """Holds expire; the job that releases them runs now, or not yet."""
         self.model.wait(8)
         if n % 2:
             await release_expired(self.db, now=self.now)
@@ -324,7 +326,7 @@ class BookingWorld:
         return {"location_id": self.model.ids[0], "now": self.now}
 
     async def check(self) -> None:
-        """Nothing breaks a rule; what is taken, and what was announced, is what the model has."""
+        """All invariants hold; what is taken and what was announced are as in the model."""
         assert await audit(self.db) == []
         lines = map(orjson.loads, (await dump(self.db, at=self.now)).splitlines())
         assert {
@@ -349,7 +351,7 @@ class BookingWorld:
         }
 
     async def _announced(self) -> dict[str, tuple[bool, datetime, str]]:
-        """The last word on each appointment that is not deleted; none was left out before it."""
+        """The last state of each appointment that is not deleted; the sequences have no gaps."""
         rows = await self.db.fetch(
             "SELECT subject, sequence, body FROM outbox WHERE topic = 'appointments'"
             " ORDER BY subject, sequence"
@@ -377,7 +379,7 @@ STEPS = st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 41), st.integers(0
 
 @pytest.fixture
 async def one_database(new_database: Any) -> Callable[[], Awaitable[Database]]:
-    """One for all walks, and a way to empty it: making one takes longer than a walk."""
+    """A function that empties and returns the one database of all examples."""
     database: Database = await new_database("booking")
     tables = await database.fetchval(
         "SELECT string_agg(tablename, ', ') FROM pg_tables"
@@ -402,8 +404,8 @@ async def one_database(new_database: Any) -> Callable[[], Awaitable[Database]]:
     steps=[("book", 2, 0), ("book", 2, 0), ("cancel", 0, 0), ("confirm", 0, 0), ("book", 2, 0)]
 )
 @given(steps=st.lists(STEPS, min_size=50, max_size=50))
-async def test_every_walk_ends_where_the_model_says(one_database: Any, steps: Any) -> None:
-    """Accepted is what has a place, with that host and those resources; nothing else is."""
+async def test_random_operations_lead_where_the_model_says(one_database: Any, steps: Any) -> None:
+    """A request is accepted exactly when the model can assign it, with the same host and resources."""
     world = BookingWorld(await one_database())
     await world.build()
     for number, (kind, n, slot) in enumerate(steps, start=1):

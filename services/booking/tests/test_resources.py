@@ -13,7 +13,7 @@ from hoop_platform.ids import new_id
 
 
 async def test_a_room_is_taken_with_the_host_and_given_back(office: Any) -> None:
-    """The lowest free room goes to the appointment; when all are taken, nobody gets the time."""
+    """The lowest free room goes to the appointment; when all are taken, the time is refused."""
     hosts = [{"userId": user} for user in office.tenant.user_ids[:2]]
     one = await office.calendar(teamMembers=hosts[:1])
     other = await office.calendar(teamMembers=hosts[1:])
@@ -55,7 +55,7 @@ async def test_fifty_want_equipment_of_three_units(office: Any) -> None:
 
 
 async def test_what_is_booked_keeps_its_units_when_some_break(office: Any) -> None:
-    """Fewer units than are booked: nobody loses an appointment, nobody new gets one."""
+    """Fewer units than are booked: appointments stay, new ones are refused."""
     users = office.tenant.user_ids
     members = [{"userId": user} for user in users[:2]]
     calendar = await office.calendar(calendarType="service_booking", teamMembers=members)

@@ -10,7 +10,7 @@ ROOMS = "/calendars/resources/rooms"
 EQUIPMENT = "/calendars/resources/equipments"
 
 
-async def created(office: Any, path: str, *calendars: str, **fields: Any) -> dict[str, Any]:
+async def create(office: Any, path: str, *calendars: str, **fields: Any) -> dict[str, Any]:
     body = {
         "locationId": office.tenant.location_id,
         "name": "Thing",
@@ -27,9 +27,9 @@ async def created(office: Any, path: str, *calendars: str, **fields: Any) -> dic
 
 
 async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
-    """A bare object, known as `id` and `_id`; the answer to an update is without its calendars."""
+    """A bare object, known as `id` and `_id`; the response to an update has no `calendarIds`."""
     calendar = await office.calendar()
-    room = await created(office, ROOMS, calendar)
+    room = await create(office, ROOMS, calendar)
     assert room["id"] == room["_id"]
     assert (room["resourceType"], room["isActive"], room["calendarIds"]) == (
         "rooms",
@@ -53,8 +53,8 @@ async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
 
 async def test_a_list_is_a_bare_array_of_one_type(office: Any) -> None:
     """Page by page, oldest first."""
-    rooms = [await created(office, ROOMS, name=f"Room {n}") for n in range(3)]
-    await created(office, EQUIPMENT)
+    rooms = [await create(office, ROOMS, name=f"Room {n}") for n in range(3)]
+    await create(office, EQUIPMENT)
     path = f"{ROOMS}?locationId={office.tenant.location_id}"
     assert (await office.request("GET", path)).body == rooms
     assert (await office.request("GET", f"{path}&limit=2&skip=2")).body == rooms[2:]
@@ -63,7 +63,7 @@ async def test_a_list_is_a_bare_array_of_one_type(office: Any) -> None:
 async def test_a_room_is_needed_from_its_next_calendar_on(office: Any) -> None:
     """Two calendars, one room: who comes second is refused, until the room is only one's."""
     one, other = [await office.calendar(calendarType="event", teamMembers=[]) for _ in range(2)]
-    room = await created(office, ROOMS, one, other)
+    room = await create(office, ROOMS, one, other)
     assert (await office.book(one)).status == 200
     assert (await office.book(other)).body["reason"] == "no_resource"
     await office.request("PUT", f"{ROOMS}/{room['id']}", {"calendarIds": [one]})
@@ -72,9 +72,9 @@ async def test_a_room_is_needed_from_its_next_calendar_on(office: Any) -> None:
 
 @pytest.mark.parametrize("kind", [ROOMS, EQUIPMENT])
 async def test_a_deleted_resource_is_taken_off_what_is_booked(office: Any, kind: str) -> None:
-    """The appointment keeps its time and loses the thing; everybody is told, and nothing is wrong."""
+    """The appointment keeps its time and loses the resource; this is announced, and all invariants hold."""
     calendar = await office.calendar(calendarType="service_booking")
-    thing = await created(office, kind, calendar)
+    thing = await create(office, kind, calendar)
     booked = await office.book(calendar)
     assert booked.body["assignedResources"] == [thing["id"]]
     await office.request("DELETE", f"{kind}/{thing['id']}")
@@ -91,12 +91,15 @@ async def test_cars_are_no_resources(office: Any) -> None:
     """The refusal names what is."""
     path = f"/calendars/resources/cars?locationId={office.tenant.location_id}"
     response = await office.request("GET", path)
-    assert (response.status, response.body["details"][0]["allowed"]) == (422, ["rooms", "equipments"])
+    assert (response.status, response.body["details"][0]["allowed"]) == (
+        422,
+        ["rooms", "equipments"],
+    )
 
 
 async def test_a_room_is_no_piece_of_equipment(office: Any) -> None:
     """Under the other type its id is unknown, as is one that never was."""
-    room = await created(office, ROOMS)
+    room = await create(office, ROOMS)
     for path in (f"{EQUIPMENT}/{room['id']}", f"{ROOMS}/{new_id()}"):
         responses = [
             await office.request("GET", path),

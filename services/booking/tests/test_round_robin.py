@@ -31,7 +31,7 @@ async def hosts(office: Any, on: str, *minutes: int) -> list[str]:
 
 
 async def test_for_availability_the_highest_priority_comes_first(office: Any) -> None:
-    """At each time the highest of those who are free; then nobody is left."""
+    """At each time the free member with the highest priority; then none is left."""
     low, middle, high = await people(office, 3)
     on = await calendar(office, {low: 0, middle: 0.5, high: 1})
     assert await hosts(office, on, 0, 0, 0) == [high, middle, low]
@@ -77,7 +77,7 @@ async def test_who_is_named_must_be_free_and_on_the_team(office: Any) -> None:
 
 
 async def test_moving_keeps_who_has_it_if_free(office: Any) -> None:
-    """Moved to a time at which the host is free, it stays theirs; else it is given to somebody else."""
+    """Moved to a time at which the host is free, the host stays; else another member is assigned."""
     one, other = await people(office, 2)
     on = await calendar(office, {one: 0, other: 1})
     mine = (await office.book(on, 0, assignedUserId=one)).body["id"]

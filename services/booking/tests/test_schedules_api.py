@@ -21,15 +21,15 @@ def body(office: Any, **fields: Any) -> dict[str, Any]:
     }
 
 
-async def created(office: Any, **fields: Any) -> dict[str, Any]:
+async def create(office: Any, **fields: Any) -> dict[str, Any]:
     response = await office.request("POST", SCHEDULES, body(office, **fields))
     assert response.status == 201, response.body
     return dict(response.body["schedule"])
 
 
 async def test_a_schedule_is_created_read_changed_and_deleted(office: Any) -> None:
-    """Each answer shows the schedule; each change is announced; deleting twice is as deleting once."""
-    schedule = await created(office, rules=[NINE_TO_NOON, {**NINE_TO_NOON, "day": "friday"}])
+    """Each response shows the schedule; each change is announced; deleting twice is as deleting once."""
+    schedule = await create(office, rules=[NINE_TO_NOON, {**NINE_TO_NOON, "day": "friday"}])
     path = f"{SCHEDULES}/{schedule['id']}"
     assert (schedule["deleted"], schedule["calendarIds"]) == (False, [])
     assert schedule["rules"][0] == NINE_TO_NOON
@@ -48,7 +48,7 @@ async def test_a_schedule_is_created_read_changed_and_deleted(office: Any) -> No
 
 async def test_a_schedule_counts_where_it_is_associated(office: Any) -> None:
     """No body at all, twice each: the afternoon is closed meanwhile, and announced is what changed."""
-    calendar, schedule = await office.calendar(), await created(office)
+    calendar, schedule = await office.calendar(), await create(office)
     path = f"{SCHEDULES}/{schedule['id']}/associations/{calendar}"
 
     async def twice(method: str) -> None:
@@ -65,7 +65,7 @@ async def test_a_schedule_counts_where_it_is_associated(office: Any) -> None:
 
 
 async def test_associating_what_is_unknown(office: Any) -> None:
-    calendar, schedule = await office.calendar(), (await created(office))["id"]
+    calendar, schedule = await office.calendar(), (await create(office))["id"]
     for one, other in ((new_id(), calendar), (schedule, new_id()), (schedule, "nonsense")):
         path = f"{SCHEDULES}/{one}/associations/{other}"
         responses = [await office.request(method, path) for method in ("PUT", "DELETE")]
@@ -75,8 +75,8 @@ async def test_associating_what_is_unknown(office: Any) -> None:
 async def test_schedules_are_searched_by_user_and_calendar(office: Any) -> None:
     """Of one user in one location, page by page; of one calendar."""
     calendar = await office.calendar()
-    mine = [await created(office, calendarIds=[calendar]), await created(office)]
-    theirs = await created(office, userId=office.tenant.user_ids[1])
+    mine = [await create(office, calendarIds=[calendar]), await create(office)]
+    theirs = await create(office, userId=office.tenant.user_ids[1])
 
     async def found(**fields: Any) -> Any:
         query = {
@@ -102,7 +102,7 @@ async def test_a_user_s_calendars_and_schedules(office: Any) -> None:
     mine, theirs = office.tenant.user_ids[:2]
     calendar = await office.calendar()
     await office.calendar(teamMembers=[{"userId": theirs}])
-    schedule = await created(office)
+    schedule = await create(office)
     calendars = await office.request("GET", f"/users/{mine}/calendars")
     assert [one["id"] for one in calendars.body["calendars"]] == [calendar]
     schedules = await office.request("GET", f"/users/{mine}/schedules")
@@ -151,4 +151,4 @@ async def test_what_is_no_schedule(office: Any, fields: Any, path: str) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+5", "America/Port-au-Prince", "US/Eastern"])
 async def test_every_zone_of_the_database_is_one(office: Any, zone: str) -> None:
-    assert (await created(office, timezone=zone))["timezone"] == zone
+    assert (await create(office, timezone=zone))["timezone"] == zone

@@ -1,4 +1,4 @@
-"""Series: each occurrence is an appointment of its own, and the answer says what became of each."""
+"""Series: each occurrence is an appointment of its own, and the response has the outcome of each."""
 
 import asyncio
 from collections import Counter
@@ -55,7 +55,7 @@ async def test_each_occurrence_is_an_appointment(office: Any) -> None:
 
 
 async def test_an_occurrence_is_changed_alone(office: Any) -> None:
-    """Moved, it keeps its id; deleted twice, it answers twice the same; the others stay."""
+    """Moved, it keeps its id; deleted twice, the responses are the same; the others stay."""
     calendar = await office.calendar()
     booked = (await office.book(calendar, rrule=WEEK)).body
     first, second, *_ = [one["id"] for one in booked["occurrences"]]
@@ -70,7 +70,7 @@ async def test_an_occurrence_is_changed_alone(office: Any) -> None:
 
 
 async def test_taken_times_are_skipped(office: Any) -> None:
-    """Nothing is booked there, and the report says why; the first that is booked is the answer."""
+    """Nothing is booked there, and the outcome says why; the response is the first that is booked."""
     calendar = await office.calendar()
     await office.book(calendar)
     await office.block(2 * DAY, 2 * DAY + 30, calendar_id=calendar)
@@ -217,7 +217,7 @@ async def test_what_no_series_is(office: Any) -> None:
 
 
 async def test_series_and_single_bookings_at_once(office: Any) -> None:
-    """Nobody is in two places, whoever comes first; and what is told is what is there."""
+    """No host is booked twice, whichever request is first; the outcomes match the tables."""
     calendar = await recurring(office, "book_next", slotInterval=15)
     tries = [office.book(calendar, 15 * n, rrule="FREQ=DAILY;COUNT=4") for n in range(8)]
     tries += [office.book(calendar, DAY * (n % 4) + 30 * n) for n in range(16)]
@@ -233,7 +233,7 @@ async def test_series_and_single_bookings_at_once(office: Any) -> None:
 
 
 async def test_the_same_request_again_is_the_same_series(office: Any) -> None:
-    """With an `Idempotency-Key`: one series, one answer."""
+    """With an `Idempotency-Key`: one series, one response."""
     calendar = await office.calendar()
     body = {
         "calendarId": calendar,

@@ -1,17 +1,18 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from booking.api.alternatives import offering_alternatives
-from booking.api.presenters import (
-    present_appointment,
-    present_outcome,
-    public_id,
-    token_header,
+from booking.api.appointment_replies import (
+    appointment_reply,
+    changed_series_reply,
+    etag_reply,
+    highest_versions,
+    new_series_reply,
 )
+from booking.api.presenters import present_appointment, token_header
 from booking.api.schemas.appointments import (
     AppointmentEnvelope,
     AppointmentWriteResponse,
@@ -21,7 +22,6 @@ from booking.api.schemas.appointments import (
 )
 from booking.api.validation import known_id
 from booking.domain.commands import AppointmentPatch, NewAppointment
-from booking.domain.series import OccurrenceOutcome
 from booking.handlers.appointments import (
     Preconditions,
     SeriesRequired,
@@ -82,11 +82,11 @@ async def create_appointment(call: Call[CreateAppointment]) -> Reply:
     patch = _patch(body, call)
     async with offering_alternatives(call):
         if body.hold_id is not None:
-            return _appointment_reply(await _create(call, book_held, new, patch))
+            return appointment_reply(await _create(call, book_held, new, patch))
         try:
-            return _appointment_reply(await _create(call, book, new, patch))
+            return appointment_reply(await _create(call, book, new, patch))
         except SeriesRequired:
-            return _new_series_reply(await _create(call, book_series, new, patch))
+            return new_series_reply(await _create(call, book_series, new, patch))
 
 
 def _hold_id(hold_id: str | None) -> str | None:
@@ -150,7 +150,7 @@ async def get_appointment(call: Call) -> Reply:
         found = await get_next_occurrence(call.runtime.db, call.account_id, event_id, now=call.now)
     _preconditions(call).check_location(found.location_id)
     appointment = present_appointment(found)
-    return _reply({"event": appointment, "appointment": appointment}, version=found.version)
+    return etag_reply({"event": appointment, "appointment": appointment}, version=found.version)
 
 
 def _preconditions(call: AnyCall) -> Preconditions:
@@ -165,7 +165,7 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
     patch = _patch(body, call)
     async with offering_alternatives(call):
         try:
-            return _appointment_reply(await _change_appointment(call, patch))
+            return appointment_reply(await _change_appointment(call, patch))
         except NotFound:
             if not await store.exists_series(
                 call.runtime.db, call.account_id, call.row_id("eventId")
@@ -179,7 +179,7 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
             preconditions=_preconditions(call),
             now=call.now,
         )
-    return _changed_series_reply(changed)
+    return changed_series_reply(changed)
 
 
 async def _change_appointment(call: AnyCall, patch: AppointmentPatch) -> Appointment:
@@ -215,7 +215,7 @@ async def delete_event(call: Call) -> Reply:
             preconditions=_preconditions(call),
             now=call.now,
         )
-    return Reply({"succeeded": True}, headers=token_header(_versions(deleted)))
+    return Reply({"succeeded": True}, headers=token_header(highest_versions(deleted)))
 
 
 async def _delete_block_slot(call: Call) -> Reply:
@@ -226,41 +226,6 @@ async def _delete_block_slot(call: Call) -> Reply:
     if versions is None:
         raise NotFound
     return Reply({"succeeded": True}, headers=token_header(versions))
-
-
-def _versions(states: Iterable[Appointment]) -> dict[str, int]:
-    """The highest version of each key: the token of all these changes together."""
-    highest: dict[str, int] = {}
-    for state in states:
-        for key, version in state.versions.items():
-            highest[key] = max(version, highest.get(key, 0))
-    return highest
-
-
-def _new_series_reply(outcomes: Sequence[OccurrenceOutcome]) -> Reply:
-    """The first occurrence that takes time, and the outcome of each."""
-    states = [one.state for one in outcomes if one.state is not None]
-    first = next(one.state for one in outcomes if one.state is not None and one.state.occupies)
-    occurrences = [present_outcome(one, first.time_zone) for one in outcomes]
-    reply = _reply({**present_appointment(first), "occurrences": occurrences})
-    return replace(reply, headers={**reply.headers, **token_header(_versions(states))})
-
-
-def _changed_series_reply(states: Sequence[Appointment]) -> Reply:
-    reply = _reply(
-        {**present_appointment(states[0]), "occurrenceIds": [public_id(one) for one in states]}
-    )
-    return replace(reply, headers={**reply.headers, **token_header(_versions(states))})
-
-
-def _appointment_reply(state: Appointment) -> Reply:
-    """The response to a change, with the consistency token."""
-    reply = _reply(present_appointment(state))
-    return replace(reply, headers={**reply.headers, **token_header(state.versions)})
-
-
-def _reply(body: dict[str, Any], version: int | None = None) -> Reply:
-    return Reply(body, headers={"ETag": f'"{version or body["version"]}"'})
 
 
 _APPOINTMENT = "/calendars/events/appointments/{eventId}"
