@@ -1,4 +1,4 @@
-"""What booking says of itself: the canonical dump, the audit, and the read token of each change."""
+"""Inspecting all tables: the canonical dump, the check of invariants, the versions in each token."""
 
 from datetime import timedelta
 from typing import Any
@@ -61,16 +61,16 @@ async def test_the_commands_write_and_judge(office: Any, settings: Any, capfdbin
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        ("UPDATE session SET closed_at = now()", "closed with somebody"),
+        ("UPDATE session SET closed_at = now()", "closed with some"),
         ("UPDATE session SET capacity = 0", "more seats taken"),
-        ("UPDATE session SET ends = ends + '1 minute'", "ends when none"),
+        ("UPDATE session SET ends = ends + '1 minute'", "does not end with its last"),
         ("UPDATE session SET starts = starts - '1 minute'::interval", "another time"),
         ("UPDATE equipment_use SET units = 0", "more units in use"),
         ("DELETE FROM session", "not open"),
     ],
 )
 async def test_the_audit_sees_what_is_broken(office: Any, damage: str, found: str) -> None:
-    """Whatever breaks a rule behind our back is named."""
+    """Each violated invariant is named."""
     members = [{"userId": user} for user in office.tenant.user_ids]
     calendar = await office.calendar(calendarType="service_booking", teamMembers=members)
     await office.resource("equipments", calendar)

@@ -1,4 +1,4 @@
-"""New appointments: booked at a free time, written down without taking time, or made of a hold."""
+"""New appointments: booked at a free time, created without taking time, or converted from a hold."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ def book(
     session_id: str,
     now: datetime,
 ) -> Decision:
-    """Book the requested time for the contact; raises the refusal that says why it cannot be had."""
+    """Book the requested time for the contact; raises the refusal, with its reason."""
     assert patch.start is not None
     end = patch.end or patch.start + snapshot.calendar.length
     found = None
@@ -47,7 +47,7 @@ def create_unconfirmed(
     session_id: str,
     now: datetime,
 ) -> Decision:
-    """Write the appointment down as `new` without taking time; time is taken at confirmation."""
+    """Create the appointment as `new` without taking time; time is taken at confirmation."""
     assert patch.start is not None
     end = patch.end or patch.start + snapshot.calendar.length
     state = _initial_state(snapshot, new, patch, start=patch.start, end=end, now=now)

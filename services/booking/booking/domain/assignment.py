@@ -43,7 +43,7 @@ def assign_seat(
     excluded: ExcludedAppointment | None,
     now: datetime,
 ) -> SeatAssignment:
-    """A seat at the requested time; raises the refusal that says why there is none.
+    """A seat at the requested time; raises the refusal, with its reason, when there is none.
 
     `excluded` is what the appointment itself occupies before the change.
     """

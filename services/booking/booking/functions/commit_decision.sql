@@ -21,8 +21,8 @@ $$;
 -- again once its lock is granted.
 --
 -- `p_row` is the seat after the decision, null when the seat is given back; its state is the one in the
--- first event's body. `p_session` is a session to open, or an open one that changes because nobody else
--- is in it.
+-- first event's body. `p_session` is a session to open, or an open one without other appointments,
+-- whose time and resources change.
 CREATE OR REPLACE FUNCTION commit_decision(
     p_account uuid,
     p_calendars uuid[], p_calendar_versions bigint[],

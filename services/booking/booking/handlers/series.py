@@ -138,7 +138,7 @@ class _SeriesBooking:
         return outcomes
 
     async def _book_otherwise(self, skipped: OccurrenceOutcome) -> OccurrenceOutcome:
-        """Book an occurrence whose time is taken as the calendar's `bookingOption` says."""
+        """Book an occurrence whose time is taken according to the calendar's `bookingOption`."""
         option = booking_option(self.calendar.settings)
         if option == "continue":
             unconfirmed = await self._commit(

@@ -21,18 +21,18 @@ INVARIANTS: Mapping[str, str] = {
           JOIN appointment a ON a.account_id = s.account_id AND a.session_id = s.id AND a.occupies
          GROUP BY s.account_id, s.id HAVING greatest(count(*), max(a.seat)) > s.capacity
     """,
-    "a session that is open without anybody, or closed with somebody": """
+    "a session that is open without appointments, or closed with some": """
         SELECT s.account_id, s.id FROM session s
          WHERE (s.closed_at IS NULL) <> EXISTS (
                SELECT FROM appointment a
                 WHERE a.account_id = s.account_id AND a.session_id = s.id AND a.occupies)
     """,
-    "somebody in a session of another time or calendar, or in none": """
+    "an appointment in a session of another time or calendar, or in none": """
         SELECT a.account_id, a.id FROM appointment a
           LEFT JOIN session s ON s.account_id = a.account_id AND s.id = a.session_id
          WHERE a.occupies AND (s.starts, s.calendar_id) IS DISTINCT FROM (a.starts, a.calendar_id)
     """,
-    "a session that ends when none of its appointments does last": """
+    "a session that does not end with its last appointment": """
         SELECT s.account_id, s.id FROM session s
           JOIN appointment a ON a.account_id = s.account_id AND a.session_id = s.id AND a.occupies
          GROUP BY s.account_id, s.id HAVING max(a.ends) <> s.ends

@@ -24,7 +24,7 @@ _UPDATE = """
 async def lock_resources(
     db: Tx, account_id: str, *, calendars: Iterable[str], others: Iterable[str] = ()
 ) -> None:
-    """Lock these until the transaction ends; nobody else takes or gives back their time meanwhile.
+    """Lock these until the transaction ends: no other transaction takes or gives back their time.
 
     Calendars first, then the others by id: the one order in which locks are taken everywhere.
     """
