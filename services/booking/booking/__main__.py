@@ -1,13 +1,13 @@
-"""Booking: decides who gets which time, and tells everybody."""
+"""The booking service: decides on appointments, and announces them."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from booking.api import ROUTES
+from booking.api.routes import ROUTES
 from booking.config import BookingSettings
-from booking.handlers import followed
+from booking.handlers import projections
 from booking.handlers.inspect import audit, dump
 from booking.jobs import jobs
 from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
@@ -39,14 +39,16 @@ from hoop_platform.service.service import Service
 
 
 async def write_dump(settings: BookingSettings, argv: Sequence[str]) -> int:
-    """`dump --canonical [--at 2027-03-01T09:00:00Z]`: what occupies time, for `availability verify`."""
+    """`dump --canonical [--at 2027-03-01T09:00:00Z]`: what takes time, for `availability verify`."""
     parser = argparse.ArgumentParser("booking dump", description=write_dump.__doc__)
     parser.add_argument("--canonical", action="store_true", required=True, help="the one format")
-    parser.add_argument("--at", type=datetime.fromisoformat, help="holds count if they last longer")
-    asked = parser.parse_args(argv)
+    parser.add_argument(
+        "--at", type=datetime.fromisoformat, help="the instant; expired holds do not count"
+    )
+    arguments = parser.parse_args(argv)
     database = await _open(settings)
     try:
-        at = asked.at or Clock(settings.clock_offset_file).now()
+        at = arguments.at or Clock(settings.clock_offset_file).now()
         sys.stdout.buffer.write(await dump(database, at=at))
     finally:
         await database.close()
@@ -54,15 +56,15 @@ async def write_dump(settings: BookingSettings, argv: Sequence[str]) -> int:
 
 
 async def verify(settings: BookingSettings, argv: Sequence[str]) -> int:
-    """`verify`: say what breaks a rule that must always hold; exit status 1 if anything does."""
+    """`verify`: print the violated invariants; exit status 1 if there are any."""
     argparse.ArgumentParser("booking verify", description=verify.__doc__).parse_args(argv)
     database = await _open(settings)
     try:
-        wrong = await audit(database)
+        violations = await audit(database)
     finally:
         await database.close()
-    sys.stdout.writelines(f"{line}\n" for line in wrong or ["nothing wrong"])
-    return 1 if wrong else 0
+    sys.stdout.writelines(f"{line}\n" for line in violations or ["nothing wrong"])
+    return 1 if violations else 0
 
 
 async def _open(settings: BookingSettings) -> Database:
@@ -76,13 +78,13 @@ service = Service(
     settings=BookingSettings,
     routes=ROUTES,
     subscriptions={
-        UserChanged: followed.user_changed,
-        UserDeleted: followed.user_deleted,
-        ContactChanged: followed.contact_changed,
-        ContactDeleted: followed.contact_deleted,
-        ConnectionChanged: followed.connection_changed,
-        ExternalBusyChanged: followed.busy_changed,
-        MeetingLinkChanged: followed.link_changed,
+        UserChanged: projections.on_user_changed,
+        UserDeleted: projections.on_user_deleted,
+        ContactChanged: projections.on_contact_changed,
+        ContactDeleted: projections.on_contact_deleted,
+        ConnectionChanged: projections.on_connection_changed,
+        ExternalBusyChanged: projections.on_external_busy_changed,
+        MeetingLinkChanged: projections.on_meeting_link_changed,
     },
     announces=(
         CalendarChanged,

@@ -1,4 +1,4 @@
-"""Booking needs nothing beyond what every service needs."""
+"""The settings of booking: the common ones only."""
 
 from hoop_platform.config import Settings
 

@@ -1,4 +1,4 @@
-"""A running booking service, a tenant it knows, and helpers to ask it."""
+"""A running booking service, a tenant whose events it has received, and a client with helpers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from booking.__main__ import service
-from booking.domain.patches import Newcomer, Patch
+from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.handlers.appointments import book_held
-from booking.handlers.blocks import create_block
+from booking.handlers.block_slots import create_block_slot
 from booking.handlers.calendars import update_calendar
 from booking.handlers.groups import create_group
 from booking.handlers.holds import HoldRequest, create_hold
@@ -52,9 +52,9 @@ def at(minutes: int) -> str:
 
 @dataclass
 class Office:
-    """One tenant asking one booking service."""
+    """A tenant, its client of one running booking service, and helpers."""
 
-    ask: Client
+    request: Client
     tenant: Tenant
     runtime: Runtime
     base_url: str
@@ -69,12 +69,12 @@ class Office:
             "teamMembers": [{"userId": self.tenant.user_ids[0]}],
             **settings,
         }
-        answer = await self.ask("POST", "/calendars/", body)
-        assert answer.status == 200, answer.body
-        return str(answer.body["calendar"]["id"])
+        response = await self.request("POST", "/calendars/", body)
+        assert response.status == 200, response.body
+        return str(response.body["calendar"]["id"])
 
     async def book(self, calendar: str, minutes: int = 0, **more: Any) -> Response:
-        return await self.ask(
+        return await self.request(
             "POST",
             "/calendars/events/appointments",
             {
@@ -87,16 +87,16 @@ class Office:
         )
 
     async def change(self, appointment: str, **patch: Any) -> Response:
-        return await self.ask("PUT", f"/calendars/events/appointments/{appointment}", patch)
+        return await self.request("PUT", f"/calendars/events/appointments/{appointment}", patch)
 
     async def run(self, command: Any, *args: Any) -> Any:
         """A command of this account in a transaction of its own."""
         async with self.runtime.db.transaction() as db:
             return await command(db, self.tenant.account_id, *args, now=NOW)
 
-    async def schedule(self, *calendars: str, **said: Any) -> Schedule:
-        document = {
-            **self._document(),
+    async def schedule(self, *calendars: str, **fields: Any) -> Schedule:
+        fields = {
+            **self._initial_fields(),
             "user_id": self.tenant.user_ids[0],
             "name": "Mornings",
             "timezone": "America/New_York",
@@ -104,38 +104,38 @@ class Office:
                 {"type": "wday", "day": "monday", "intervals": [{"from": "09:00", "to": "12:00"}]}
             ],
             "calendar_ids": calendars,
-            **said,
+            **fields,
         }
-        made: Schedule = await self.run(create_schedule, Schedule.model_validate(document))
-        return made
+        created: Schedule = await self.run(create_schedule, Schedule.model_validate(fields))
+        return created
 
-    async def resource(self, kind: str, *calendars: str, **said: Any) -> Resource:
-        document = {
-            **self._document(),
+    async def resource(self, kind: str, *calendars: str, **fields: Any) -> Resource:
+        fields = {
+            **self._initial_fields(),
             "resource_type": kind,
             "name": "Thing",
             "calendar_ids": calendars,
-            **said,
+            **fields,
         }
-        made: Resource = await self.run(create_resource, Resource.model_validate(document))
-        return made
+        created: Resource = await self.run(create_resource, Resource.model_validate(fields))
+        return created
 
     async def block(self, start: int, end: int, **target: str) -> BlockSlot:
-        document = {
-            **self._document(),
+        fields = {
+            **self._initial_fields(),
             "calendar_id": None,
             "user_id": None,
             "start_time": moment(start),
             "end_time": moment(end),
             **target,
         }
-        made: BlockSlot = await self.run(create_block, BlockSlot.model_validate(document))
-        return made
+        created: BlockSlot = await self.run(create_block_slot, BlockSlot.model_validate(fields))
+        return created
 
     async def group(self, slug: str) -> CalendarGroup:
-        document = {**self._document(), "name": "Group", "slug": slug}
-        made: CalendarGroup = await self.run(create_group, CalendarGroup.model_validate(document))
-        return made
+        fields = {**self._initial_fields(), "name": "Group", "slug": slug}
+        created: CalendarGroup = await self.run(create_group, CalendarGroup.model_validate(fields))
+        return created
 
     async def hold(self, calendar: str, minutes: int = 0, *, lasts: int = 10) -> Hold:
         """Held for so many minutes from `NOW`."""
@@ -143,7 +143,7 @@ class Office:
         return await create_hold(self.runtime.db, self.tenant.account_id, new_id(), wanted, now=NOW)
 
     async def hold_at(self, calendar: str, *, after: int) -> Hold:
-        """The first time of Monday, asked for so many minutes after `NOW`."""
+        """The first time of Monday, requested so many minutes after `NOW`."""
         now = NOW + timedelta(minutes=after)
         wanted = HoldRequest(calendar, MONDAY, now + timedelta(minutes=10))
         return await create_hold(self.runtime.db, self.tenant.account_id, new_id(), wanted, now=now)
@@ -156,19 +156,19 @@ class Office:
         """Put a calendar into a group."""
         await self.run(update_calendar, calendar, {"groupId": group})
 
-    async def book_held(self, hold: str, *, after: int = 0, **said: Any) -> Appointment:
+    async def book_held(self, hold: str, *, after: int = 0, **fields: Any) -> Appointment:
         """The hold becomes an appointment, so many minutes after `NOW`."""
         return await book_held(
             self.runtime.db,
             self.tenant.account_id,
-            Newcomer(hold, self.tenant.contact_ids[0]),
-            Patch(**said),
+            NewAppointment(hold, self.tenant.contact_ids[0]),
+            AppointmentPatch(**fields),
             location_id=self.tenant.location_id,
             now=NOW + timedelta(minutes=after),
         )
 
-    def _document(self) -> dict[str, Any]:
-        """What every document begins with."""
+    def _initial_fields(self) -> dict[str, Any]:
+        """The fields of every new aggregate."""
         return {
             "id": new_id(),
             "sequence": 1,
@@ -178,8 +178,8 @@ class Office:
             "date_updated": NOW,
         }
 
-    async def wrong(self) -> list[str]:
-        """What `booking verify` would say."""
+    async def violations(self) -> list[str]:
+        """The output of `booking verify`."""
         return await audit(self.runtime.db)
 
     async def announced(self, subject: str) -> list[tuple[str, dict[str, Any]]]:
@@ -212,5 +212,5 @@ async def office(new_database: Any, kafka_bootstrap: str) -> AsyncIterator[Offic
         async with asyncio.timeout(30):
             while not await runtime.catch_up():  # on a busy machine, more often than once
                 pass
-        async with Client(base_url, tenant.api_key) as ask:
-            yield Office(ask, tenant, runtime, base_url, kafka_bootstrap)
+        async with Client(base_url, tenant.api_key) as request:
+            yield Office(request, tenant, runtime, base_url, kafka_bootstrap)

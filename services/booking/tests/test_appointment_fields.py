@@ -1,4 +1,4 @@
-"""Every field of an appointment: what it means on the way in, and what the answer says."""
+"""Every field of an appointment: its meaning in a request, and its value in the response."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from local.testing.events import publish
 from local.testing.polling import eventually
 from local.testing.tenant import UNLIMITED
 
-PLACES = [
+LOCATIONS = [
     {"kind": "physical", "location": "1 Main Street"},
     {"kind": "inbound_call", "location": "+1 212 555 0100"},
 ]
 
 
-async def placed(office: Any) -> str:
+async def calendar_with_locations(office: Any) -> str:
     """A calendar whose member can be met in two places."""
-    member = {"userId": office.tenant.user_ids[0], "locationConfigurations": PLACES}
+    member = {"userId": office.tenant.user_ids[0], "locationConfigurations": LOCATIONS}
     return str(await office.calendar(teamMembers=[member]))
 
 
@@ -60,24 +60,29 @@ NOWHERE: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
-async def test_where_it_takes_place(office: Any) -> None:
-    """One of the member's locations, or a place of its own; the same when it is said later."""
-    calendar = await placed(office)
-    for day, (said, expected) in enumerate(SAID[:5]):
-        booked = await office.book(calendar, day * 24 * 60, **said)
-        assert (booked.status, where(booked.body)) == (200, expected), said
-    for day, (said, expected) in enumerate(SAID):
+async def test_the_venue_of_an_appointment(office: Any) -> None:
+    """One of the member's locations, or another venue; at creation and in a later change."""
+    calendar = await calendar_with_locations(office)
+    for day, (fields, expected) in enumerate(SAID[:5]):
+        booked = await office.book(calendar, day * 24 * 60, **fields)
+        assert (booked.status, where(booked.body)) == (200, expected), fields
+    for day, (fields, expected) in enumerate(SAID):
         mine = (await office.book(calendar, (day % 5) * 24 * 60 + 60 + day * 30)).body["id"]
-        assert where((await office.change(mine, **said)).body) == expected, said
+        assert where((await office.change(mine, **fields)).body) == expected, fields
 
 
-async def test_no_place_at_all(office: Any) -> None:
+async def test_a_calendar_without_locations(office: Any) -> None:
     """What the calendar does not have, or what contradicts itself, is 422, booked or changed."""
-    calendar = await placed(office)
+    calendar = await calendar_with_locations(office)
     mine = (await office.book(calendar)).body["id"]
-    for said, path in NOWHERE:
-        for answer in (await office.book(calendar, 30, **said), await office.change(mine, **said)):
-            assert (answer.status, answer.body["details"][0]["path"]) == (422, path), answer.body
+    for fields, path in NOWHERE:
+        for response in (
+            await office.book(calendar, 30, **fields),
+            await office.change(mine, **fields),
+        ):
+            assert (response.status, response.body["details"][0]["path"]) == (422, path), (
+                response.body
+            )
 
 
 async def test_the_answer_has_every_field(office: Any) -> None:
@@ -91,7 +96,7 @@ async def test_the_answer_has_every_field(office: Any) -> None:
     assert booked["createdBy"] == {"source": "public_api"}
     assert booked["dateAdded"] == booked["dateUpdated"]
     assert booked["meeting"]["state"] == "none"
-    read = await office.ask("GET", f"/calendars/events/appointments/{booked['id']}")
+    read = await office.request("GET", f"/calendars/events/appointments/{booked['id']}")
     assert read.body["event"] == read.body["appointment"]
     assert {**read.body["event"], "traceId": booked["traceId"]} == booked
     assert read.headers["ETag"] == '"1"'
@@ -103,46 +108,46 @@ async def test_the_group_is_the_one_its_calendar_is_in_by_now(office: Any) -> No
     assert mine["groupId"] == ""
     group = await office.group("clinic")
     await office.join(group.id, calendar)
-    read = await office.ask("GET", f"/calendars/events/appointments/{mine['id']}")
+    read = await office.request("GET", f"/calendars/events/appointments/{mine['id']}")
     assert read.body["event"]["groupId"] == group.id
     assert (await office.change(mine["id"])).body["version"] == 1
 
 
 async def test_an_empty_patch_is_nothing(office: Any) -> None:
     """It changes nothing and announces nothing; nor do flags, and what is as it is."""
-    mine = (await office.book(await placed(office))).body
+    mine = (await office.book(await calendar_with_locations(office))).body
     same = {name: mine[name] for name in ("startTime", "endTime", "title", "address")}
-    for said in ({}, {"toNotify": False}, {"ignoreDateRange": True}, same):
-        answer = await office.change(mine["id"], **said)
-        assert (answer.status, answer.body["version"]) == (200, 1), said
-        assert answer.body["dateUpdated"] == mine["dateUpdated"]
+    for fields in ({}, {"toNotify": False}, {"ignoreDateRange": True}, same):
+        response = await office.change(mine["id"], **fields)
+        assert (response.status, response.body["version"]) == (200, 1), fields
+        assert response.body["dateUpdated"] == mine["dateUpdated"]
     assert len(await office.announced(mine["id"])) == 1
 
 
 async def test_what_settings_say_later_changes_nothing(office: Any) -> None:
     """Locations that are gone from the calendar stay on what was booked there."""
-    calendar = await placed(office)
+    calendar = await calendar_with_locations(office)
     mine = (await office.book(calendar, meetingLocationId="inbound_call_1")).body
-    member = {"userId": office.tenant.user_ids[0], "locationConfigurations": PLACES[:1]}
-    await office.ask("PUT", f"/calendars/{calendar}", {"teamMembers": [member]})
+    member = {"userId": office.tenant.user_ids[0], "locationConfigurations": LOCATIONS[:1]}
+    await office.request("PUT", f"/calendars/{calendar}", {"teamMembers": [member]})
     kept = await office.change(mine["id"])
     assert (where(kept.body), kept.body["version"]) == (where(mine), 1)
 
 
 async def test_a_stranger_cannot_be_assigned(office: Any) -> None:
     calendar = await office.calendar()
-    answer = await office.book(calendar, assignedUserId=office.tenant.user_ids[1])
-    detail = answer.body["details"][0]
-    assert (answer.status, detail["path"]) == (422, "assignedUserId")
+    response = await office.book(calendar, assignedUserId=office.tenant.user_ids[1])
+    detail = response.body["details"][0]
+    assert (response.status, detail["path"]) == (422, "assignedUserId")
     assert detail["message"] == "The user id not part of calendar team"
 
 
 async def test_a_length_that_is_not_offered(office: Any) -> None:
     calendar = await office.calendar()
-    answer = await office.book(calendar, endTime="2027-03-01T15:00:00Z")
-    assert (answer.status, answer.body["code"]) == (400, "slot_duration")
+    response = await office.book(calendar, endTime="2027-03-01T15:00:00Z")
+    assert (response.status, response.body["code"]) == (400, "slot_duration")
     text = "Selected slot duration is not a valid duration option for this calendar"
-    assert answer.body["message"] == text
+    assert response.body["message"] == text
 
 
 async def test_a_calendar_of_another_length(office: Any) -> None:
@@ -157,12 +162,12 @@ async def test_ends_before_it_starts(office: Any) -> None:
     """Only with what is stored it shows that the new end is no end."""
     mine = (await office.book(await office.calendar())).body["id"]
     for end in ("2027-03-01T13:00:00Z", "2027-05-01T13:00:00Z"):
-        answer = await office.change(mine, endTime=end, ignoreFreeSlotValidation=True)
-        assert (answer.status, answer.body["details"][0]["path"]) == (422, "endTime")
+        response = await office.change(mine, endTime=end, ignoreFreeSlotValidation=True)
+        assert (response.status, response.body["details"][0]["path"]) == (422, "endTime")
 
 
 async def test_notice_and_rules_can_be_skipped(office: Any) -> None:
-    """The range flag skips the horizon only, the other one the hours as well; nobody is double."""
+    """The range flag skips the horizon only, the other one the hours as well; no host is booked twice."""
     calendar = await office.calendar(allowBookingFor=1)
     assert (await office.book(calendar)).status == 400
     assert (await office.book(calendar, ignoreDateRange=True)).status == 200
@@ -172,11 +177,11 @@ async def test_notice_and_rules_can_be_skipped(office: Any) -> None:
     assert (await office.book(calendar, night, ignoreFreeSlotValidation=True)).status == 400
 
 
-async def test_nobody_is_told(office: Any) -> None:
-    """`toNotify` false is passed on to whoever tells people."""
+async def test_nobody_is_notified(office: Any) -> None:
+    """`toNotify` false is in the event, for subscribers that send notifications."""
     mine = (await office.book(await office.calendar(), toNotify=False)).body["id"]
     await office.change(mine, title="Other")
-    assert [told["change"]["notify"] for _, told in await office.announced(mine)] == [False, True]
+    assert [event["change"]["notify"] for _, event in await office.announced(mine)] == [False, True]
 
 
 async def test_a_lost_slot_names_others(office: Any) -> None:
@@ -212,8 +217,10 @@ async def test_a_stale_change_is_refused(office: Any) -> None:
     await office.change(mine, title="Other")
     path = f"/calendars/events/appointments/{mine}"
     for version, status in (('"1"', 412), ('"2"', 200), ("no", 400)):
-        answer = await office.ask("PUT", path, {"title": "Third"}, headers={"If-Match": version})
-        assert answer.status == status, answer.body
+        response = await office.request(
+            "PUT", path, {"title": "Third"}, headers={"If-Match": version}
+        )
+        assert response.status == status, response.body
     assert len(await office.announced(mine)) == 3
 
 
@@ -222,10 +229,10 @@ async def test_a_key_of_one_location_sees_no_other(office: Any) -> None:
     calendar = await office.calendar()
     mine = (await office.book(calendar)).body["id"]
     path = f"/calendars/events/appointments/{mine}"
-    async with Client(office.base_url, await _key_elsewhere(office)) as ask:
+    async with Client(office.base_url, await _key_elsewhere(office)) as request:
 
         async def admitted() -> bool:
-            return (await ask("GET", path)).status != 401
+            return (await request("GET", path)).status != 401
 
         await eventually(admitted)
         asked: tuple[tuple[str, str, Any], ...] = (
@@ -235,8 +242,8 @@ async def test_a_key_of_one_location_sees_no_other(office: Any) -> None:
             ("POST", f"/calendars/{calendar}/holds", {"startTime": "2027-03-01T15:00:00Z"}),
         )
         for method, at, body in asked:
-            assert (await ask(method, at, body)).status == 404, (method, at)
-    assert (await office.ask("GET", path)).status == 200
+            assert (await request(method, at, body)).status == 404, (method, at)
+    assert (await office.request("GET", path)).status == 200
 
 
 async def _key_elsewhere(office: Any) -> str:

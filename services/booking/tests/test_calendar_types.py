@@ -1,4 +1,4 @@
-"""How the dates of a calendar are edited, whatever is said in whatever order."""
+"""Editing the dates of a calendar, with any changes in any order."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking.domain.calendar_types import MOST_DATES, check_settings, edited_dates
+from booking.domain.calendar_types import MAX_DATES, check_settings, edited_dates
 from hoop_platform.errors import Invalid
 
 DATES = [f"2027-03-0{n}" for n in range(1, 6)]
@@ -15,7 +15,7 @@ edits = st.lists(
 )
 
 
-def said(date: str, hour: int, deleted: bool) -> dict[str, Any]:
+def fields(date: str, hour: int, deleted: bool) -> dict[str, Any]:
     return {"date": date, "hours": [hour], "deleted": deleted}
 
 
@@ -26,7 +26,7 @@ def test_each_date_is_what_was_said_of_it_last(steps: list[tuple[str, int, bool,
     model: dict[str, int] = {}
     ids: dict[str, str] = {}
     for n, (date, hour, deleted, by_id) in enumerate(steps):
-        edit = said(date, hour, deleted)
+        edit = fields(date, hour, deleted)
         if by_id and date in ids:
             edit = {"id": ids[date], **{name: edit[name] for name in ("hours", "deleted")}}
         entries = edited_dates(entries, [edit], [f"new-{n}"])
@@ -41,11 +41,11 @@ def test_each_date_is_what_was_said_of_it_last(steps: list[tuple[str, int, bool,
 
 
 def test_a_date_stands_once() -> None:
-    """Said twice at once, or moved onto another: refused, with the path of the second."""
+    """Given twice in one request, or moved onto another: refused, with the path of the second."""
     with pytest.raises(Invalid) as refused:
-        edited_dates([], [said(DATES[0], 9, False)] * 2, ["a", "b"])
+        edited_dates([], [fields(DATES[0], 9, False)] * 2, ["a", "b"])
     assert refused.value.details[0].path == "availabilities.1.date"
-    stored = edited_dates([], [said(date, 9, False) for date in DATES[:2]], ["a", "b"])
+    stored = edited_dates([], [fields(date, 9, False) for date in DATES[:2]], ["a", "b"])
     with pytest.raises(Invalid):
         edited_dates(stored, [{"id": "a", "date": DATES[1]}], ["c"])
 
@@ -53,7 +53,7 @@ def test_a_date_stands_once() -> None:
 def test_so_many_dates_and_no_more() -> None:
     days = [f"20{year}-01-{day:02}" for year in range(10, 30) for day in range(1, 27)]
     with pytest.raises(Invalid) as refused:
-        edited_dates([], [said(day, 9, False) for day in days[: MOST_DATES + 1]], days[:501])
+        edited_dates([], [fields(day, 9, False) for day in days[: MAX_DATES + 1]], days[:501])
     assert refused.value.details[0].code == "too_many"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from booking.store.known import know_connection
+from booking.store.projections import upsert_connection
 from hoop_events.effects import Connection
 from hoop_platform.ids import new_id
 
@@ -80,17 +80,17 @@ EVERYTHING = {
 NINE_TO_TEN = [{"openHour": 9, "openMinute": 0, "closeHour": 10, "closeMinute": 0}]
 
 
-async def ask(office: Any, **said: Any) -> Any:
-    body = {"locationId": office.tenant.location_id, "name": "Desk", **said}
-    return await office.ask("POST", CALENDARS, body)
+async def request(office: Any, **settings: Any) -> Any:
+    body = {"locationId": office.tenant.location_id, "name": "Desk", **settings}
+    return await office.request("POST", CALENDARS, body)
 
 
-async def put(office: Any, calendar: str, **said: Any) -> Any:
-    return await office.ask("PUT", f"/calendars/{calendar}", said)
+async def put(office: Any, calendar: str, **settings: Any) -> Any:
+    return await office.request("PUT", f"/calendars/{calendar}", settings)
 
 
 async def shown(office: Any, calendar: str) -> Any:
-    return (await office.ask("GET", f"/calendars/{calendar}")).body["calendar"]
+    return (await office.request("GET", f"/calendars/{calendar}")).body["calendar"]
 
 
 def team(office: Any, *shares: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,13 +103,13 @@ async def test_every_field_comes_back_as_it_was_sent(office: Any) -> None:
     """At creation; then one after the other by an update, which leaves all others alone."""
     members = team(office, {"priority": 1, "isPrimary": True})
     full = {**EVERYTHING, "calendarType": "personal", "teamMembers": members}
-    created = await ask(office, **full)
+    created = await request(office, **full)
     assert created.status == 200, created.body
     calendar = created.body["calendar"]
     assert {name: calendar[name] for name in EVERYTHING} == EVERYTHING
     assert isinstance(calendar["slotDuration"], int)
 
-    bare = (await ask(office)).body["calendar"]
+    bare = (await request(office)).body["calendar"]
     for n, (name, value) in enumerate(EVERYTHING.items(), start=1):
         changed = await put(office, bare["id"], **{name: value if name != "slug" else "other"})
         assert changed.status == 200, changed.body
@@ -122,34 +122,36 @@ async def test_an_update_of_nothing_is_nothing(office: Any) -> None:
     """`{}`, and what is so already: no version, no event."""
     calendar = await office.calendar()
     for body in ({}, {"name": "Consultation"}):
-        answer = await put(office, calendar, **body)
-        assert (answer.status, answer.headers["ETag"]) == (200, '"1"')
+        response = await put(office, calendar, **body)
+        assert (response.status, response.headers["ETag"]) == (200, '"1"')
     assert len(await office.announced(calendar)) == 1
 
 
 async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
-    """Two changed what they had read: the second is told so, and nothing is changed."""
+    """Two clients change the version they have read: the second is refused, and nothing is changed."""
     calendar = await office.calendar()
-    answers = [
-        await office.ask(
+    responses = [
+        await office.request(
             "PUT", f"/calendars/{calendar}", {"name": name}, headers={"If-Match": '"1"'}
         )
         for name in ("One", "Two")
     ]
-    assert [answer.status for answer in answers] == [200, 412]
+    assert [response.status for response in responses] == [200, 412]
     assert (await shown(office, calendar))["name"] == "One"
 
 
-@pytest.mark.parametrize("said", [{"locationId": "x"}, {"calendarType": "event"}, {"version": 3}])
-async def test_what_never_changes(office: Any, said: Any) -> None:
-    answer = await put(office, await office.calendar(), **said)
-    [name] = said
-    assert (answer.status, answer.body["details"][0]["path"]) == (422, name)
-    assert answer.body["details"][0]["code"] == "unknown_field"
+@pytest.mark.parametrize(
+    "settings", [{"locationId": "x"}, {"calendarType": "event"}, {"version": 3}]
+)
+async def test_what_never_changes(office: Any, settings: Any) -> None:
+    response = await put(office, await office.calendar(), **settings)
+    [name] = settings
+    assert (response.status, response.body["details"][0]["path"]) == (422, name)
+    assert response.body["details"][0]["code"] == "unknown_field"
 
 
 @pytest.mark.parametrize(
-    ("said", "path"),
+    ("settings", "path"),
     [
         ({"slotDuration": 0}, "slotDuration"),
         ({"slotDuration": 0.1}, "slotDuration"),
@@ -188,18 +190,20 @@ async def test_what_never_changes(office: Any, said: Any) -> None:
         ({"lookBusyConfig": {"enabled": True, "LookBusyPercentage": 101}}, None),
     ],
 )
-async def test_what_is_no_calendar(office: Any, said: Any, path: str | None) -> None:
+async def test_what_is_no_calendar(office: Any, settings: Any, path: str | None) -> None:
     """At creation and as a change: 422, the field by its path, and nothing is announced."""
     calendar = await office.calendar(calendarType="event", teamMembers=[])
-    for answer in (await ask(office, **said), await put(office, calendar, **said)):
-        assert answer.status == 422, answer.body
-        assert path in (None, answer.body["details"][0]["path"])
+    for response in (await request(office, **settings), await put(office, calendar, **settings)):
+        assert response.status == 422, response.body
+        assert path in (None, response.body["details"][0]["path"])
     assert len(await office.announced(calendar)) == 1
 
 
 async def test_enumerations_name_what_is_allowed(office: Any) -> None:
-    answer = await ask(office, calendarType="round", teamMembers=[{"userId": "x", "priority": 2}])
-    allowed = {detail["path"]: detail["allowed"] for detail in answer.body["details"]}
+    response = await request(
+        office, calendarType="round", teamMembers=[{"userId": "x", "priority": 2}]
+    )
+    allowed = {detail["path"]: detail["allowed"] for detail in response.body["details"]}
     assert allowed["teamMembers.0.priority"] == ["0", "0.5", "1"]
     assert "personal" in allowed["calendarType"]
 
@@ -232,33 +236,33 @@ PHYSICAL = [{"kind": "physical", "location": "Room 1"}]
 async def test_what_a_type_does_not_allow(
     office: Any, kind: str, shares: list[Any], more: Any, code: str
 ) -> None:
-    answer = await ask(office, calendarType=kind, teamMembers=team(office, *shares), **more)
-    assert (answer.status, [d["code"] for d in answer.body["details"]]) == (422, [code])
+    response = await request(office, calendarType=kind, teamMembers=team(office, *shares), **more)
+    assert (response.status, [d["code"] for d in response.body["details"]]) == (422, [code])
 
 
 async def test_the_rules_of_a_type_hold_for_what_an_update_leads_to(office: Any) -> None:
     """Each change alone says nothing wrong; with what is there already it breaks a rule."""
     personal = await office.calendar()
-    answer = await put(office, personal, teamMembers=team(office, {}, {}))
-    assert (answer.status, answer.body["details"][0]["code"]) == (422, "one_member")
+    response = await put(office, personal, teamMembers=team(office, {}, {}))
+    assert (response.status, response.body["details"][0]["code"]) == (422, "one_member")
 
     round_robin = await office.calendar(calendarType="round_robin", enableRecurring=True)
-    answer = await put(office, round_robin, teamMembers=team(office, {}, {}))
-    assert (answer.status, answer.body["details"][0]["path"]) == (422, "enableRecurring")
+    response = await put(office, round_robin, teamMembers=team(office, {}, {}))
+    assert (response.status, response.body["details"][0]["path"]) == (422, "enableRecurring")
 
-    answer = await put(office, personal, slotDurationUnit="hours")
-    assert (answer.status, answer.body["details"][0]["path"]) == (422, "slotDuration")
-    answer = await put(office, personal, slotDuration=2, slotDurationUnit="hours")
-    assert answer.status == 200
+    response = await put(office, personal, slotDurationUnit="hours")
+    assert (response.status, response.body["details"][0]["path"]) == (422, "slotDuration")
+    response = await put(office, personal, slotDuration=2, slotDurationUnit="hours")
+    assert response.status == 200
 
 
 async def test_locations_are_answered_with_their_ids(office: Any) -> None:
     """What is answered may be sent back; the ids and the deprecated fields are not read."""
-    places = [{"kind": "custom", "location": "By the lake"}, *PHYSICAL]
-    members = team(office, {"locationConfigurations": places})
+    locations = [{"kind": "custom", "location": "By the lake"}, *PHYSICAL]
+    members = team(office, {"locationConfigurations": locations})
     calendar = await office.calendar(teamMembers=members)
     [member] = (await shown(office, calendar))["teamMembers"]
-    ids = [place["meetingId"] for place in member["locationConfigurations"]]
+    ids = [location["meetingId"] for location in member["locationConfigurations"]]
     assert ids == ["custom_0", "physical_1"]
     assert (member["meetingLocationType"], member["meetingLocation"]) == ("custom", "By the lake")
     again = await put(office, calendar, teamMembers=[{**member, "meetingLocationType": "zoom"}])
@@ -275,7 +279,7 @@ async def test_zoom_needs_the_member_s_account(office: Any) -> None:
     assert (refused.status, refused.body["details"][0]["code"]) == (422, "integration_missing")
     owner = {"owner_kind": "user", "owner_id": user}
     state = Connection(id=new_id(), sequence=1, provider="zoom", status="active", **owner)
-    await know_connection(office.runtime.db, office.tenant.account_id, state)
+    await upsert_connection(office.runtime.db, office.tenant.account_id, state)
     assert (await put(office, calendar, teamMembers=members)).status == 200
 
 
@@ -289,9 +293,9 @@ async def test_dates_are_edited_one_by_one(office: Any) -> None:
     )
 
     async def change(*dates: dict[str, Any]) -> list[tuple[str, str, int]]:
-        answer = await put(office, calendar, availabilities=list(dates))
-        assert answer.status == 200, answer.body
-        entries = answer.body["calendar"]["availabilities"]
+        response = await put(office, calendar, availabilities=list(dates))
+        assert response.status == 200, response.body
+        entries = response.body["calendar"]["availabilities"]
         return [(one["id"], one["date"], len(one["hours"])) for one in entries]
 
     (first, one, _), (second, other, _) = before = await change()
@@ -318,12 +322,12 @@ async def test_calendars_are_listed_by_group_and_without_drafts(office: Any) -> 
     group = (await office.group("doctors")).id
     inside, draft = await office.calendar(groupId=group), await office.calendar(isActive=False)
 
-    async def listed(**said: str) -> Any:
-        query = {"locationId": office.tenant.location_id, **said}
-        answer = await office.ask("GET", CALENDARS, query=query)
-        if answer.status != 200:
-            return answer.status
-        return [calendar["id"] for calendar in answer.body["calendars"]]
+    async def listed(**settings: str) -> Any:
+        query = {"locationId": office.tenant.location_id, **settings}
+        response = await office.request("GET", CALENDARS, query=query)
+        if response.status != 200:
+            return response.status
+        return [calendar["id"] for calendar in response.body["calendars"]]
 
     assert await listed() == [inside, draft]
     assert await listed(showDrafted="false") == [inside]
@@ -338,23 +342,23 @@ async def test_a_calendar_joins_and_leaves_a_group(office: Any) -> None:
     first, second = [(await office.group(slug)).id for slug in ("one", "two")]
     calendar = await office.calendar(groupId=first)
     for group in (second, None):
-        answer = await put(office, calendar, groupId=group)
-        assert (answer.status, answer.body["calendar"]["groupId"]) == (200, group)
+        response = await put(office, calendar, groupId=group)
+        assert (response.status, response.body["calendar"]["groupId"]) == (200, group)
     for unknown in (new_id(), "nonsense"):
         assert (await put(office, calendar, groupId=unknown)).status == 404
-        assert (await ask(office, groupId=unknown)).status == 404
+        assert (await request(office, groupId=unknown)).status == 404
 
 
 async def test_a_slug_is_one_calendar_s_in_its_location(office: Any) -> None:
     """Taken is 409, whatever its capitals; free again when it is given up or its calendar is gone."""
     first, second = await office.calendar(slug="desk"), await office.calendar()
-    assert (await ask(office, slug="Desk")).status == 409
+    assert (await request(office, slug="Desk")).status == 409
     refused = await put(office, second, slug="desk")
     assert (refused.status, refused.body["details"][0]["code"]) == (409, "slug_taken")
     assert (await put(office, first, name="Other")).status == 200
     assert (await put(office, first, slug=None)).status == 200
     assert (await put(office, second, slug="desk")).status == 200
-    await office.ask("DELETE", f"/calendars/{second}")
+    await office.request("DELETE", f"/calendars/{second}")
     assert (await put(office, first, slug="desk")).status == 200
 
 
@@ -363,13 +367,13 @@ async def test_a_deleted_calendar_takes_its_appointments_along(office: Any) -> N
     calendar = await office.calendar()
     schedule, room = await office.schedule(calendar), await office.resource("rooms", calendar)
     booked = (await office.book(calendar)).body["id"]
-    answers = [await office.ask("DELETE", f"/calendars/{calendar}") for _ in range(2)]
-    assert [(one.status, one.told) for one in answers] == [(200, {"success": True})] * 2
-    assert (await office.ask("GET", f"/calendars/{calendar}")).status == 404
-    told = await office.announced(booked)
-    assert [kind for kind, _ in told] == ["AppointmentCreated", "AppointmentDeleted"]
-    assert told[1][1]["change"]["reason"] == "calendar_deleted"
+    responses = [await office.request("DELETE", f"/calendars/{calendar}") for _ in range(2)]
+    assert [(one.status, one.told) for one in responses] == [(200, {"success": True})] * 2
+    assert (await office.request("GET", f"/calendars/{calendar}")).status == 404
+    events = await office.announced(booked)
+    assert [kind for kind, _ in events] == ["AppointmentCreated", "AppointmentDeleted"]
+    assert events[1][1]["change"]["reason"] == "calendar_deleted"
     assert (await office.announced(calendar))[-1][0] == "CalendarDeleted"
     for document in (schedule, room):
         assert (await office.announced(document.id))[-1][1]["state"]["calendarIds"] == []
-    assert (await office.ask("DELETE", f"/calendars/{new_id()}")).status == 404
+    assert (await office.request("DELETE", f"/calendars/{new_id()}")).status == 404

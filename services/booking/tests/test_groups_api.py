@@ -9,77 +9,79 @@ from hoop_platform.ids import new_id
 GROUPS = "/calendars/groups"
 
 
-async def made(office: Any, slug: str = "doctors", **said: Any) -> dict[str, Any]:
-    body = {"locationId": office.tenant.location_id, "name": "Doctors", "slug": slug, **said}
-    answer = await office.ask("POST", GROUPS, body)
-    assert answer.status == 201, answer.body
-    return dict(answer.body["group"])
+async def create(office: Any, slug: str = "doctors", **fields: Any) -> dict[str, Any]:
+    body = {"locationId": office.tenant.location_id, "name": "Doctors", "slug": slug, **fields}
+    response = await office.request("POST", GROUPS, body)
+    assert response.status == 201, response.body
+    return dict(response.body["group"])
 
 
-async def test_a_group_is_made_read_changed_and_deleted(office: Any) -> None:
-    """Each answer shows the group; each change is announced once; deleting twice is as deleting once."""
-    group = await made(office, description="All of them")
+async def test_a_group_is_created_read_changed_and_deleted(office: Any) -> None:
+    """Each response shows the group; each change is announced once; deleting twice is as deleting once."""
+    group = await create(office, description="All of them")
     path = f"{GROUPS}/{group['id']}"
     assert (group["isActive"], group["description"], group["version"]) == (True, "All of them", 1)
-    assert (await office.ask("GET", path)).body["group"] == group
-    changed = await office.ask("PUT", path, {"name": "Surgeons"})
+    assert (await office.request("GET", path)).body["group"] == group
+    changed = await office.request("PUT", path, {"name": "Surgeons"})
     assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
     assert changed.body["group"]["slug"] == "doctors"
-    assert (await office.ask("PUT", path, {})).body["group"] == changed.body["group"]
-    listed = await office.ask("GET", GROUPS, query={"locationId": office.tenant.location_id})
+    assert (await office.request("PUT", path, {})).body["group"] == changed.body["group"]
+    listed = await office.request("GET", GROUPS, query={"locationId": office.tenant.location_id})
     assert listed.body["groups"] == [changed.body["group"]]
 
-    deleted = [await office.ask("DELETE", path) for _ in range(2)]
+    deleted = [await office.request("DELETE", path) for _ in range(2)]
     assert [(one.status, one.told) for one in deleted] == [(200, {"success": True})] * 2
-    assert (await office.ask("GET", path)).status == 404
+    assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(group["id"])]
     assert kinds == ["CalendarGroupChanged", "CalendarGroupChanged", "CalendarGroupDeleted"]
 
 
 async def test_a_slug_is_given_once_whatever_its_capitals(office: Any) -> None:
     """Taken: 409, and not available; of a group that is gone: available."""
-    group = await made(office, "Doctors")
+    group = await create(office, "Doctors")
     location = {"locationId": office.tenant.location_id}
 
     async def available(slug: str) -> Any:
-        answer = await office.ask("POST", f"{GROUPS}/validate-slug", {**location, "slug": slug})
-        assert answer.status == 200
-        return answer.body["available"]
+        response = await office.request(
+            "POST", f"{GROUPS}/validate-slug", {**location, "slug": slug}
+        )
+        assert response.status == 200
+        return response.body["available"]
 
     assert [await available(slug) for slug in ("doctors", "nurses")] == [False, True]
-    refused = await office.ask("POST", GROUPS, {**location, "name": "More", "slug": "DOCTORS"})
+    refused = await office.request("POST", GROUPS, {**location, "name": "More", "slug": "DOCTORS"})
     assert (refused.status, refused.body["details"][0]["code"]) == (409, "slug_taken")
-    await office.ask("DELETE", f"{GROUPS}/{group['id']}")
+    await office.request("DELETE", f"{GROUPS}/{group['id']}")
     assert await available("doctors")
 
 
 @pytest.mark.parametrize("slug", ["", "..", "a/b", "x" * 101, "groups", "Events", "döctors"])
 async def test_what_is_no_slug(office: Any, slug: str) -> None:
     body = {"locationId": office.tenant.location_id, "name": "Doctors", "slug": slug}
-    answer = await office.ask("POST", GROUPS, body)
-    assert (answer.status, answer.body["details"][0]["path"]) == (422, "slug")
+    response = await office.request("POST", GROUPS, body)
+    assert (response.status, response.body["details"][0]["path"]) == (422, "slug")
 
 
 async def test_switching_a_group_switches_its_calendars(office: Any) -> None:
-    """Its calendars take nothing any more, and say so; the answer lets a reader wait for it."""
-    group = await made(office)
+    """Its calendars take nothing any more, and say so; the response carries the consistency token."""
+    group = await create(office)
     calendar = await office.calendar(groupId=group["id"])
     path = f"{GROUPS}/{group['id']}/status"
-    off = await office.ask("PUT", path, {"isActive": False})
+    off = await office.request("PUT", path, {"isActive": False})
     assert (off.status, off.told) == (200, {"success": True})
     assert off.headers["X-Read-Token"]
-    shown = (await office.ask("GET", f"/calendars/{calendar}")).body["calendar"]
+    shown = (await office.request("GET", f"/calendars/{calendar}")).body["calendar"]
     assert shown["isActive"] is False
     assert (await office.book(calendar)).body["code"] == "calendar_inactive"
-    await office.ask("PUT", path, {"isActive": True})
+    await office.request("PUT", path, {"isActive": True})
     assert (await office.book(calendar)).status == 200
 
 
 async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
-    """Two changed what they had read: the second is told so."""
-    path = f"{GROUPS}/{(await made(office))['id']}"
+    """Two clients change the version they have read: the second is refused."""
+    path = f"{GROUPS}/{(await create(office))['id']}"
     first, second = [
-        await office.ask("PUT", path, {"name": name}, headers={"If-Match": '"1"'})
+        await office.request("PUT", path, {"name": name}, headers={"If-Match": '"1"'})
         for name in ("One", "Two")
     ]
     assert (first.status, second.status, second.body["code"]) == (200, 412, "stale_version")
@@ -96,11 +98,11 @@ async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
 )
 async def test_a_group_that_never_was(office: Any, method: str, path: str, body: Any) -> None:
     for unknown in (new_id(), "%7BgroupId%7D"):
-        answer = await office.ask(method, f"{GROUPS}/{unknown}{path}", body)
-        assert (answer.status, answer.body["code"]) == (404, "not_found")
+        response = await office.request(method, f"{GROUPS}/{unknown}{path}", body)
+        assert (response.status, response.body["code"]) == (404, "not_found")
 
 
 async def test_a_group_of_nobody_s_location(office: Any) -> None:
     body = {"locationId": new_id(), "name": "Doctors", "slug": "doctors"}
-    assert (await office.ask("POST", GROUPS, body)).status == 403
-    assert (await office.ask("GET", GROUPS, query={"locationId": new_id()})).status == 403
+    assert (await office.request("POST", GROUPS, body)).status == 403
+    assert (await office.request("GET", GROUPS, query={"locationId": new_id()})).status == 403

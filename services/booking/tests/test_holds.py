@@ -15,25 +15,25 @@ DAY = 24 * 60
 
 
 async def test_a_held_time_becomes_an_appointment(office: Any) -> None:
-    """Nobody else gets it; the appointment has the id and the session of the hold."""
+    """The time is refused to others; the appointment has the id and the session of the hold."""
     calendar = await office.calendar()
     hold = await office.hold(calendar)
     assert (await office.book(calendar)).status == 400
-    assert (await office.ask("GET", f"/calendars/events/appointments/{hold.id}")).status == 404
+    assert (await office.request("GET", f"/calendars/events/appointments/{hold.id}")).status == 404
 
     booked = await office.book_held(hold.id)
     assert (booked.id, booked.session, booked.hosts) == (hold.id, hold.session, hold.hosts)
-    assert (await office.ask("GET", f"/calendars/events/appointments/{hold.id}")).status == 200
+    assert (await office.request("GET", f"/calendars/events/appointments/{hold.id}")).status == 200
     kinds = [kind for kind, _ in await office.announced(hold.id)]
     assert Counter(kinds) == Counter(["HoldChanged", "AppointmentCreated", "HoldDeleted"])
     assert kinds[-1] == "HoldDeleted"
     with pytest.raises(SlotUnavailable):
         await office.book_held(hold.id)
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_what_ran_out_is_gone_for_everybody(office: Any) -> None:
-    """It can no longer be booked by whoever held it, and can be by anybody else."""
+    """The hold can no longer be booked, and its time can."""
     calendar = await office.calendar()
     hold = await office.hold(calendar, lasts=10)
     with pytest.raises(SlotUnavailable) as refused:
@@ -44,20 +44,20 @@ async def test_what_ran_out_is_gone_for_everybody(office: Any) -> None:
     assert await release_expired(database, now=hold.expires_at - timedelta(seconds=1)) == 0
     assert await release_expired(database, now=hold.expires_at) == 1
     assert (await office.book(calendar)).status == 200
-    told = (await office.announced(hold.id))[-1]
-    assert (told[0], told[1]["change"]["reason"]) == ("HoldDeleted", "expired")
+    event = (await office.announced(hold.id))[-1]
+    assert (event[0], event[1]["change"]["reason"]) == ("HoldDeleted", "expired")
     with pytest.raises(NotFound):
         await release_hold(database, account, hold.id, now=hold.expires_at)
 
 
 async def test_a_booking_clears_what_ran_out_in_its_way(office: Any) -> None:
-    """Nobody waits for the job: the seat of a hold that ran out is free at that instant."""
+    """The seat of an expired hold is free at once, before the job releases it."""
     calendar = await office.calendar()
     first = await office.hold(calendar, lasts=5)
     second = await office.hold_at(calendar, after=5)
     assert second.session != first.session
     assert [kind for kind, _ in await office.announced(first.id)] == ["HoldChanged", "HoldDeleted"]
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_holds_take_the_seats_of_a_class(office: Any) -> None:
@@ -70,7 +70,7 @@ async def test_holds_take_the_seats_of_a_class(office: Any) -> None:
     assert (refused.status, refused.body["reason"]) == (400, "full")
     await office.run_outside(release_hold, first.id)
     assert (await office.book(calendar)).status == 200
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_a_held_time_counts_for_the_day(office: Any) -> None:
@@ -84,7 +84,7 @@ async def test_a_held_time_counts_for_the_day(office: Any) -> None:
 
 
 async def test_fifty_hold_or_book_one_time(office: Any) -> None:
-    """Whoever is first has it, held or booked; one hold becomes one appointment, not two."""
+    """The first request has the time, held or booked; one hold becomes one appointment, not two."""
     calendar = await office.calendar()
 
     async def hold() -> int:
@@ -105,18 +105,18 @@ async def test_fifty_hold_or_book_one_time(office: Any) -> None:
         "Appointment": 1,
         "SlotUnavailable": 9,
     }
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
-async def _status(answer: Any) -> int:
-    return int((await answer).status)
+async def _status(response: Any) -> int:
+    return int((await response).status)
 
 
 async def test_a_calendar_that_goes_lets_its_holds_go(office: Any) -> None:
     """Its host's time is free again; the hold is as unknown as the calendar."""
     calendar = await office.calendar()
     hold = await office.hold(calendar)
-    assert (await office.ask("DELETE", f"/calendars/{calendar}")).status == 200
+    assert (await office.request("DELETE", f"/calendars/{calendar}")).status == 200
     assert (await office.book(await office.calendar())).status == 200
     with pytest.raises(SlotUnavailable):
         await office.book_held(hold.id)

@@ -7,12 +7,12 @@ from typing import Any
 from hoop_platform.ids import new_id
 
 
-async def hold(office: Any, calendar: str, at: str = "2027-03-01T14:00:00Z", **said: Any) -> Any:
-    return await office.ask("POST", f"/calendars/{calendar}/holds", {"startTime": at, **said})
+async def hold(office: Any, calendar: str, at: str = "2027-03-01T14:00:00Z", **fields: Any) -> Any:
+    return await office.request("POST", f"/calendars/{calendar}/holds", {"startTime": at, **fields})
 
 
 async def test_a_hold_is_kept_and_booked(office: Any) -> None:
-    """It says until when; nobody else gets the time; the appointment has its id."""
+    """The response has the expiry; the time is refused to others; the appointment has the id."""
     calendar = await office.calendar()
     held = await hold(office, calendar, ttlSeconds=900)
     shown = held.body["hold"]
@@ -29,36 +29,36 @@ async def test_a_hold_is_kept_and_booked(office: Any) -> None:
     assert (booked.status, booked.body["id"]) == (200, shown["id"])
     again = await office.book(calendar, holdId=shown["id"])
     assert (again.status, again.body["reason"]) == (400, "hold_gone")
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_what_is_held_is_what_is_booked(office: Any) -> None:
     """Another time, another host or a rule beside the hold is refused; the hold stays."""
     calendar = await office.calendar()
     held = (await hold(office, calendar)).body["hold"]["id"]
-    for minutes, said in (
+    for minutes, fields in (
         (30, {}),
         (0, {"endTime": "2027-03-01T15:00:00Z"}),
         (0, {"assignedUserId": office.tenant.user_ids[1]}),
         (0, {"rrule": "FREQ=DAILY;COUNT=2"}),
         (0, {"appointmentStatus": "cancelled"}),
     ):
-        answer = await office.book(calendar, minutes, holdId=held, **said)
-        assert answer.status == 422, said
+        response = await office.book(calendar, minutes, holdId=held, **fields)
+        assert response.status == 422, fields
     for unknown in (new_id(), "x"):
-        answer = await office.book(calendar, holdId=unknown)
-        assert (answer.status, answer.body["reason"]) == (400, "hold_gone")
+        response = await office.book(calendar, holdId=unknown)
+        assert (response.status, response.body["reason"]) == (400, "hold_gone")
     assert (await office.book(calendar, holdId=held)).status == 200
 
 
 async def test_giving_back_twice_answers_the_same(office: Any) -> None:
-    """Released, booked or unknown: whoever had it is told the same again, a stranger 404."""
+    """The response for a released or booked hold is the same again; for another account 404."""
     calendar, other = await office.calendar(), await office.calendar()
     held = (await hold(office, calendar)).body["hold"]["id"]
 
     async def release(on: str, which: str) -> tuple[int, Any]:
-        answer = await office.ask("DELETE", f"/calendars/{on}/holds/{which}")
-        return answer.status, answer.told
+        response = await office.request("DELETE", f"/calendars/{on}/holds/{which}")
+        return response.status, response.told
 
     assert (await release(other, held))[0] == 404
     assert [await release(calendar, held) for _ in range(2)] == [(200, {"success": True})] * 2
@@ -67,7 +67,7 @@ async def test_giving_back_twice_answers_the_same(office: Any) -> None:
     booked = (await hold(office, calendar)).body["hold"]["id"]
     assert (await office.book(calendar, holdId=booked)).status == 200
     assert await release(calendar, booked) == (200, {"success": True})
-    assert (await office.ask("GET", f"/calendars/events/appointments/{booked}")).status == 200
+    assert (await office.request("GET", f"/calendars/events/appointments/{booked}")).status == 200
     kinds = Counter(kind for kind, _ in await office.announced(held))
     assert kinds == {"HoldChanged": 1, "HoldDeleted": 1}
 
@@ -75,7 +75,7 @@ async def test_giving_back_twice_answers_the_same(office: Any) -> None:
 async def test_bounds_of_a_hold(office: Any) -> None:
     """Fifteen minutes at most, under the rules of a booking, on a calendar that is there."""
     calendar = await office.calendar()
-    for said, status in (
+    for fields, status in (
         ({"ttlSeconds": 0}, 422),
         ({"ttlSeconds": 901}, 422),
         ({"ttlSeconds": "60"}, 422),
@@ -84,7 +84,7 @@ async def test_bounds_of_a_hold(office: Any) -> None:
         ({"endTime": "2027-03-01T15:00:00Z"}, 400),
         ({"contactId": new_id()}, 422),
     ):
-        assert (await hold(office, calendar, **said)).status == status, said
+        assert (await hold(office, calendar, **fields)).status == status, fields
     closed = await hold(office, calendar, "2027-03-01T05:00:00Z")
     assert (closed.status, closed.body["code"]) == (400, "slot_unavailable")
     assert (await hold(office, new_id())).status == 404

@@ -1,4 +1,4 @@
-"""What booking says of itself: the canonical dump, the audit, and the read token of each change."""
+"""Inspecting all tables: the canonical dump, the check of invariants, the versions in each token."""
 
 from datetime import timedelta
 from typing import Any
@@ -61,23 +61,23 @@ async def test_the_commands_write_and_judge(office: Any, settings: Any, capfdbin
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        ("UPDATE session SET closed_at = now()", "closed with somebody"),
+        ("UPDATE session SET closed_at = now()", "closed with some"),
         ("UPDATE session SET capacity = 0", "more seats taken"),
-        ("UPDATE session SET ends = ends + '1 minute'", "ends when none"),
+        ("UPDATE session SET ends = ends + '1 minute'", "does not end with its last"),
         ("UPDATE session SET starts = starts - '1 minute'::interval", "another time"),
-        ("UPDATE in_use SET units = 0", "more units in use"),
+        ("UPDATE equipment_use SET units = 0", "more units in use"),
         ("DELETE FROM session", "not open"),
     ],
 )
 async def test_the_audit_sees_what_is_broken(office: Any, damage: str, found: str) -> None:
-    """Whatever breaks a rule behind our back is named."""
+    """Each violated invariant is named."""
     members = [{"userId": user} for user in office.tenant.user_ids]
     calendar = await office.calendar(calendarType="service_booking", teamMembers=members)
     await office.resource("equipments", calendar)
     assert (await office.book(calendar)).status == 200
-    assert await office.wrong() == []
+    assert await office.violations() == []
     await office.runtime.db.execute(damage)
-    assert any(found in line for line in await office.wrong())
+    assert any(found in line for line in await office.violations())
 
 
 async def test_each_change_answers_with_the_versions_it_raised(office: Any) -> None:
@@ -86,16 +86,16 @@ async def test_each_change_answers_with_the_versions_it_raised(office: Any) -> N
     host = office.tenant.user_ids[0]
     booked = await office.book(calendar)
     mine = booked.body["id"]
-    answers = [
+    responses = [
         booked,
         await office.change(mine, startTime="2027-03-01T15:00:00Z"),
-        await office.ask("DELETE", f"/calendars/events/{mine}"),
+        await office.request("DELETE", f"/calendars/events/{mine}"),
     ]
-    told = [body["state"]["versions"] for _, body in await office.announced(mine)]
-    assert [decode(answer.headers[HEADER]) for answer in answers] == told
-    assert [said[host] for said in told] == [3, 4, 5]
+    announced = [body["state"]["versions"] for _, body in await office.announced(mine)]
+    assert [decode(response.headers[HEADER]) for response in responses] == announced
+    assert [versions[host] for versions in announced] == [3, 4, 5]
 
-    renamed = await office.ask("PUT", f"/calendars/{calendar}", {"name": "Other"})
-    gone = await office.ask("DELETE", f"/calendars/{calendar}")
-    told = [body["state"]["versions"] for _, body in await office.announced(calendar)]
-    assert [decode(answer.headers[HEADER]) for answer in (renamed, gone)] == told[1:]
+    renamed = await office.request("PUT", f"/calendars/{calendar}", {"name": "Other"})
+    gone = await office.request("DELETE", f"/calendars/{calendar}")
+    announced = [body["state"]["versions"] for _, body in await office.announced(calendar)]
+    assert [decode(response.headers[HEADER]) for response in (renamed, gone)] == announced[1:]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from booking.domain.recurrence import FURTHEST, Rule, rule_of, starts
+from booking.domain.recurrence import MAX_DAYS, RecurrenceRule, parse_rule, starts
 from booking.domain.series import occurrence_id
 from hoop_platform.errors import Invalid
 from hoop_platform.ids import is_id, new_id, row_id
@@ -21,7 +21,7 @@ ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolka
 
 def local(rule: str, start: datetime = START, *, zone: str = "America/New_York") -> list[str]:
     """The local dates and times of a rule's occurrences."""
-    found = starts(rule_of(rule), start, zone=zone, latest=start + timedelta(days=366))
+    found = starts(parse_rule(rule), start, zone=zone, latest=start + timedelta(days=366))
     return [f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for moment in found]
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_rule_of_ours(text: str, part: str) -> None:
     """Refused as `rrule`, naming the part, at once."""
     began = time.perf_counter()
     with pytest.raises(Invalid) as refused:
-        starts(rule_of(text), START, zone="America/New_York", latest=YEAR)
+        starts(parse_rule(text), START, zone="America/New_York", latest=YEAR)
     assert time.perf_counter() - began < 0.05
     [detail] = refused.value.details
     assert (detail.path, detail.code) == ("rrule", part)
@@ -81,7 +81,7 @@ def test_what_is_no_rule_of_ours(text: str, part: str) -> None:
 def test_how_a_rule_may_be_written() -> None:
     """With the name before it, in small letters, with a semicolon at the end."""
     texts = ("RRULE:FREQ=DAILY;COUNT=3", "freq=daily;count=3", "FREQ=DAILY;COUNT=3;")
-    assert {rule_of(text) for text in texts} == {rule_of("FREQ=DAILY;COUNT=3")}
+    assert {parse_rule(text) for text in texts} == {parse_rule("FREQ=DAILY;COUNT=3")}
 
 
 def test_weekdays_count_from_monday() -> None:
@@ -112,7 +112,7 @@ def test_month_ends_are_skipped() -> None:
 
 def test_the_clock_keeps_its_time() -> None:
     """Nine o'clock stays nine o'clock when the clocks go forward; the instant moves."""
-    found = starts(rule_of("FREQ=WEEKLY;COUNT=3"), START, zone="America/New_York", latest=YEAR)
+    found = starts(parse_rule("FREQ=WEEKLY;COUNT=3"), START, zone="America/New_York", latest=YEAR)
     assert [moment.hour for moment in found] == [14, 14, 13]
 
 
@@ -126,15 +126,15 @@ def test_a_time_that_the_clocks_skip_is_none() -> None:
 def test_a_time_that_the_clocks_repeat_is_the_first() -> None:
     """But a series that begins at the second stays there."""
     before = datetime(2027, 11, 6, 5, 30, tzinfo=UTC)  # 01:30, twice on the next day
-    found = starts(rule_of("FREQ=DAILY;COUNT=2"), before, zone="America/New_York", latest=YEAR)
+    found = starts(parse_rule("FREQ=DAILY;COUNT=2"), before, zone="America/New_York", latest=YEAR)
     assert found[1] == before + timedelta(days=1)
     second = datetime(2027, 11, 7, 6, 30, tzinfo=UTC)
-    found = starts(rule_of("FREQ=DAILY;COUNT=2"), second, zone="America/New_York", latest=YEAR)
+    found = starts(parse_rule("FREQ=DAILY;COUNT=2"), second, zone="America/New_York", latest=YEAR)
     assert found == [second, datetime(2027, 11, 8, 6, 30, tzinfo=UTC)]
 
 
 RULES = st.builds(
-    Rule,
+    RecurrenceRule,
     text=st.just(""),
     freq=st.sampled_from(("DAILY", "WEEKLY", "MONTHLY")),
     interval=st.integers(1, 40),
@@ -145,7 +145,7 @@ RULES = st.builds(
 MINUTES = st.integers(0, 4 * 366 * 24 * 60)
 
 
-def _names(rule: Rule, first: date, day: date) -> bool:
+def _names(rule: RecurrenceRule, first: date, day: date) -> bool:
     """Whether the rule names the day: the definition, without any stepping."""
     if rule.freq == "DAILY":
         return (day - first).days % rule.interval == 0
@@ -158,12 +158,12 @@ def _names(rule: Rule, first: date, day: date) -> bool:
     return months % rule.interval == 0 and day.day in (rule.month_days or (first.day,))
 
 
-def _expected(rule: Rule, start: datetime, zone: ZoneInfo) -> list[datetime] | None:
+def _expected(rule: RecurrenceRule, start: datetime, zone: ZoneInfo) -> list[datetime] | None:
     """Day after day from the first; None when there are not so many, or the first is none."""
     here, found, count = start.astimezone(zone), [start], rule.count or 0
     if not _names(rule, here.date(), here.date()):
         return None
-    for ahead in range(1, FURTHEST + 1):
+    for ahead in range(1, MAX_DAYS + 1):
         day = here.date() + timedelta(days=ahead)
         there = datetime.combine(day, here.time().replace(fold=0), zone).astimezone(UTC)
         exists = there.astimezone(zone).replace(fold=0).time() == here.time().replace(fold=0)
@@ -174,7 +174,7 @@ def _expected(rule: Rule, start: datetime, zone: ZoneInfo) -> list[datetime] | N
 
 @settings(max_examples=150, deadline=None)
 @given(rule=RULES, minutes=MINUTES, zone=st.sampled_from(ZONES))
-def test_every_rule_means_what_it_says(rule: Rule, minutes: int, zone: str) -> None:
+def test_every_rule_means_what_it_says(rule: RecurrenceRule, minutes: int, zone: str) -> None:
     """Compared with looking at each day on its own."""
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
     expected = _expected(rule, start, ZoneInfo(zone))
@@ -196,8 +196,8 @@ def test_ids_of_occurrences() -> None:
     assert row_id(public) == inside
     assert row_id(occurrence_id(master, START, timedelta(minutes=60))) != inside
     assert row_id(master) == master
-    for wrong in ("", "x", f"{master}_", f"{master}_1_", f"{master}_1_2_3", "z" * 26 + "_1_2"):
-        assert row_id(wrong) is None
+    for violations in ("", "x", f"{master}_", f"{master}_1_", f"{master}_1_2_3", "z" * 26 + "_1_2"):
+        assert row_id(violations) is None
 
 
 def test_a_month_has_the_days_it_has() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from booking.handlers.resources import change_resource, delete_resource
-from booking.store.known import know_user
+from booking.store.projections import upsert_user
 from hoop_platform.errors import Invalid, NotFound
 from hoop_platform.ids import new_id
 
 
 async def test_a_room_is_taken_with_the_host_and_given_back(office: Any) -> None:
-    """The lowest free room goes to the appointment; when all are taken, nobody gets the time."""
+    """The lowest free room goes to the appointment; when all are taken, the time is refused."""
     hosts = [{"userId": user} for user in office.tenant.user_ids[:2]]
     one = await office.calendar(teamMembers=hosts[:1])
     other = await office.calendar(teamMembers=hosts[1:])
@@ -28,34 +28,34 @@ async def test_a_room_is_taken_with_the_host_and_given_back(office: Any) -> None
     assert (refused.status, refused.body["reason"]) == (400, "no_resource")
     await office.change(mine, appointmentStatus="cancelled")
     assert (await office.book(other)).status == 200
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_fifty_want_one_room_from_several_calendars(office: Any) -> None:
     """Calendars with hosts of their own share a room: one appointment, forty-nine refusals."""
     calendars = [await office.calendar(teamMembers=[], calendarType="event") for _ in range(5)]
     await office.resource("rooms", *calendars)
-    answers = await asyncio.gather(*(office.book(calendars[n % 5]) for n in range(50)))
-    assert Counter(answer.status for answer in answers) == {200: 1, 400: 49}
-    assert await office.wrong() == []
+    responses = await asyncio.gather(*(office.book(calendars[n % 5]) for n in range(50)))
+    assert Counter(response.status for response in responses) == {200: 1, 400: 49}
+    assert await office.violations() == []
 
 
 async def test_fifty_want_equipment_of_three_units(office: Any) -> None:
     """Six hosts are free, three units work: three get the time, whatever the hosts could do."""
     people = [new_id() for _ in range(6)]
     for person in people:
-        await know_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
+        await upsert_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
     calendar = await office.calendar(
         calendarType="service_booking", teamMembers=[{"userId": person} for person in people]
     )
     await office.resource("equipments", calendar, quantity=4, out_of_service=1)
-    answers = await asyncio.gather(*(office.book(calendar) for _ in range(50)))
-    assert Counter(answer.status for answer in answers) == {200: 3, 400: 47}
-    assert await office.wrong() == []
+    responses = await asyncio.gather(*(office.book(calendar) for _ in range(50)))
+    assert Counter(response.status for response in responses) == {200: 3, 400: 47}
+    assert await office.violations() == []
 
 
 async def test_what_is_booked_keeps_its_units_when_some_break(office: Any) -> None:
-    """Fewer units than are booked: nobody loses an appointment, nobody new gets one."""
+    """Fewer units than are booked: appointments stay, new ones are refused."""
     users = office.tenant.user_ids
     members = [{"userId": user} for user in users[:2]]
     calendar = await office.calendar(calendarType="service_booking", teamMembers=members)
@@ -66,7 +66,7 @@ async def test_what_is_booked_keeps_its_units_when_some_break(office: Any) -> No
     assert (changed.version, changed.sequence) == (2, 2)
     refused = await office.book(calendar, 60)
     assert (refused.status, refused.body["reason"]) == (400, "no_resource")
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
     await office.run(delete_resource, beamer.id)
     assert (await office.book(calendar, 60)).status == 200
@@ -88,7 +88,7 @@ async def test_a_longer_appointment_keeps_its_session_and_needs_the_room_for_lon
     sessions = {event["state"]["session"] for _, event in await office.announced(mine)}
     assert len(sessions) == 1
     assert [(await office.book(other, minutes)).status for minutes in (30, 60)] == [400, 200]
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_equipment_belongs_to_one_service_calendar(office: Any) -> None:

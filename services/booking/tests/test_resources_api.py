@@ -10,7 +10,7 @@ ROOMS = "/calendars/resources/rooms"
 EQUIPMENT = "/calendars/resources/equipments"
 
 
-async def made(office: Any, path: str, *calendars: str, **said: Any) -> dict[str, Any]:
+async def create(office: Any, path: str, *calendars: str, **fields: Any) -> dict[str, Any]:
     body = {
         "locationId": office.tenant.location_id,
         "name": "Thing",
@@ -19,17 +19,17 @@ async def made(office: Any, path: str, *calendars: str, **said: Any) -> dict[str
         "outOfService": 0,
         "capacity": 8,
         "calendarIds": list(calendars),
-        **said,
+        **fields,
     }
-    answer = await office.ask("POST", path, body)
-    assert answer.status == 201, answer.body
-    return dict(answer.told)
+    response = await office.request("POST", path, body)
+    assert response.status == 201, response.body
+    return dict(response.told)
 
 
-async def test_a_room_is_made_read_changed_and_deleted(office: Any) -> None:
-    """A bare object, known as `id` and `_id`; the answer to an update is without its calendars."""
+async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
+    """A bare object, known as `id` and `_id`; the response to an update has no `calendarIds`."""
     calendar = await office.calendar()
-    room = await made(office, ROOMS, calendar)
+    room = await create(office, ROOMS, calendar)
     assert room["id"] == room["_id"]
     assert (room["resourceType"], room["isActive"], room["calendarIds"]) == (
         "rooms",
@@ -37,78 +37,81 @@ async def test_a_room_is_made_read_changed_and_deleted(office: Any) -> None:
         [calendar],
     )
     path = f"{ROOMS}/{room['id']}"
-    assert (await office.ask("GET", path)).told == room
-    changed = await office.ask("PUT", path, {"name": "Red room", "isActive": False})
+    assert (await office.request("GET", path)).told == room
+    changed = await office.request("PUT", path, {"name": "Red room", "isActive": False})
     assert (changed.status, changed.body["name"], changed.body["version"]) == (200, "Red room", 2)
     assert "calendarIds" not in changed.body
-    shown = (await office.ask("GET", path)).told
+    shown = (await office.request("GET", path)).told
     assert (shown["calendarIds"], shown["isActive"]) == ([calendar], False)
 
-    deleted = [await office.ask("DELETE", path) for _ in range(2)]
+    deleted = [await office.request("DELETE", path) for _ in range(2)]
     assert [(one.status, one.told) for one in deleted] == [(200, {"success": True})] * 2
-    assert (await office.ask("GET", path)).status == 404
+    assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(room["id"])]
     assert kinds == ["ResourceChanged", "ResourceChanged", "ResourceDeleted"]
 
 
 async def test_a_list_is_a_bare_array_of_one_type(office: Any) -> None:
     """Page by page, oldest first."""
-    rooms = [await made(office, ROOMS, name=f"Room {n}") for n in range(3)]
-    await made(office, EQUIPMENT)
+    rooms = [await create(office, ROOMS, name=f"Room {n}") for n in range(3)]
+    await create(office, EQUIPMENT)
     path = f"{ROOMS}?locationId={office.tenant.location_id}"
-    assert (await office.ask("GET", path)).body == rooms
-    assert (await office.ask("GET", f"{path}&limit=2&skip=2")).body == rooms[2:]
+    assert (await office.request("GET", path)).body == rooms
+    assert (await office.request("GET", f"{path}&limit=2&skip=2")).body == rooms[2:]
 
 
 async def test_a_room_is_needed_from_its_next_calendar_on(office: Any) -> None:
     """Two calendars, one room: who comes second is refused, until the room is only one's."""
     one, other = [await office.calendar(calendarType="event", teamMembers=[]) for _ in range(2)]
-    room = await made(office, ROOMS, one, other)
+    room = await create(office, ROOMS, one, other)
     assert (await office.book(one)).status == 200
     assert (await office.book(other)).body["reason"] == "no_resource"
-    await office.ask("PUT", f"{ROOMS}/{room['id']}", {"calendarIds": [one]})
+    await office.request("PUT", f"{ROOMS}/{room['id']}", {"calendarIds": [one]})
     assert (await office.book(other)).status == 200
 
 
 @pytest.mark.parametrize("kind", [ROOMS, EQUIPMENT])
 async def test_a_deleted_resource_is_taken_off_what_is_booked(office: Any, kind: str) -> None:
-    """The appointment keeps its time and loses the thing; everybody is told, and nothing is wrong."""
+    """The appointment keeps its time and loses the resource; this is announced, and all invariants hold."""
     calendar = await office.calendar(calendarType="service_booking")
-    thing = await made(office, kind, calendar)
+    thing = await create(office, kind, calendar)
     booked = await office.book(calendar)
     assert booked.body["assignedResources"] == [thing["id"]]
-    await office.ask("DELETE", f"{kind}/{thing['id']}")
+    await office.request("DELETE", f"{kind}/{thing['id']}")
     created, updated = await office.announced(booked.body["id"])
     assert updated[0] == "AppointmentUpdated"
     assert updated[1]["state"]["resources"] == []
     assert updated[1]["state"]["version"] == created[1]["state"]["version"]
     assert updated[1]["change"]["reason"] == "resource_deleted"
-    assert await office.wrong() == []
+    assert await office.violations() == []
     assert (await office.change(booked.body["id"], title="Goes on")).status == 200
 
 
 async def test_cars_are_no_resources(office: Any) -> None:
     """The refusal names what is."""
     path = f"/calendars/resources/cars?locationId={office.tenant.location_id}"
-    answer = await office.ask("GET", path)
-    assert (answer.status, answer.body["details"][0]["allowed"]) == (422, ["rooms", "equipments"])
+    response = await office.request("GET", path)
+    assert (response.status, response.body["details"][0]["allowed"]) == (
+        422,
+        ["rooms", "equipments"],
+    )
 
 
 async def test_a_room_is_no_piece_of_equipment(office: Any) -> None:
     """Under the other type its id is unknown, as is one that never was."""
-    room = await made(office, ROOMS)
+    room = await create(office, ROOMS)
     for path in (f"{EQUIPMENT}/{room['id']}", f"{ROOMS}/{new_id()}"):
-        answers = [
-            await office.ask("GET", path),
-            await office.ask("PUT", path, {}),
-            await office.ask("DELETE", path),
+        responses = [
+            await office.request("GET", path),
+            await office.request("PUT", path, {}),
+            await office.request("DELETE", path),
         ]
-        assert [answer.status for answer in answers] == [404] * 3
-    assert (await office.ask("GET", f"{ROOMS}/{room['id']}")).status == 200
+        assert [response.status for response in responses] == [404] * 3
+    assert (await office.request("GET", f"{ROOMS}/{room['id']}")).status == 200
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "path"),
+    ("fields", "status", "path"),
     [
         ({"quantity": 1, "outOfService": 2}, 422, "outOfService"),
         ({"quantity": -1}, 422, "quantity"),
@@ -118,8 +121,8 @@ async def test_a_room_is_no_piece_of_equipment(office: Any) -> None:
         ({"color": "red"}, 422, "color"),
     ],
 )
-async def test_what_is_no_equipment(office: Any, said: Any, status: int, path: Any) -> None:
-    body = {"locationId": office.tenant.location_id, "name": "Beamer", **said}
-    answer = await office.ask("POST", EQUIPMENT, body)
-    assert answer.status == status
-    assert [detail["path"] for detail in answer.body["details"]] == ([path] if path else [])
+async def test_what_is_no_equipment(office: Any, fields: Any, status: int, path: Any) -> None:
+    body = {"locationId": office.tenant.location_id, "name": "Beamer", **fields}
+    response = await office.request("POST", EQUIPMENT, body)
+    assert response.status == status
+    assert [detail["path"] for detail in response.body["details"]] == ([path] if path else [])

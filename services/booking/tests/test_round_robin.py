@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from booking.store.known import know_user
+from booking.store.projections import upsert_user
 from hoop_platform.ids import new_id
 
 EQUAL = "RoundRobin_OptimizeForEqualDistribution"
@@ -11,27 +11,27 @@ EQUAL = "RoundRobin_OptimizeForEqualDistribution"
 
 async def people(office: Any, count: int) -> list[str]:
     """So many users of the account, in the order of their ids."""
-    made = sorted(new_id() for _ in range(count))
-    for person in made:
-        await know_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
-    return made
+    created = sorted(new_id() for _ in range(count))
+    for person in created:
+        await upsert_user(office.runtime.db, office.tenant.account_id, person, "Somebody")
+    return created
 
 
 async def calendar(office: Any, priorities: dict[str, float], **more: Any) -> str:
     members = [{"userId": user, "priority": value} for user, value in priorities.items()]
-    made: str = await office.calendar(calendarType="round_robin", teamMembers=members, **more)
-    return made
+    created: str = await office.calendar(calendarType="round_robin", teamMembers=members, **more)
+    return created
 
 
 async def hosts(office: Any, on: str, *minutes: int) -> list[str]:
     """Who is given each of these times."""
-    answers = [await office.book(on, minute) for minute in minutes]
-    assert {answer.status for answer in answers} == {200}
-    return [answer.body["assignedUserId"] for answer in answers]
+    responses = [await office.book(on, minute) for minute in minutes]
+    assert {response.status for response in responses} == {200}
+    return [response.body["assignedUserId"] for response in responses]
 
 
 async def test_for_availability_the_highest_priority_comes_first(office: Any) -> None:
-    """At each time the highest of those who are free; then nobody is left."""
+    """At each time the free member with the highest priority; then none is left."""
     low, middle, high = await people(office, 3)
     on = await calendar(office, {low: 0, middle: 0.5, high: 1})
     assert await hosts(office, on, 0, 0, 0) == [high, middle, low]
@@ -77,7 +77,7 @@ async def test_who_is_named_must_be_free_and_on_the_team(office: Any) -> None:
 
 
 async def test_moving_keeps_who_has_it_if_free(office: Any) -> None:
-    """Moved to a time at which the host is free, it stays theirs; else it is given to somebody else."""
+    """Moved to a time at which the host is free, the host stays; else another member is assigned."""
     one, other = await people(office, 2)
     on = await calendar(office, {one: 0, other: 1})
     mine = (await office.book(on, 0, assignedUserId=one)).body["id"]

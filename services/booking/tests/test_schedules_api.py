@@ -10,82 +10,82 @@ SCHEDULES = "/calendars/schedules"
 NINE_TO_NOON = {"type": "wday", "day": "monday", "intervals": [{"from": "9:00", "to": "12:00"}]}
 
 
-def body(office: Any, **said: Any) -> dict[str, Any]:
+def body(office: Any, **fields: Any) -> dict[str, Any]:
     return {
         "name": "Mornings",
         "locationId": office.tenant.location_id,
         "userId": office.tenant.user_ids[0],
         "timezone": "America/New_York",
         "rules": [NINE_TO_NOON],
-        **said,
+        **fields,
     }
 
 
-async def made(office: Any, **said: Any) -> dict[str, Any]:
-    answer = await office.ask("POST", SCHEDULES, body(office, **said))
-    assert answer.status == 201, answer.body
-    return dict(answer.body["schedule"])
+async def create(office: Any, **fields: Any) -> dict[str, Any]:
+    response = await office.request("POST", SCHEDULES, body(office, **fields))
+    assert response.status == 201, response.body
+    return dict(response.body["schedule"])
 
 
-async def test_a_schedule_is_made_read_changed_and_deleted(office: Any) -> None:
-    """Each answer shows the schedule; each change is announced; deleting twice is as deleting once."""
-    schedule = await made(office, rules=[NINE_TO_NOON, {**NINE_TO_NOON, "day": "friday"}])
+async def test_a_schedule_is_created_read_changed_and_deleted(office: Any) -> None:
+    """Each response shows the schedule; each change is announced; deleting twice is as deleting once."""
+    schedule = await create(office, rules=[NINE_TO_NOON, {**NINE_TO_NOON, "day": "friday"}])
     path = f"{SCHEDULES}/{schedule['id']}"
     assert (schedule["deleted"], schedule["calendarIds"]) == (False, [])
     assert schedule["rules"][0] == NINE_TO_NOON
-    assert (await office.ask("GET", path)).body["schedule"] == schedule
-    changed = await office.ask("PUT", path, {"timezone": "America/Argentina/Buenos_Aires"})
+    assert (await office.request("GET", path)).body["schedule"] == schedule
+    changed = await office.request("PUT", path, {"timezone": "America/Argentina/Buenos_Aires"})
     assert (changed.status, changed.body["schedule"]["version"]) == (200, 2)
     assert changed.body["schedule"]["rules"] == schedule["rules"]
-    assert (await office.ask("PUT", path, {})).body["schedule"] == changed.body["schedule"]
+    assert (await office.request("PUT", path, {})).body["schedule"] == changed.body["schedule"]
 
-    deleted = [await office.ask("DELETE", path) for _ in range(2)]
+    deleted = [await office.request("DELETE", path) for _ in range(2)]
     assert [(one.status, one.told) for one in deleted] == [(200, {"success": True})] * 2
-    assert (await office.ask("GET", path)).status == 404
+    assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(schedule["id"])]
     assert kinds == ["ScheduleChanged", "ScheduleChanged", "ScheduleDeleted"]
 
 
 async def test_a_schedule_counts_where_it_is_associated(office: Any) -> None:
     """No body at all, twice each: the afternoon is closed meanwhile, and announced is what changed."""
-    calendar, schedule = await office.calendar(), await made(office)
+    calendar, schedule = await office.calendar(), await create(office)
     path = f"{SCHEDULES}/{schedule['id']}/associations/{calendar}"
 
     async def twice(method: str) -> None:
         for _ in range(2):
-            answer = await office.ask(method, path, data=b"")
-            assert (answer.status, answer.told) == (200, {"success": True})
+            response = await office.request(method, path, data=b"")
+            assert (response.status, response.told) == (200, {"success": True})
 
     await twice("PUT")
     assert (await office.book(calendar, 240)).status == 400
     await twice("DELETE")
     assert (await office.book(calendar, 240)).status == 200
-    said = [event["state"]["calendarIds"] for _, event in await office.announced(schedule["id"])]
-    assert said == [[], [calendar], []]
+    fields = [event["state"]["calendarIds"] for _, event in await office.announced(schedule["id"])]
+    assert fields == [[], [calendar], []]
 
 
 async def test_associating_what_is_unknown(office: Any) -> None:
-    calendar, schedule = await office.calendar(), (await made(office))["id"]
+    calendar, schedule = await office.calendar(), (await create(office))["id"]
     for one, other in ((new_id(), calendar), (schedule, new_id()), (schedule, "nonsense")):
         path = f"{SCHEDULES}/{one}/associations/{other}"
-        answers = [await office.ask(method, path) for method in ("PUT", "DELETE")]
-        assert [answer.status for answer in answers] == [404, 404]
+        responses = [await office.request(method, path) for method in ("PUT", "DELETE")]
+        assert [response.status for response in responses] == [404, 404]
 
 
 async def test_schedules_are_searched_by_user_and_calendar(office: Any) -> None:
     """Of one user in one location, page by page; of one calendar."""
     calendar = await office.calendar()
-    mine = [await made(office, calendarIds=[calendar]), await made(office)]
-    theirs = await made(office, userId=office.tenant.user_ids[1])
+    mine = [await create(office, calendarIds=[calendar]), await create(office)]
+    theirs = await create(office, userId=office.tenant.user_ids[1])
 
-    async def found(**said: Any) -> Any:
+    async def found(**fields: Any) -> Any:
         query = {
             "locationId": office.tenant.location_id,
             "userId": office.tenant.user_ids[0],
-            **said,
+            **fields,
         }
-        answer = await office.ask("GET", f"{SCHEDULES}/search", query=query)
-        return answer.body["schedules"] if answer.status == 200 else answer.status
+        response = await office.request("GET", f"{SCHEDULES}/search", query=query)
+        return response.body["schedules"] if response.status == 200 else response.status
 
     assert await found() == mine
     assert await found(skip="1", limit="1") == mine[1:]
@@ -102,17 +102,17 @@ async def test_a_user_s_calendars_and_schedules(office: Any) -> None:
     mine, theirs = office.tenant.user_ids[:2]
     calendar = await office.calendar()
     await office.calendar(teamMembers=[{"userId": theirs}])
-    schedule = await made(office)
-    calendars = await office.ask("GET", f"/users/{mine}/calendars")
+    schedule = await create(office)
+    calendars = await office.request("GET", f"/users/{mine}/calendars")
     assert [one["id"] for one in calendars.body["calendars"]] == [calendar]
-    schedules = await office.ask("GET", f"/users/{mine}/schedules")
+    schedules = await office.request("GET", f"/users/{mine}/schedules")
     assert schedules.body["schedules"] == [schedule]
     for what in ("calendars", "schedules"):
-        assert (await office.ask("GET", f"/users/{new_id()}/{what}")).status == 404
+        assert (await office.request("GET", f"/users/{new_id()}/{what}")).status == 404
 
 
 @pytest.mark.parametrize(
-    ("said", "path"),
+    ("fields", "path"),
     [
         ({"timezone": "localtime"}, "timezone"),
         ({"rules": [{**NINE_TO_NOON, "day": "funday"}]}, "rules.0.day"),
@@ -144,11 +144,11 @@ async def test_a_user_s_calendars_and_schedules(office: Any) -> None:
         ({"userId": "nobody"}, "userId"),
     ],
 )
-async def test_what_is_no_schedule(office: Any, said: Any, path: str) -> None:
-    answer = await office.ask("POST", SCHEDULES, body(office, **said))
-    assert (answer.status, answer.body["details"][0]["path"]) == (422, path)
+async def test_what_is_no_schedule(office: Any, fields: Any, path: str) -> None:
+    response = await office.request("POST", SCHEDULES, body(office, **fields))
+    assert (response.status, response.body["details"][0]["path"]) == (422, path)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+5", "America/Port-au-Prince", "US/Eastern"])
 async def test_every_zone_of_the_database_is_one(office: Any, zone: str) -> None:
-    assert (await made(office, timezone=zone))["timezone"] == zone
+    assert (await create(office, timezone=zone))["timezone"] == zone

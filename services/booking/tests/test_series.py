@@ -1,4 +1,4 @@
-"""Series: each occurrence is an appointment of its own, and the answer says what became of each."""
+"""Series: each occurrence is an appointment of its own, and the response has the outcome of each."""
 
 import asyncio
 from collections import Counter
@@ -15,20 +15,20 @@ def times(report: Any, name: str = "startTime") -> list[str]:
     return [one[name][5:16] for one in report]
 
 
-def outcomes(answer: Any) -> list[str]:
-    return [one["outcome"] for one in answer.body["occurrences"]]
+def outcomes(response: Any) -> list[str]:
+    return [one["outcome"] for one in response.body["occurrences"]]
 
 
 async def recurring(office: Any, option: str, **settings: Any) -> str:
     """A calendar that does this with an occurrence whose time is taken."""
     calendar = await office.calendar(**settings)
-    said = {"recurring": {"freq": "DAILY", "count": 5, "bookingOption": option}}
-    await office.run(update_calendar, calendar, said)
+    fields = {"recurring": {"freq": "DAILY", "count": 5, "bookingOption": option}}
+    await office.run(update_calendar, calendar, fields)
     return str(calendar)
 
 
 async def read(office: Any, which: str) -> Any:
-    return await office.ask("GET", f"/calendars/events/appointments/{which}")
+    return await office.request("GET", f"/calendars/events/appointments/{which}")
 
 
 async def test_each_occurrence_is_an_appointment(office: Any) -> None:
@@ -45,32 +45,32 @@ async def test_each_occurrence_is_an_appointment(office: Any) -> None:
     rows = await office.runtime.db.fetch("SELECT id, session_id FROM appointment")
     assert len({row["session_id"] for row in rows}) == 5
     for row in rows:
-        [(kind, told)] = await office.announced(row["id"])
-        series = told["state"]["series"]
+        [(kind, event)] = await office.announced(row["id"])
+        series = event["state"]["series"]
         assert (kind, series["master"]) == ("AppointmentCreated", master)
         assert series["occurrenceId"] in ids
     third = (await read(office, ids[2])).body["event"]
     assert (third["id"], third["title"], third["startTime"][8:10]) == (ids[2], "Physio", "03")
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_an_occurrence_is_changed_alone(office: Any) -> None:
-    """Moved, it keeps its id; deleted twice, it answers twice the same; the others stay."""
+    """Moved, it keeps its id; deleted twice, the responses are the same; the others stay."""
     calendar = await office.calendar()
     booked = (await office.book(calendar, rrule=WEEK)).body
     first, second, *_ = [one["id"] for one in booked["occurrences"]]
     moved = await office.change(first, startTime="2027-03-01T20:00:00Z")
     assert (moved.status, moved.body["id"]) == (200, first)
     for _ in range(2):
-        assert (await office.ask("DELETE", f"/calendars/events/{second}")).status == 201
+        assert (await office.request("DELETE", f"/calendars/events/{second}")).status == 201
     assert (await read(office, second)).status == 404
     assert (await office.book(calendar, DAY)).status == 200
     assert (await read(office, booked["occurrences"][2]["id"])).body["event"]["version"] == 1
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_taken_times_are_skipped(office: Any) -> None:
-    """Nothing is booked there, and the report says why; the first that is booked is the answer."""
+    """Nothing is booked there, and the outcome says why; the response is the first that is booked."""
     calendar = await office.calendar()
     await office.book(calendar)
     await office.block(2 * DAY, 2 * DAY + 30, calendar_id=calendar)
@@ -94,7 +94,7 @@ async def test_taken_times_are_moved_on(office: Any) -> None:
     shown = [(await read(office, one["id"])).body["event"] for one in booked.body["occurrences"]]
     assert times(shown) == ["03-01T09:30", "03-03T09:30", "03-03T09:00"]
     assert times(booked.body["occurrences"]) == [f"03-0{n}T09:00" for n in (1, 2, 3)]
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_taken_times_are_waited_for(office: Any) -> None:
@@ -106,11 +106,11 @@ async def test_taken_times_are_waited_for(office: Any) -> None:
     mine = booked.body["occurrences"][1]["id"]
     assert (await read(office, mine)).body["event"]["appointmentStatus"] == "new"
     assert (await office.change(mine, title="Other")).body["appointmentStatus"] == "new"
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
     lost = await office.change(mine, appointmentStatus="confirmed")
     assert (lost.status, lost.body["code"]) == (400, "slot_unavailable")
-    await office.ask("DELETE", f"/calendars/events/{taken}")
+    await office.request("DELETE", f"/calendars/events/{taken}")
     assert (await office.change(mine, appointmentStatus="confirmed")).status == 200
     assert (await office.book(calendar, DAY)).status == 400
     [row] = await office.runtime.db.fetch("SELECT id FROM appointment WHERE version = 3")
@@ -126,7 +126,7 @@ async def test_what_waits_may_be_moved(office: Any) -> None:
     moved = await office.change(mine, startTime="2027-03-02T15:00:00Z")
     assert (moved.status, moved.body["startTime"]) == (200, "2027-03-02T10:00:00-05:00")
     assert (await office.book(calendar, DAY + 60)).status == 400
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_what_waits_goes_with_its_calendar(office: Any) -> None:
@@ -135,7 +135,7 @@ async def test_what_waits_goes_with_its_calendar(office: Any) -> None:
     await office.book(calendar, DAY)
     booked = await office.book(calendar, rrule="FREQ=DAILY;COUNT=2")
     assert outcomes(booked) == ["booked", "waiting"]
-    assert (await office.ask("DELETE", f"/calendars/{calendar}")).status == 200
+    assert (await office.request("DELETE", f"/calendars/{calendar}")).status == 200
     for one in booked.body["occurrences"]:
         assert (await read(office, one["id"])).status == 404
 
@@ -145,9 +145,9 @@ async def test_none_booked_is_nothing_written(office: Any) -> None:
     for option in ("skip", "continue"):
         calendar = await recurring(office, option)
         await office.block(0, 4 * DAY + 30, calendar_id=calendar)
-        answer = await office.book(calendar, rrule=WEEK)
-        assert (answer.status, answer.body["code"]) == (400, "slot_unavailable")
-        assert answer.body["alternatives"]
+        response = await office.book(calendar, rrule=WEEK)
+        assert (response.status, response.body["code"]) == (400, "slot_unavailable")
+        assert response.body["alternatives"]
         count = "SELECT count(*) FROM appointment WHERE calendar_id = $1"
         assert await office.runtime.db.fetchval(count, calendar) == 0
 
@@ -181,12 +181,12 @@ async def test_the_whole_series(office: Any) -> None:
     assert {one["title"] for one in shown} == {"Later"}
 
     for _ in range(2):
-        gone = await office.ask("DELETE", f"/calendars/events/{master}")
+        gone = await office.request("DELETE", f"/calendars/events/{master}")
         assert (gone.status, gone.told) == (201, {"succeeded": True})
     assert (await read(office, master)).status == 404
     assert (await office.change(master, title="x")).status == 409
     assert (await office.change(new_id(), title="x")).status == 404
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_a_series_moves_over_itself(office: Any) -> None:
@@ -196,7 +196,7 @@ async def test_a_series_moves_over_itself(office: Any) -> None:
     for back_and_forth in ("2027-03-02T14:00:00Z", "2027-03-01T14:00:00Z"):
         moved = await office.change(booked["masterEventId"], startTime=back_and_forth)
         assert moved.status == 200, moved.body
-    assert await office.wrong() == []
+    assert await office.violations() == []
 
 
 async def test_what_no_series_is(office: Any) -> None:
@@ -210,30 +210,30 @@ async def test_what_no_series_is(office: Any) -> None:
     series = (await office.book(calendar, 30, rrule=WEEK)).body["id"]
     assert (await office.change(series, rrule=WEEK)).body["version"] == 1
     assert (await office.change(series, rrule="FREQ=DAILY;COUNT=6")).status == 422
-    for wrong in ("FREQ=SECONDLY;COUNT=2", "x" * 10_000):
-        assert (await office.book(calendar, 60, rrule=wrong)).status == 422
+    for violations in ("FREQ=SECONDLY;COUNT=2", "x" * 10_000):
+        assert (await office.book(calendar, 60, rrule=violations)).status == 422
     late = await office.book(calendar, 60, rrule="FREQ=WEEKLY;UNTIL=20270401T000000Z")
     assert len(late.body["occurrences"]) == 5
 
 
 async def test_series_and_single_bookings_at_once(office: Any) -> None:
-    """Nobody is in two places, whoever comes first; and what is told is what is there."""
+    """No host is booked twice, whichever request is first; the outcomes match the tables."""
     calendar = await recurring(office, "book_next", slotInterval=15)
     tries = [office.book(calendar, 15 * n, rrule="FREQ=DAILY;COUNT=4") for n in range(8)]
     tries += [office.book(calendar, DAY * (n % 4) + 30 * n) for n in range(16)]
-    answers = await asyncio.gather(*tries)
-    assert {answer.status for answer in answers} <= {200, 400}
-    assert await office.wrong() == []
-    told = Counter(
-        one["outcome"] for answer in answers[:8] for one in answer.body.get("occurrences", ())
+    responses = await asyncio.gather(*tries)
+    assert {response.status for response in responses} <= {200, 400}
+    assert await office.violations() == []
+    outcomes = Counter(
+        one["outcome"] for response in responses[:8] for one in response.body.get("occurrences", ())
     )
-    single = sum(answer.status == 200 for answer in answers[8:])
+    single = sum(response.status == 200 for response in responses[8:])
     seats = await office.runtime.db.fetchval("SELECT count(*) FROM appointment WHERE occupies")
-    assert seats == told["booked"] + told["moved"] + single
+    assert seats == outcomes["booked"] + outcomes["moved"] + single
 
 
 async def test_the_same_request_again_is_the_same_series(office: Any) -> None:
-    """With an `Idempotency-Key`: one series, one answer."""
+    """With an `Idempotency-Key`: one series, one response."""
     calendar = await office.calendar()
     body = {
         "calendarId": calendar,
@@ -243,7 +243,7 @@ async def test_the_same_request_again_is_the_same_series(office: Any) -> None:
         "rrule": WEEK,
     }
     path, headers = "/calendars/events/appointments", {"Idempotency-Key": "once"}
-    first, second = [await office.ask("POST", path, body, headers=headers) for _ in range(2)]
+    first, second = [await office.request("POST", path, body, headers=headers) for _ in range(2)]
     assert (first.status, first.told) == (second.status, second.told) == (200, first.told)
     assert await office.runtime.db.fetchval("SELECT count(*) FROM appointment") == 5
 

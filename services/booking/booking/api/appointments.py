@@ -1,25 +1,47 @@
 """The operations on appointments."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Protocol, TypeVar
 
-from booking.api.appointment_answers import EventGone, OneAppointment, WrittenAppointment
-from booking.api.appointment_bodies import CreateAppointment, UpdateAppointment
-from booking.api.appointment_examples import BOOKING, CHANGE
-from booking.api.offering import offering
-from booking.api.shown import public_id, read_token, shown_appointment, shown_outcome
-from booking.domain.patches import Newcomer, Patch
-from booking.domain.series import Outcome
-from booking.handlers.appointments import Recurs, Terms, book, book_held, change
-from booking.handlers.blocks import delete_block_if_any
-from booking.handlers.deciding import ContactUnknown
-from booking.handlers.series import book_series, change_series, delete_series, next_of
+from booking.api.alternatives import offering_alternatives
+from booking.api.appointment_replies import (
+    appointment_reply,
+    changed_series_reply,
+    etag_reply,
+    highest_versions,
+    new_series_reply,
+)
+from booking.api.presenters import present_appointment, token_header
+from booking.api.schemas.appointments import (
+    AppointmentEnvelope,
+    AppointmentWriteResponse,
+    CreateAppointment,
+    EventDeletedResponse,
+    UpdateAppointment,
+)
+from booking.api.validation import known_id
+from booking.domain.commands import AppointmentPatch, NewAppointment
+from booking.handlers.appointments import (
+    Preconditions,
+    SeriesRequired,
+    book,
+    book_held,
+    change_appointment,
+)
+from booking.handlers.block_slots import delete_block_slot_if_any
+from booking.handlers.commit import ContactUnknown
+from booking.handlers.series import (
+    book_series,
+    change_series,
+    delete_series,
+    get_next_occurrence,
+)
 from booking.store import appointments as store
-from booking.store.documents import blocks
+from booking.store.crud import block_slots
 from hoop_events.booking import Appointment
 from hoop_platform.auth import location_zone
+from hoop_platform.db.database import Database
 from hoop_platform.errors import (
     CalendarInactive,
     LocationForbidden,
@@ -29,63 +51,86 @@ from hoop_platform.errors import (
     StateConflict,
     WrongLength,
 )
-from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.http.route import AnyCall, Call, Reply, Route
 from hoop_platform.ids import is_id, new_id
 
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
-async def create_appointment(call: Call) -> Reply:
-    """Book one time, a held one, or a series; a lost slot names others."""
-    body: CreateAppointment = call.body
+
+class Create(Protocol[Result_co]):
+    """A command that books a time, a hold or a series."""
+
+    def __call__(
+        self,
+        database: Database,
+        account_id: str,
+        new: NewAppointment,
+        patch: AppointmentPatch,
+        *,
+        location_id: str,
+        now: datetime,
+    ) -> Awaitable[Result_co]: ...
+
+
+async def create_appointment(call: Call[CreateAppointment]) -> Reply:
+    """Book one time, a hold, or a series; the refusal of a taken time lists alternatives."""
+    body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
     known_id(body.calendar_id)
-    newcomer = Newcomer(_held(body.hold_id) or new_id(), known_id(body.contact_id))
-    deed = partial(_booked, call, newcomer, _patch(body, call), body.location_id)
-    async with offering(call):
+    new = NewAppointment(_hold_id(body.hold_id) or new_id(), known_id(body.contact_id))
+    patch = _patch(body, call)
+    async with offering_alternatives(call):
         if body.hold_id is not None:
-            return _written(await deed(book_held))
+            return appointment_reply(await _create(call, book_held, new, patch))
         try:
-            return _written(await deed(book))
-        except Recurs:
-            return _written_series(await deed(book_series))
+            return appointment_reply(await _create(call, book, new, patch))
+        except SeriesRequired:
+            return new_series_reply(await _create(call, book_series, new, patch))
 
 
-def _held(hold_id: str | None) -> str | None:
+def _hold_id(hold_id: str | None) -> str | None:
     if hold_id is not None and not is_id(hold_id):
         raise SlotUnavailable(extra={"reason": "hold_gone"})
     return hold_id
 
 
-async def _booked(
-    call: Call, newcomer: Newcomer, patch: Patch, location_id: str, how: Callable[..., Any]
-) -> Any:
-    """What that command answers: an appointment, or what became of a series."""
-    command = partial(
-        how, call.runtime.db, call.account_id, newcomer, patch, location_id=location_id
-    )
-    try:
-        return await command(now=call.now)
-    except ContactUnknown:
-        if not await call.runtime.catch_up():
-            raise
-    return await command(now=call.now)
+async def _create(
+    call: Call[CreateAppointment],
+    command: Create[Result],
+    new: NewAppointment,
+    patch: AppointmentPatch,
+) -> Result:
+    """The result of the command; waits for a contact that was created a moment ago."""
+
+    async def attempt() -> Result | None:
+        try:
+            return await command(
+                call.runtime.db,
+                call.account_id,
+                new,
+                patch,
+                location_id=call.body.location_id,
+                now=call.now,
+            )
+        except ContactUnknown:
+            return None
+
+    result = await call.runtime.known(attempt)
+    if result is None:
+        raise ContactUnknown
+    return result
 
 
-def known_id(text: str) -> str:
-    """What cannot be an id is as unknown as any other."""
-    if not is_id(text):
-        raise NotFound
-    return text
-
-
-def _patch(body: CreateAppointment | UpdateAppointment, call: Call) -> Patch:
-    return Patch(
+def _patch(body: CreateAppointment | UpdateAppointment, call: AnyCall) -> AppointmentPatch:
+    return AppointmentPatch(
         calendar_id=body.calendar_id,
         start=body.start_time,
         end=body.end_time,
         host=body.assigned_user_id,
         status=body.appointment_status,
-        place=body.place,
-        place_id=body.place_id,
+        meeting_location_type=body.chosen_location_type,
+        meeting_location_id=body.chosen_location_id,
         title=body.title,
         description=body.description,
         address=body.address,
@@ -98,107 +143,89 @@ def _patch(body: CreateAppointment | UpdateAppointment, call: Call) -> Patch:
 
 
 async def get_appointment(call: Call) -> Reply:
-    """An appointment, or an occurrence; of a series its next one, else its last."""
-    found = await store.appointment(call.runtime.db, call.account_id, call.row_id("eventId"))
+    """An appointment or an occurrence; of a series its next occurrence, else its last."""
+    event_id = call.row_id("eventId")
+    found = await store.get_appointment(call.runtime.db, call.account_id, event_id)
     if found is None:
-        found = await next_of(
-            call.runtime.db, call.account_id, call.row_id("eventId"), now=call.now
-        )
-    _terms(call).reach(found.location_id)
-    shown = shown_appointment(found)
-    return _reply({"event": shown, "appointment": shown}, version=found.version)
+        found = await get_next_occurrence(call.runtime.db, call.account_id, event_id, now=call.now)
+    _preconditions(call).check_location(found.location_id)
+    appointment = present_appointment(found)
+    return etag_reply({"event": appointment, "appointment": appointment}, version=found.version)
 
 
-def _terms(call: Call) -> Terms:
-    return Terms(call.if_match, call.caller.location_ids)
+def _preconditions(call: AnyCall) -> Preconditions:
+    return Preconditions(call.if_match, call.caller.location_ids)
 
 
-async def update_appointment(call: Call) -> Reply:
-    """A patch: what is not sent stays. With the id of a series: all that lies ahead, or nothing."""
-    body: UpdateAppointment = call.body
+async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
+    """Change an appointment; with the id of a series all its upcoming occurrences, or none."""
+    body = call.body
     if body.calendar_id is not None:
         known_id(body.calendar_id)
-    async with offering(call):
+    patch = _patch(body, call)
+    async with offering_alternatives(call):
         try:
-            return _written(await _changed(call, change, _patch(body, call)))
+            return appointment_reply(await _change_appointment(call, patch))
         except NotFound:
-            if not await store.series_existed(
+            if not await store.exists_series(
                 call.runtime.db, call.account_id, call.row_id("eventId")
             ):
                 raise
-        return _changed_series(await _changed(call, change_series, _patch(body, call)))
+        changed = await change_series(
+            call.runtime.db,
+            call.account_id,
+            call.row_id("eventId"),
+            patch,
+            preconditions=_preconditions(call),
+            now=call.now,
+        )
+    return changed_series_reply(changed)
 
 
-async def _changed(call: Call, how: Callable[..., Any], patch: Patch) -> Any:
-    return await how(
+async def _change_appointment(call: AnyCall, patch: AppointmentPatch) -> Appointment:
+    return await change_appointment(
         call.runtime.db,
         call.account_id,
         call.row_id("eventId"),
         patch,
-        terms=_terms(call),
+        preconditions=_preconditions(call),
         now=call.now,
     )
 
 
 async def delete_event(call: Call) -> Reply:
-    """Delete an appointment, what lies ahead of a series, or a block slot; again, it answers the same."""
-    database, row = call.runtime.db, call.row_id("eventId")
-    patch = Patch(delete=True, actor=call.caller.key_id)
+    """Delete an appointment, the upcoming occurrences of a series, or a block slot.
+
+    A second request has the response of the first.
+    """
+    database, event_id = call.runtime.db, call.row_id("eventId")
+    patch = AppointmentPatch(delete=True, actor=call.caller.key_id)
     try:
-        gone = [await _changed(call, change, patch)]
+        deleted = [await _change_appointment(call, patch)]
     except NotFound:
-        if await store.was_deleted(database, call.account_id, row):
+        if await store.is_deleted(database, call.account_id, event_id):
             return Reply({"succeeded": True})
-        if not await store.series_existed(database, call.account_id, row):
-            return await _delete_block(call)
-        gone = await _changed(call, delete_series, patch)
-    return Reply({"succeeded": True}, headers=read_token(_versions(gone)))
-
-
-async def _delete_block(call: Call) -> Reply:
-    call.reach(await blocks.location(call.runtime.db, call.account_id, call.row_id("eventId")))
-    async with call.runtime.db.transaction() as db:
-        versions = await delete_block_if_any(
-            db, call.account_id, call.row_id("eventId"), now=call.now
+        if not await store.exists_series(database, call.account_id, event_id):
+            return await _delete_block_slot(call)
+        deleted = await delete_series(
+            database,
+            call.account_id,
+            event_id,
+            patch,
+            preconditions=_preconditions(call),
+            now=call.now,
         )
+    return Reply({"succeeded": True}, headers=token_header(highest_versions(deleted)))
+
+
+async def _delete_block_slot(call: Call) -> Reply:
+    event_id = call.row_id("eventId")
+    call.reach(await block_slots.get_location(call.runtime.db, call.account_id, event_id))
+    async with call.runtime.db.transaction() as db:
+        versions = await delete_block_slot_if_any(db, call.account_id, event_id, now=call.now)
     if versions is None:
         raise NotFound
-    return Reply({"succeeded": True}, headers=read_token(versions))
-
-
-def _versions(states: Iterable[Appointment]) -> dict[str, int]:
-    """The highest of each: a reader who has seen these has seen all the changes."""
-    highest: dict[str, int] = {}
-    for state in states:
-        for key, version in state.versions.items():
-            highest[key] = max(version, highest.get(key, 0))
-    return highest
-
-
-def _written_series(outcomes: Sequence[Outcome]) -> Reply:
-    """The first occurrence that has its time, and what became of each."""
-    states = [one.state for one in outcomes if one.state is not None]
-    first = next(one.state for one in outcomes if one.state is not None and one.state.occupies)
-    report = [shown_outcome(one, first.time_zone) for one in outcomes]
-    reply = _reply({**shown_appointment(first), "occurrences": report})
-    return replace(reply, headers={**reply.headers, **read_token(_versions(states))})
-
-
-def _changed_series(states: Sequence[Appointment]) -> Reply:
-    reply = _reply(
-        {**shown_appointment(states[0]), "occurrenceIds": [public_id(one) for one in states]}
-    )
-    return replace(reply, headers={**reply.headers, **read_token(_versions(states))})
-
-
-def _written(state: Appointment) -> Reply:
-    """The answer to a change, with what a reader asks for who wants to see it."""
-    reply = _reply(shown_appointment(state))
-    return replace(reply, headers={**reply.headers, **read_token(state.versions)})
-
-
-def _reply(shown: dict[str, Any], version: int | None = None) -> Reply:
-    return Reply(shown, headers={"ETag": f'"{version or shown["version"]}"'})
+    return Reply({"succeeded": True}, headers=token_header(versions))
 
 
 _APPOINTMENT = "/calendars/events/appointments/{eventId}"
@@ -209,11 +236,11 @@ ROUTES = (
         create_appointment,
         "calendars/events.write",
         body=CreateAppointment,
-        reply=WrittenAppointment,
+        reply=AppointmentWriteResponse,
         summary="Create appointment",
-        description="With `rrule` (or on a calendar with `enableRecurring`) a series: the answer is"
-        " its first occurrence that has its time, and `occurrences` says what became of each."
-        " A lost slot is 400 `slot_unavailable`, with up to five `alternatives`.",
+        description="With `rrule` (or on a calendar with `enableRecurring`) a series: the response"
+        " is its first occurrence that was booked, and `occurrences` lists the outcome of each."
+        " A taken time is 400 `slot_unavailable`, with up to five `alternatives`.",
         refusals=(
             SlotUnavailable,
             WrongLength,
@@ -221,16 +248,15 @@ ROUTES = (
             LocationForbidden,
             NotFound,
         ),
-        examples=BOOKING,
     ),
     Route(
         "GET",
         _APPOINTMENT,
         get_appointment,
         "calendars/events.readonly",
-        reply=OneAppointment,
+        reply=AppointmentEnvelope,
         summary="Get appointment",
-        description="The id of a series shows its next occurrence, else its last.",
+        description="With the id of a series: its next occurrence, else its last.",
         refusals=(NotFound,),
     ),
     Route(
@@ -239,10 +265,10 @@ ROUTES = (
         update_appointment,
         "calendars/events.write",
         body=UpdateAppointment,
-        reply=WrittenAppointment,
+        reply=AppointmentWriteResponse,
         summary="Update appointment",
-        description="What is not sent stays as it is. With the id of a series, all its occurrences"
-        " that lie ahead are changed, or none: `startTime` is that of the first of them.",
+        description="A field that is not sent stays as it is. With the id of a series, all its"
+        " upcoming occurrences are changed, or none: `startTime` is that of the first of them.",
         refusals=(
             NotFound,
             SlotUnavailable,
@@ -251,18 +277,17 @@ ROUTES = (
             StateConflict,
             PreconditionFailed,
         ),
-        examples=CHANGE,
     ),
     Route(
         "DELETE",
         "/calendars/events/{eventId}",
         delete_event,
         "calendars/events.write",
-        reply=EventGone,
+        reply=EventDeletedResponse,
         status=201,
         summary="Delete event",
-        description="An appointment or a block slot; of a series, the occurrences that lie ahead."
-        " Again, it answers the same.",
+        description="An appointment or a block slot; of a series, the upcoming occurrences."
+        " A second request has the same response.",
         refusals=(NotFound, PreconditionFailed),
     ),
 )

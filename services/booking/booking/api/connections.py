@@ -1,57 +1,58 @@
-"""What is connected: both lists are answered here, from the `connections` topic."""
+"""The lists of provider connections, from the projection of the `connections` topic."""
 
 from typing import Any
 
-from booking.store import calendars, known
+from booking.store.calendars import get_calendar, list_connection_owners
+from booking.store.projections import list_connections
 from hoop_events.effects import Connection
 from hoop_platform.errors import NotFound
 from hoop_platform.http.route import Call, ResponseModel, Route
 
 
-class Integrations(ResponseModel):
+class IntegrationListResponse(ResponseModel):
     integrations: list[Connection]
 
 
-class Connections(ResponseModel):
+class ConnectionListResponse(ResponseModel):
     connections: list[Connection]
 
 
-async def list_connections(call: Call) -> dict[str, Any]:
-    """Everything that is connected in the account; to a key of some locations, in their calendars."""
+async def list_integrations(call: Call) -> dict[str, Any]:
+    """All connections of the account; for an API key of some locations, those of their calendars."""
     database, locations = call.runtime.db, call.caller.location_ids
     owners = None
     if locations:
-        owners = await calendars.owners_in(database, call.account_id, locations)
-    return {"integrations": await known.connections(database, call.account_id, owners)}
+        owners = await list_connection_owners(database, call.account_id, locations)
+    return {"integrations": await list_connections(database, call.account_id, owners)}
 
 
 async def calendar_connections(call: Call) -> dict[str, Any]:
-    """What is connected to a calendar and to its members."""
-    found = await calendars.calendar(call.runtime.db, call.account_id, call.id("calendarId"))
+    """The connections of a calendar and of its members."""
+    found = await get_calendar(call.runtime.db, call.account_id, call.id("calendarId"))
     if found is None:
         raise NotFound
     call.reach(found.location_id)
     owners = [found.id, *found.hosts]
-    return {"connections": await known.connections(call.runtime.db, call.account_id, owners)}
+    return {"connections": await list_connections(call.runtime.db, call.account_id, owners)}
 
 
 ROUTES = (
     Route(
         "GET",
         "/integrations",
-        list_connections,
+        list_integrations,
         "calendars.readonly",
-        reply=Integrations,
+        reply=IntegrationListResponse,
         summary="Integrations",
-        description="A key that is confined to locations is shown what is connected to their calendars"
-        " and to the members of these.",
+        description="An API key of some locations is shown the connections of their calendars"
+        " and of the members of these.",
     ),
     Route(
         "GET",
         "/calendars/{calendarId}/connections",
         calendar_connections,
         "calendars.readonly",
-        reply=Connections,
+        reply=ConnectionListResponse,
         summary="Get calendar connections",
         refusals=(NotFound,),
     ),

@@ -1,44 +1,41 @@
-"""What is booked for a contact. Contacts themselves are the accounts service's."""
+"""The list of a contact's appointments. Contacts themselves belong to the accounts service."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from booking.api.events import LAST_MS, AppointmentsListed, page, place
-from booking.api.shown import shown_appointment
-from booking.store import events as store
+from booking.api.calendar_events import LAST_MS, AppointmentListResponse, page, position
+from booking.api.presenters import present_appointment
+from booking.store.calendar_events import Position, list_appointments_of_contact
+from booking.store.projections import get_contact_location
 from hoop_platform.errors import NotFound
 from hoop_platform.http.parse import Query
 from hoop_platform.http.route import Call, Route
 from hoop_scheduling.zones import utc_datetime
 
-LAST: store.Place = (utc_datetime(LAST_MS), "v" * 25 + "s")
-"""After every appointment there can be."""
+LAST: Position = (utc_datetime(LAST_MS), "v" * 25 + "s")
+"""After the last item of any list."""
 
 
-class ContactAsked(Query):
+class ContactAppointmentListQuery(Query):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: str | None = Field(None, description="The last answer's `nextCursor`.")
+    cursor: str | None = Field(None, description="The `nextCursor` of the last response.")
 
 
-async def contact_appointments(call: Call) -> dict[str, Any]:
+async def contact_appointments(call: Call[None, ContactAppointmentListQuery]) -> dict[str, Any]:
     """On all calendars, the latest start first; cancelled ones, too."""
-    query: ContactAsked = call.query
+    query = call.query
     contact_id = call.id("contactId")
-    before = place(query.cursor) or LAST
-    call.reach(await _location(call, contact_id))
-    found = await store.of_contact(
-        call.runtime.db, call.account_id, contact_id, before=before, limit=query.limit + 1
+    before = position(query.cursor) or LAST
+    database, account_id = call.runtime.db, call.account_id
+    location = await call.runtime.known(
+        lambda: get_contact_location(database, account_id, contact_id)
     )
-    return page(found, query.limit, shown_appointment)
-
-
-async def _location(call: Call, contact_id: str) -> str | None:
-    """Where the contact is; one made a moment ago elsewhere is waited for."""
-    found = await store.contact_location(call.runtime.db, call.account_id, contact_id)
-    if found is None and await call.runtime.catch_up():
-        found = await store.contact_location(call.runtime.db, call.account_id, contact_id)
-    return found
+    call.reach(location)
+    found = await list_appointments_of_contact(
+        database, account_id, contact_id, before=before, limit=query.limit + 1
+    )
+    return page(found, query.limit, present_appointment)
 
 
 ROUTES = (
@@ -47,8 +44,8 @@ ROUTES = (
         "/contacts/{contactId}/appointments",
         contact_appointments,
         "calendars/events.readonly",
-        query=ContactAsked,
-        reply=AppointmentsListed,
+        query=ContactAppointmentListQuery,
+        reply=AppointmentListResponse,
         summary="Get appointments of a contact",
         refusals=(NotFound,),
     ),

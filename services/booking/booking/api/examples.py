@@ -1,4 +1,4 @@
-"""Bodies that clients may send, shown in the API's document, of operations that bring none of their own."""
+"""Example bodies of the operations, shown in the OpenAPI document."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -27,6 +27,13 @@ _GROUPS = "/calendars/groups"
 _NOTES = "/calendars/appointments/{appointmentId}/notes"
 _RESOURCES = "/calendars/resources/{resourceType}"
 
+_BOOKING = {
+    "calendarId": "06gvtdrgepradfongt4fpt6dls",
+    "locationId": "06gvtdred9psbfjhmlcujqtqf8",
+    "contactId": "06gvtdred9psbfjhmle6q87a6s",
+    "startTime": "2027-03-01T09:00:00-05:00",
+}
+
 EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("POST", "/calendars/"): {
         "One person, on Zoom": {
@@ -54,6 +61,33 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("PUT", "/calendars/{calendarId}"): {
         "Longer slots": {"slotDuration": 45, "slotInterval": 15},
         "A draft again": {"isActive": False},
+    },
+    ("POST", f"{_EVENTS}/appointments"): {
+        "As long as the calendar's appointments are": _BOOKING,
+        "With somebody, somewhere": {
+            **_BOOKING,
+            "endTime": "2027-03-01T09:30:00-05:00",
+            "title": "First visit",
+            "assignedUserId": "06gvtdred9psbfjhmlcvcn5b6o",
+            "address": "1 Main Street",
+            "toNotify": False,
+        },
+        "A time that was held": {**_BOOKING, "holdId": "06gvtdrgp9o5j3uf61896j6sv4"},
+        "A series": {**_BOOKING, "rrule": "FREQ=WEEKLY;BYDAY=MO,WE;COUNT=8"},
+    },
+    ("PUT", f"{_EVENTS}/appointments/{{eventId}}"): {
+        "Move it": {"startTime": "2027-03-01T10:00:00-05:00"},
+        "Cancel it": {"appointmentStatus": "cancelled"},
+        "Rename it": {"title": "Second opinion"},
+        "Nothing": {},
+    },
+    ("POST", "/calendars/{calendarId}/holds"): {
+        "For ten minutes": {"startTime": "2027-03-01T09:00:00-05:00"},
+        "For a minute, with somebody": {
+            "startTime": "2027-03-01T09:00:00-05:00",
+            "assignedUserId": "06gvtdred9psbfjhmlcvcn5b6o",
+            "ttlSeconds": 60,
+        },
     },
     ("POST", f"{_EVENTS}/block-slots"): {
         "A calendar": {"locationId": LOCATION, "calendarId": CALENDAR, "title": "Closed", **_TIMES},
@@ -104,8 +138,7 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
 
 
 def with_examples(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """The routes, each with the bodies that are shown for it."""
+    """The routes, each with its examples."""
     return tuple(
-        replace(route, examples=route.examples or EXAMPLES.get((route.method, route.path), {}))
-        for route in routes
+        replace(route, examples=EXAMPLES.get((route.method, route.path), {})) for route in routes
     )

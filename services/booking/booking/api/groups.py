@@ -2,11 +2,17 @@
 
 from typing import Any
 
-from booking.api.documents import Kept, Success, begun, delete_once, found, sent, written
-from booking.api.models import InLocation, Name, Slug
-from booking.api.shown import read_token
+from booking.api.crud import delete_once, find, initial_fields, sent_fields, versioned_reply
+from booking.api.presenters import token_header
+from booking.api.schemas.common import (
+    LocationQuery,
+    Name,
+    Slug,
+    SuccessResponse,
+    VersionedResponse,
+)
 from booking.handlers import groups as handlers
-from booking.store.documents import groups, slug_is_free
+from booking.store.crud import groups, is_slug_free
 from hoop_events.calendars import CalendarGroup
 from hoop_platform.auth import location_zone
 from hoop_platform.errors import Conflict, LocationForbidden, NotFound
@@ -23,23 +29,23 @@ class CreateGroup(Body):
 
 
 class UpdateGroup(Body):
-    """A patch: the defaults are never used, for a field that was not sent stays as it is."""
+    """A patch: a field that is not sent stays as it is, and defaults are never used."""
 
     name: Name = ""
     description: Text = ""
     slug: Slug = ""
 
 
-class ValidateSlug(Body):
+class ValidateSlugBody(Body):
     location_id: str
     slug: Slug
 
 
-class Switch(Body):
+class GroupStatusBody(Body):
     is_active: bool
 
 
-class GroupShown(Kept):
+class GroupResponse(VersionedResponse):
     location_id: str
     name: str
     description: str
@@ -47,78 +53,81 @@ class GroupShown(Kept):
     is_active: bool
 
 
-class OneGroup(ResponseModel):
-    group: GroupShown
+class GroupEnvelope(ResponseModel):
+    group: GroupResponse
 
 
-class Groups(ResponseModel):
-    groups: list[GroupShown]
+class GroupListResponse(ResponseModel):
+    groups: list[GroupResponse]
 
 
-class Available(ResponseModel):
+class SlugAvailabilityResponse(ResponseModel):
     available: bool
 
 
-async def list_groups(call: Call) -> dict[str, Any]:
-    query: InLocation = call.query
-    await location_zone(call.caller, query.location_id, call.runtime.tables)
-    there = await groups.find(call.runtime.db, call.account_id, {}, location_id=query.location_id)
-    return {"groups": [shown(group) for group in there]}
+async def list_groups(call: Call[None, LocationQuery]) -> dict[str, Any]:
+    location_id = call.query.location_id
+    await location_zone(call.caller, location_id, call.runtime.tables)
+    found = await groups.list_matching(
+        call.runtime.db, call.account_id, {}, location_id=location_id
+    )
+    return {"groups": [present_group(group) for group in found]}
 
 
-async def create_group(call: Call) -> Reply:
-    body: CreateGroup = call.body
+async def create_group(call: Call[CreateGroup]) -> Reply:
+    body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    group = CalendarGroup(**begun(call), **body.model_dump())
+    group = CalendarGroup(**initial_fields(call), **body.model_dump())
     async with call.runtime.db.transaction() as db:
         group = await handlers.create_group(db, call.account_id, group, now=call.now)
-    return _written(group)
+    return _reply(group)
 
 
-async def validate_slug(call: Call) -> dict[str, bool]:
-    """Say whether a new group of this location could have this slug."""
-    body: ValidateSlug = call.body
+async def validate_slug(call: Call[ValidateSlugBody]) -> dict[str, bool]:
+    """Whether a new group of this location could have this slug."""
+    body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    free = await slug_is_free(call.runtime.db, call.account_id, body.location_id, body.slug)
+    free = await is_slug_free(call.runtime.db, call.account_id, body.location_id, body.slug)
     return {"available": free}
 
 
 async def get_group(call: Call) -> Reply:
-    return _written(await found(call, groups, "groupId"))
+    return _reply(await find(call, groups, "groupId"))
 
 
-async def update_group(call: Call) -> Reply:
-    group_id = (await found(call, groups, "groupId")).id
+async def update_group(call: Call[UpdateGroup]) -> Reply:
+    group_id = (await find(call, groups, "groupId")).id
+    changes = sent_fields(call.body)
     async with call.runtime.db.transaction() as db:
         group = await handlers.change_group(
-            db, call.account_id, group_id, sent(call.body), now=call.now, expected=call.if_match
+            db, call.account_id, group_id, changes, now=call.now, expected=call.if_match
         )
-    return _written(group)
+    return _reply(group)
 
 
-async def switch_group(call: Call) -> Reply:
-    """Switch the group on or off, and with it every one of its calendars."""
-    body: Switch = call.body
-    group_id = (await found(call, groups, "groupId")).id
+async def update_group_status(call: Call[GroupStatusBody]) -> Reply:
+    """Activate or deactivate the group and all its calendars."""
+    active = call.body.is_active
+    group_id = (await find(call, groups, "groupId")).id
     async with call.runtime.db.transaction() as db:
         versions = await handlers.set_group_active(
-            db, call.account_id, group_id, body.is_active, now=call.now, expected=call.if_match
+            db, call.account_id, group_id, active, now=call.now, expected=call.if_match
         )
-    return Reply({"success": True}, headers=read_token(versions))
+    return Reply({"success": True}, headers=token_header(versions))
 
 
 async def delete_group(call: Call) -> Reply:
-    """Delete the group; its calendars stay, in none."""
+    """Delete the group; its calendars stay, without a group."""
     return await delete_once(call, groups, call.id("groupId"), handlers.delete_group)
 
 
-def shown(group: CalendarGroup) -> dict[str, Any]:
+def present_group(group: CalendarGroup) -> dict[str, Any]:
     """The group object of the API."""
     return group.model_dump(mode="json", by_alias=True, exclude={"sequence"})
 
 
-def _written(group: CalendarGroup) -> Reply:
-    return written({"group": shown(group)}, group.version, {})
+def _reply(group: CalendarGroup) -> Reply:
+    return versioned_reply({"group": present_group(group)}, group.version)
 
 
 READ = ("calendars.readonly", "calendars/groups.readonly")
@@ -130,8 +139,8 @@ ROUTES = (
         "/calendars/groups",
         list_groups,
         READ,
-        query=InLocation,
-        reply=Groups,
+        query=LocationQuery,
+        reply=GroupListResponse,
         summary="Get groups",
         refusals=(LocationForbidden,),
     ),
@@ -141,7 +150,7 @@ ROUTES = (
         create_group,
         WRITE,
         body=CreateGroup,
-        reply=OneGroup,
+        reply=GroupEnvelope,
         status=201,
         summary="Create group",
         refusals=(LocationForbidden, Conflict),
@@ -151,8 +160,8 @@ ROUTES = (
         "/calendars/groups/validate-slug",
         validate_slug,
         WRITE,
-        body=ValidateSlug,
-        reply=Available,
+        body=ValidateSlugBody,
+        reply=SlugAvailabilityResponse,
         summary="Validate group slug",
         refusals=(LocationForbidden,),
     ),
@@ -161,7 +170,7 @@ ROUTES = (
         _GROUP,
         get_group,
         READ,
-        reply=OneGroup,
+        reply=GroupEnvelope,
         summary="Get group",
         refusals=(NotFound,),
     ),
@@ -171,17 +180,17 @@ ROUTES = (
         update_group,
         WRITE,
         body=UpdateGroup,
-        reply=OneGroup,
+        reply=GroupEnvelope,
         summary="Update group",
         refusals=(NotFound, Conflict),
     ),
     Route(
         "PUT",
         f"{_GROUP}/status",
-        switch_group,
+        update_group_status,
         WRITE,
-        body=Switch,
-        reply=Success,
+        body=GroupStatusBody,
+        reply=SuccessResponse,
         summary="Disable or enable group",
         refusals=(NotFound,),
     ),
@@ -190,7 +199,7 @@ ROUTES = (
         _GROUP,
         delete_group,
         WRITE,
-        reply=Success,
+        reply=SuccessResponse,
         summary="Delete group",
         refusals=(NotFound,),
     ),

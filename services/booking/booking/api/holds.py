@@ -1,87 +1,75 @@
-"""The operations on holds: keep a time for some minutes, and give it back."""
+"""The operations on holds: hold a time for some minutes, and release it."""
 
+from contextlib import suppress
 from datetime import timedelta
 
-from booking.api.appointment_answers import HoldAnswer, HoldGone
-from booking.api.appointment_bodies import CreateHold
-from booking.api.appointment_examples import HOLD
-from booking.api.offering import offering
-from booking.api.shown import read_token, shown_hold
-from booking.handlers.holds import HoldRequest, create_hold, release_hold
-from booking.store import calendars
-from booking.store import holds as store
+from booking.api.alternatives import offering_alternatives
+from booking.api.presenters import present_hold, token_header
+from booking.api.schemas.appointments import CreateHold, HoldEnvelope
+from booking.api.schemas.common import SuccessResponse
+from booking.api.validation import known_calendar
+from booking.handlers import holds as handlers
+from booking.handlers.holds import HoldRequest
+from booking.store.holds import get_hold, is_gone_hold
 from hoop_platform.errors import CalendarInactive, NotFound, SlotUnavailable, WrongLength
 from hoop_platform.http.route import Call, Reply, Route
 from hoop_platform.ids import new_id
 
 
-async def post_hold(call: Call) -> Reply:
-    """Keep a time under the rules of a booking; create the appointment with `holdId` in time."""
-    body: CreateHold = call.body
-    wanted = HoldRequest(
-        await _calendar(call),
-        body.start_time,
-        call.now + timedelta(seconds=body.ttl_seconds),
-        body.end_time,
-        body.assigned_user_id,
+async def create_hold(call: Call[CreateHold]) -> Reply:
+    """Hold a time under the rules of a booking; a new appointment with `holdId` takes the time."""
+    body = call.body
+    request = HoldRequest(
+        calendar_id=await known_calendar(call, call.id("calendarId")),
+        start=body.start_time,
+        until=call.now + timedelta(seconds=body.ttl_seconds),
+        end=body.end_time,
+        host=body.assigned_user_id,
     )
-    async with offering(call):
-        held = await create_hold(call.runtime.db, call.account_id, new_id(), wanted, now=call.now)
-    return Reply({"hold": shown_hold(held)}, headers=read_token(held.versions))
-
-
-async def _calendar(call: Call) -> str:
-    """The calendar in the path, which is one of the key's."""
-    found = await calendars.calendar(call.runtime.db, call.account_id, call.id("calendarId"))
-    if found is None:
-        raise NotFound
-    call.reach(found.location_id)
-    return found.id
+    async with offering_alternatives(call):
+        held = await handlers.create_hold(
+            call.runtime.db, call.account_id, new_id(), request, now=call.now
+        )
+    return Reply({"hold": present_hold(held)}, headers=token_header(held.versions))
 
 
 async def delete_hold(call: Call) -> Reply:
-    """Give the time back; again, or when it ran out meanwhile, it answers the same."""
-    calendar_id, hold_id = await _calendar(call), call.id("holdId")
-    held = await store.hold(call.runtime.db, call.account_id, hold_id)
+    """Release a hold; the response is the same for one that is released, booked or expired."""
+    calendar_id = await known_calendar(call, call.id("calendarId"))
+    hold_id = call.id("holdId")
+    held = await get_hold(call.runtime.db, call.account_id, hold_id)
     if held is not None and held.calendar_id == calendar_id:
-        await _release(call, hold_id)
-    elif not await store.was_hold(call.runtime.db, call.account_id, hold_id, calendar_id):
+        with suppress(NotFound):  # expired or booked since then
+            await handlers.release_hold(
+                call.runtime.db, call.account_id, hold_id, now=call.now, actor=call.caller.key_id
+            )
+    elif not await is_gone_hold(call.runtime.db, call.account_id, hold_id, calendar_id):
         raise NotFound
     return Reply({"success": True})
-
-
-async def _release(call: Call, hold_id: str) -> None:
-    try:
-        await release_hold(
-            call.runtime.db, call.account_id, hold_id, now=call.now, actor=call.caller.key_id
-        )
-    except NotFound:
-        return  # it ran out, or was booked, just now
 
 
 ROUTES = (
     Route(
         "POST",
         "/calendars/{calendarId}/holds",
-        post_hold,
+        create_hold,
         "calendars/events.write",
         body=CreateHold,
-        reply=HoldAnswer,
+        reply=HoldEnvelope,
         status=201,
         summary="Hold a time",
-        description="Nobody else gets it until `expiresAt`. It becomes an appointment by its"
-        " `holdId`, with the same id.",
+        description="The time is not offered to others until `expiresAt`. A new appointment with"
+        " this `holdId` takes the time and the id.",
         refusals=(NotFound, SlotUnavailable, WrongLength, CalendarInactive),
-        examples=HOLD,
     ),
     Route(
         "DELETE",
         "/calendars/{calendarId}/holds/{holdId}",
         delete_hold,
         "calendars/events.write",
-        reply=HoldGone,
+        reply=SuccessResponse,
         summary="Release a hold",
-        description="Again, or when it was booked meanwhile, it answers the same.",
+        description="A second request, or one for a booked hold, has the same response.",
         refusals=(NotFound,),
     ),
 )

@@ -4,86 +4,86 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from booking.api.documents import Success
-from booking.api.people import check_users
+from booking.api.schemas.common import SuccessResponse
+from booking.api.validation import check_users
 from booking.handlers import notes as handlers
-from booking.store import notes as store
-from booking.store.appointments import appointment
-from booking.store.notes import Note
+from booking.store.appointments import get_appointment
+from booking.store.notes import AppointmentNote
+from booking.store.notes import list_notes as list_stored_notes
 from hoop_events.base import Moment, iso
 from hoop_platform.errors import NotFound, PreconditionFailed
 from hoop_platform.http.parse import Body, Query
-from hoop_platform.http.route import Call, Reply, ResponseModel, Route
+from hoop_platform.http.route import AnyCall, Call, Reply, ResponseModel, Route
 from hoop_platform.ids import new_id
 
-Words = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
+NoteText = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 
 
-class NotesAsked(Query):
+class NoteListQuery(Query):
     limit: Annotated[int, Field(ge=1, le=20)]
     offset: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class CreateNote(Body):
-    body: Words
-    user_id: str | None = Field(None, description="Whose words these are: a user of the account.")
+    body: NoteText
+    user_id: str | None = Field(None, description="The author: a user of the account.")
 
 
 class UpdateNote(Body):
-    """A patch: a field that was not sent stays as it is."""
+    """A patch: a field that is not sent stays as it is."""
 
-    body: Words | None = None
-    user_id: str | None = Field(None, description="Whose words these are: a user of the account.")
+    body: NoteText | None = None
+    user_id: str | None = Field(None, description="The author: a user of the account.")
 
 
-class Author(ResponseModel):
-    """The user named in the note; else the API key that wrote it, which has no name."""
+class NoteAuthor(ResponseModel):
+    """The author of the note; else the API key of the request, which has no name."""
 
     id: str
     name: str
 
 
-class NoteShown(ResponseModel):
+class NoteResponse(ResponseModel):
     id: str
     body: str
     user_id: str | None
     contact_id: str
-    created_by: Author
+    created_by: NoteAuthor
     date_added: Moment
     date_updated: Moment
     version: int
 
 
-class OneNote(ResponseModel):
-    note: NoteShown
+class NoteEnvelope(ResponseModel):
+    note: NoteResponse
 
 
-class Notes(ResponseModel):
-    notes: list[NoteShown]
+class NoteListResponse(ResponseModel):
+    notes: list[NoteResponse]
     has_more: bool
 
 
-async def list_notes(call: Call) -> dict[str, Any]:
-    """The newest first."""
-    query: NotesAsked = call.query
-    appointment_id = await _appointment(call)
-    found = await store.notes(
+async def list_notes(call: Call[None, NoteListQuery]) -> dict[str, Any]:
+    """The notes of an appointment, newest first."""
+    query = call.query
+    appointment_id = await _appointment_id(call)
+    found = await list_stored_notes(
         call.runtime.db,
         call.account_id,
         appointment_id,
         limit=query.limit + 1,
         offset=query.offset,
     )
-    shown = [_shown(note) for note in found[: query.limit]]
-    return {"notes": shown, "hasMore": len(found) > query.limit}
+    notes = [_present(note) for note in found[: query.limit]]
+    return {"notes": notes, "hasMore": len(found) > query.limit}
 
 
-async def create_note(call: Call) -> Reply:
-    body: CreateNote = call.body
-    appointment_id = await _appointment(call)
+async def create_note(call: Call[CreateNote]) -> Reply:
+    body = call.body
+    appointment_id = await _appointment_id(call)
     await _check_author(call, body.user_id)
     async with call.runtime.db.transaction(notify=False) as db:
-        written = await handlers.create_note(
+        note = await handlers.create_note(
             db,
             call.account_id,
             new_id(),
@@ -93,15 +93,15 @@ async def create_note(call: Call) -> Reply:
             actor=call.caller.key_id,
             now=call.now,
         )
-    return _written(written)
+    return _reply(note)
 
 
-async def update_note(call: Call) -> Reply:
-    body: UpdateNote = call.body
-    appointment_id, note_id = await _appointment(call), call.id("noteId")
+async def update_note(call: Call[UpdateNote]) -> Reply:
+    body = call.body
+    appointment_id, note_id = await _appointment_id(call), call.id("noteId")
     await _check_author(call, body.user_id)
     async with call.runtime.db.transaction(notify=False) as db:
-        written = await handlers.change_note(
+        note = await handlers.change_note(
             db,
             call.account_id,
             note_id,
@@ -111,12 +111,12 @@ async def update_note(call: Call) -> Reply:
             expected=call.if_match,
             now=call.now,
         )
-    return _written(written)
+    return _reply(note)
 
 
 async def delete_note(call: Call) -> dict[str, bool]:
-    """Delete it; the second time answers as the first."""
-    appointment_id, note_id = await _appointment(call), call.id("noteId")
+    """Delete the note; a second request has the response of the first."""
+    appointment_id, note_id = await _appointment_id(call), call.id("noteId")
     async with call.runtime.db.transaction(notify=False) as db:
         await handlers.delete_note(
             db, call.account_id, note_id, appointment_id=appointment_id, now=call.now
@@ -124,26 +124,26 @@ async def delete_note(call: Call) -> dict[str, bool]:
     return {"success": True}
 
 
-async def _appointment(call: Call) -> str:
-    """The appointment's id inside, which is not the one in the path for an occurrence of a series."""
-    inside = call.row_id("appointmentId")
-    found = await appointment(call.runtime.db, call.account_id, inside)
+async def _appointment_id(call: AnyCall) -> str:
+    """The id of the appointment's row, which for an occurrence is not the one in the path."""
+    row_id = call.row_id("appointmentId")
+    found = await get_appointment(call.runtime.db, call.account_id, row_id)
     if found is None:
         raise NotFound
     call.reach(found.location_id)
     return found.id
 
 
-async def _check_author(call: Call, user_id: str | None) -> None:
+async def _check_author(call: AnyCall, user_id: str | None) -> None:
     if user_id is not None:
         await check_users(call, {"userId": user_id})
 
 
-def _written(note: Note) -> Reply:
-    return Reply({"note": _shown(note)}, headers={"ETag": f'"{note.version}"'})
+def _reply(note: AppointmentNote) -> Reply:
+    return Reply({"note": _present(note)}, headers={"ETag": f'"{note.version}"'})
 
 
-def _shown(note: Note) -> dict[str, Any]:
+def _present(note: AppointmentNote) -> dict[str, Any]:
     return {
         "id": note.id,
         "body": note.body,
@@ -165,8 +165,8 @@ ROUTES = (
         _NOTES,
         list_notes,
         READ,
-        query=NotesAsked,
-        reply=Notes,
+        query=NoteListQuery,
+        reply=NoteListResponse,
         summary="Get notes",
         refusals=(NotFound,),
     ),
@@ -176,7 +176,7 @@ ROUTES = (
         create_note,
         WRITE,
         body=CreateNote,
-        reply=OneNote,
+        reply=NoteEnvelope,
         status=201,
         summary="Create note",
         refusals=(NotFound,),
@@ -187,7 +187,7 @@ ROUTES = (
         update_note,
         WRITE,
         body=UpdateNote,
-        reply=OneNote,
+        reply=NoteEnvelope,
         summary="Update note",
         refusals=(NotFound, PreconditionFailed),
     ),
@@ -196,7 +196,7 @@ ROUTES = (
         _NOTE,
         delete_note,
         WRITE,
-        reply=Success,
+        reply=SuccessResponse,
         summary="Delete note",
         refusals=(NotFound,),
     ),

@@ -1,58 +1,60 @@
 """The operations on rooms and equipment."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from booking.api.documents import (
-    Kept,
-    Success,
-    begun,
-    delete_once,
-    found,
-    known_ids,
-    sent,
-    written,
+from booking.api.crud import delete_once, find, initial_fields, sent_fields, versioned_reply
+from booking.api.schemas.common import (
+    Count,
+    LocationQuery,
+    Name,
+    OffsetPageQuery,
+    SuccessResponse,
+    VersionedResponse,
 )
-from booking.api.models import Count, InLocation, Name, Some
-from booking.domain.documents import MOST_CALENDARS, RESOURCE_TYPES, check_immutable
+from booking.api.validation import known_ids
+from booking.domain.checks import MAX_CALENDARS, RESOURCE_TYPES, check_immutable
 from booking.handlers import resources as handlers
-from booking.store.documents import resources
+from booking.store.crud import resources
 from hoop_events.calendars import Resource
 from hoop_platform.auth import location_zone
 from hoop_platform.errors import LocationForbidden, NotFound, invalid
 from hoop_platform.http.parse import Body, Text
-from hoop_platform.http.route import Call, Reply, Route
+from hoop_platform.http.route import AnyCall, Call, Reply, Route
 
-Calendars = Annotated[list[str], Field(max_length=MOST_CALENDARS)]
+ResourceType = Literal["rooms", "equipments"]
+CalendarIds = Annotated[list[str], Field(max_length=MAX_CALENDARS)]
 
 
-class _ResourceBody(Body):
+class _ResourceFields(Body):
     description: Text = ""
-    quantity: Annotated[Count, Field(description="Units of equipment. For rooms only kept.")] = 1
+    quantity: Annotated[Count, Field(description="Units of equipment. For rooms only stored.")] = 1
     out_of_service: Annotated[
-        Count, Field(description="Units of equipment that nobody can have. For rooms only kept.")
+        Count, Field(description="Units of equipment that cannot be used. For rooms only stored.")
     ] = 0
-    capacity: Annotated[Count, Field(description="People in a room. Only kept, and shown.")] = 1
+    capacity: Annotated[
+        Count, Field(description="People in a room. Stored and shown, without further effect.")
+    ] = 1
     calendar_ids: Annotated[
-        Calendars, Field(description="Rooms: any calendars. Equipment: one, of type service.")
+        CalendarIds, Field(description="Rooms: any calendars. Equipment: one, of type service.")
     ] = []
 
 
-class CreateResource(_ResourceBody):
+class CreateResource(_ResourceFields):
     location_id: str
     name: Name
 
 
-class UpdateResource(_ResourceBody):
-    """A patch: the defaults are never used, for a field that was not sent stays as it is."""
+class UpdateResource(_ResourceFields):
+    """A patch: a field that is not sent stays as it is, and defaults are never used."""
 
-    location_id: str | None = Field(None, description="If sent, what it is already.")
+    location_id: str | None = Field(None, description="Only the present value.")
     name: Name = ""
     is_active: bool = True
 
 
-class ResourceUpdated(Kept):
+class UpdatedResourceResponse(VersionedResponse):
     location_id: str
     name: str
     resource_type: str
@@ -63,18 +65,18 @@ class ResourceUpdated(Kept):
     capacity: int
 
 
-class ResourceShown(ResourceUpdated):
+class ResourceResponse(UpdatedResourceResponse):
     calendar_ids: list[str]
 
 
-class ResourcesAsked(InLocation, Some):
-    pass
+class ResourceListQuery(LocationQuery, OffsetPageQuery):
+    """The resources of a location."""
 
 
-async def list_resources(call: Call) -> list[Any]:
-    query: ResourcesAsked = call.query
+async def list_resources(call: Call[None, ResourceListQuery]) -> list[Any]:
+    query = call.query
     await location_zone(call.caller, query.location_id, call.runtime.tables)
-    there = await resources.find(
+    found = await resources.list_matching(
         call.runtime.db,
         call.account_id,
         {"resourceType": _type(call)},
@@ -82,72 +84,75 @@ async def list_resources(call: Call) -> list[Any]:
         limit=query.limit,
         skip=query.skip,
     )
-    return [shown(resource) for resource in there]
+    return [present_resource(resource) for resource in found]
 
 
-async def create_resource(call: Call) -> Reply:
-    body: CreateResource = call.body
+async def create_resource(call: Call[CreateResource]) -> Reply:
+    body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    said = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids)}
-    resource = Resource(**begun(call), **said, resource_type=_type(call))
+    fields = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids)}
+    resource = Resource(**initial_fields(call), **fields, resource_type=_type(call))
     async with call.runtime.db.transaction() as db:
         resource = await handlers.create_resource(db, call.account_id, resource, now=call.now)
-    return _written(resource)
+    return _reply(resource)
 
 
 async def get_resource(call: Call) -> Reply:
-    resource = await _found(call)
-    return written(shown(resource), resource.version, {})
+    resource = await _find(call)
+    return versioned_reply(present_resource(resource), resource.version)
 
 
-async def update_resource(call: Call) -> Reply:
-    body: UpdateResource = call.body
-    resource = await _found(call)
+async def update_resource(call: Call[UpdateResource]) -> Reply:
+    body = call.body
+    resource = await _find(call)
     check_immutable("locationId", resource.location_id, body.location_id)
-    changes = sent(body)
+    changes = sent_fields(body)
     if "calendar_ids" in changes:
         changes["calendar_ids"] = known_ids(body.calendar_ids)
     async with call.runtime.db.transaction() as db:
         resource = await handlers.change_resource(
             db, call.account_id, resource.id, changes, now=call.now, expected=call.if_match
         )
-    return _written(resource, without="calendarIds")
+    return _reply(resource, without="calendarIds")
 
 
 async def delete_resource(call: Call) -> Reply:
-    """Delete it: its calendars need it no more."""
+    """Delete the resource, which its calendars then do not need any more."""
     kind, resource_id = _type(call), call.id("id")
-    there = await resources.read(call.runtime.db, call.account_id, resource_id)
-    if there is not None and there.resource_type != kind:
+    resource = await resources.get(call.runtime.db, call.account_id, resource_id)
+    if resource is not None and resource.resource_type != kind:
         raise NotFound
     return await delete_once(call, resources, resource_id, handlers.delete_resource)
 
 
-def _type(call: Call) -> Any:  # one of the names that the contract allows
-    kind = call.path["resourceType"]
-    if kind not in RESOURCE_TYPES:
-        raise invalid("resourceType", "enum", "must be rooms or equipments", RESOURCE_TYPES)
-    return kind
+def _type(call: AnyCall) -> ResourceType:
+    match call.path["resourceType"]:
+        case "rooms":
+            return "rooms"
+        case "equipments":
+            return "equipments"
+        case _:
+            raise invalid("resourceType", "enum", "must be rooms or equipments", RESOURCE_TYPES)
 
 
-async def _found(call: Call) -> Resource:
-    """A room is no piece of equipment: under the other type its id is unknown."""
+async def _find(call: AnyCall) -> Resource:
+    """The resource of the path; `NotFound` also for one of the other type."""
     kind = _type(call)
-    resource: Resource = await found(call, resources, "id")
+    resource = await find(call, resources, "id")
     if resource.resource_type != kind:
         raise NotFound
     return resource
 
 
-def shown(resource: Resource) -> dict[str, Any]:
-    """The resource object of the API; some of its clients read `_id`."""
+def present_resource(resource: Resource) -> dict[str, Any]:
+    """The resource object of the API; some clients read the id as `_id`."""
     state = resource.model_dump(mode="json", by_alias=True, exclude={"sequence", "versions"})
     return {**state, "_id": resource.id}
 
 
-def _written(resource: Resource, without: str = "") -> Reply:
-    body = {name: value for name, value in shown(resource).items() if name != without}
-    return written(body, resource.version, resource.versions)
+def _reply(resource: Resource, without: str = "") -> Reply:
+    body = {name: value for name, value in present_resource(resource).items() if name != without}
+    return versioned_reply(body, resource.version, resource.versions)
 
 
 READ = ("calendars.readonly", "calendars/resources.readonly")
@@ -161,8 +166,8 @@ ROUTES = (
         _OF_TYPE,
         list_resources,
         READ,
-        query=ResourcesAsked,
-        reply=list[ResourceShown],
+        query=ResourceListQuery,
+        reply=list[ResourceResponse],
         summary="List calendar resources",
         choices=_TYPES,
         refusals=(LocationForbidden,),
@@ -173,7 +178,7 @@ ROUTES = (
         create_resource,
         WRITE,
         body=CreateResource,
-        reply=ResourceShown,
+        reply=ResourceResponse,
         status=201,
         summary="Create calendar resource",
         choices=_TYPES,
@@ -184,7 +189,7 @@ ROUTES = (
         _RESOURCE,
         get_resource,
         READ,
-        reply=ResourceShown,
+        reply=ResourceResponse,
         summary="Get calendar resource",
         choices=_TYPES,
         refusals=(NotFound,),
@@ -195,9 +200,9 @@ ROUTES = (
         update_resource,
         WRITE,
         body=UpdateResource,
-        reply=ResourceUpdated,
+        reply=UpdatedResourceResponse,
         summary="Update calendar resource",
-        description="What is booked keeps what it has.",
+        description="Appointments keep the resources that they have.",
         choices=_TYPES,
         refusals=(NotFound,),
     ),
@@ -206,7 +211,7 @@ ROUTES = (
         _RESOURCE,
         delete_resource,
         WRITE,
-        reply=Success,
+        reply=SuccessResponse,
         summary="Delete calendar resource",
         choices=_TYPES,
         refusals=(NotFound,),

@@ -1,180 +1,182 @@
-"""The operations on schedules: when a user is open, on which calendars."""
+"""The operations on schedules and on their association with calendars."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from booking.api.documents import (
-    Kept,
-    Success,
-    begun,
-    delete_once,
-    found,
-    known_ids,
-    sent,
-    written,
+from booking.api.crud import delete_once, find, initial_fields, sent_fields, versioned_reply
+from booking.api.presenters import token_header
+from booking.api.schemas.common import (
+    LocationQuery,
+    Name,
+    OffsetPageQuery,
+    SuccessResponse,
+    VersionedResponse,
 )
-from booking.api.models import InLocation, Name, Some
-from booking.api.people import check_users
-from booking.api.shown import read_token
-from booking.domain.documents import MOST_CALENDARS
+from booking.api.validation import check_users, known_calendar, known_ids
+from booking.domain.checks import MAX_CALENDARS
 from booking.handlers import schedules as handlers
-from booking.store.calendars import calendar
-from booking.store.documents import schedules
+from booking.store.crud import schedules
 from hoop_events.calendars import Schedule
 from hoop_platform.auth import location_zone
+from hoop_platform.db.database import Tx
 from hoop_platform.errors import LocationForbidden, NotFound
 from hoop_platform.http.parse import Body
-from hoop_platform.http.route import Call, Reply, ResponseModel, Route
+from hoop_platform.http.route import AnyCall, Call, Reply, ResponseModel, Route
 
-Clock = Annotated[str, Field(pattern=r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
-Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
-Zone = Annotated[str, Field(max_length=100, description="A zone of the IANA database.")]
+ClockTime = Annotated[str, Field(pattern=r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+DayName = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
+ZoneName = Annotated[str, Field(max_length=100, description="A zone of the IANA database.")]
 
 
-class IntervalSaid(Body):
+class ScheduleIntervalBody(Body):
     """Wall-clock times, `from` before `to`; `24:00` is midnight."""
 
-    from_: Clock = Field(alias="from")
-    to: Clock
+    from_: ClockTime = Field(alias="from")
+    to: ClockTime
 
 
-class RuleSaid(Body):
-    """When the user is open on each such weekday, or on one date, which then replaces its weekday."""
+class ScheduleRuleBody(Body):
+    """The open hours of a weekday, or of one date, which replaces its weekday."""
 
     type: Literal["wday", "date"]
-    day: Annotated[Day | None, Field(description="Of a rule of type `wday`.")] = None
+    day: Annotated[DayName | None, Field(description="Of a rule of type `wday`.")] = None
     date: Annotated[
         str | None,
         Field(description="Of a rule of type `date`.", pattern=r"^(19[7-9]|2[01]\d)\d-\d\d-\d\d$"),
     ] = None
-    intervals: list[IntervalSaid] = Field(max_length=24)
+    intervals: list[ScheduleIntervalBody] = Field(max_length=24)
 
 
-Rules = Annotated[list[RuleSaid], Field(max_length=400, description="One for each day or date.")]
+ScheduleRules = Annotated[
+    list[ScheduleRuleBody], Field(max_length=400, description="One for each day or date.")
+]
 
 
 class CreateSchedule(Body):
     name: Name
     location_id: str
     user_id: str
-    timezone: Zone
-    rules: Rules = []
-    calendar_ids: list[str] = Field(default=[], max_length=MOST_CALENDARS)
+    timezone: ZoneName
+    rules: ScheduleRules = []
+    calendar_ids: list[str] = Field(default=[], max_length=MAX_CALENDARS)
 
 
 class UpdateSchedule(Body):
-    """A patch: the defaults are never used, for a field that was not sent stays as it is."""
+    """A patch: a field that is not sent stays as it is, and defaults are never used."""
 
     name: Name = ""
-    timezone: Zone = ""
-    rules: Rules = []
+    timezone: ZoneName = ""
+    rules: ScheduleRules = []
 
 
-class SchedulesAsked(InLocation, Some):
+class ScheduleListQuery(LocationQuery, OffsetPageQuery):
     user_id: str
     calendar_id: str | None = None
 
 
-class RuleShown(ResponseModel):
+class ScheduleRuleResponse(ResponseModel):
     type: Literal["wday", "date"]
     intervals: list[dict[str, str]]
 
 
-class ScheduleShown(Kept):
+class ScheduleResponse(VersionedResponse):
     name: str
     location_id: str
     user_id: str | None
     timezone: str
-    rules: list[RuleShown]
+    rules: list[ScheduleRuleResponse]
     calendar_ids: list[str]
     deleted: bool
 
 
-class OneSchedule(ResponseModel):
-    schedule: ScheduleShown
+class ScheduleEnvelope(ResponseModel):
+    schedule: ScheduleResponse
 
 
-class Schedules(ResponseModel):
-    schedules: list[ScheduleShown]
+class ScheduleListResponse(ResponseModel):
+    schedules: list[ScheduleResponse]
 
 
-async def search_schedules(call: Call) -> dict[str, Any]:
-    """A user's schedules in a location, oldest first; those of one calendar, if it is named."""
-    query: SchedulesAsked = call.query
+async def search_schedules(call: Call[None, ScheduleListQuery]) -> dict[str, Any]:
+    """A user's schedules in a location, oldest first; only those of `calendarId` if given."""
+    query = call.query
     await location_zone(call.caller, query.location_id, call.runtime.tables)
     await check_users(call, {"userId": query.user_id})
-    like: dict[str, Any] = {"userId": query.user_id}
+    fields: dict[str, Any] = {"userId": query.user_id}
     if query.calendar_id is not None:
-        like["calendarIds"] = [await known_calendar(call, query.calendar_id)]
-    there = await schedules.find(
+        fields["calendarIds"] = [await known_calendar(call, query.calendar_id)]
+    found = await schedules.list_matching(
         call.runtime.db,
         call.account_id,
-        like,
+        fields,
         location_id=query.location_id,
         limit=query.limit,
         skip=query.skip,
     )
-    return {"schedules": [shown(schedule) for schedule in there]}
+    return {"schedules": [present_schedule(schedule) for schedule in found]}
 
 
-async def create_schedule(call: Call) -> Reply:
-    body: CreateSchedule = call.body
+async def create_schedule(call: Call[CreateSchedule]) -> Reply:
+    body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
     await check_users(call, {"userId": body.user_id})
-    said = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids)}
-    schedule = Schedule.model_validate({**begun(call), **said})
+    fields = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids)}
+    schedule = Schedule.model_validate({**initial_fields(call), **fields})
     async with call.runtime.db.transaction() as db:
         schedule = await handlers.create_schedule(db, call.account_id, schedule, now=call.now)
-    return _written(schedule)
+    return _reply(schedule)
 
 
 async def get_schedule(call: Call) -> Reply:
-    schedule: Schedule = await found(call, schedules, "id")
-    return written({"schedule": shown(schedule)}, schedule.version, {})
+    schedule = await find(call, schedules, "id")
+    return versioned_reply({"schedule": present_schedule(schedule)}, schedule.version)
 
 
-async def update_schedule(call: Call) -> Reply:
-    schedule_id = (await found(call, schedules, "id")).id
+async def update_schedule(call: Call[UpdateSchedule]) -> Reply:
+    schedule_id = (await find(call, schedules, "id")).id
+    changes = sent_fields(call.body)
     async with call.runtime.db.transaction() as db:
         schedule = await handlers.change_schedule(
-            db, call.account_id, schedule_id, sent(call.body), now=call.now, expected=call.if_match
+            db, call.account_id, schedule_id, changes, now=call.now, expected=call.if_match
         )
-    return _written(schedule)
+    return _reply(schedule)
 
 
 async def delete_schedule(call: Call) -> Reply:
-    """Delete the schedule; its calendars are open again as they say themselves."""
+    """Delete the schedule; its calendars use their own open hours again."""
     return await delete_once(call, schedules, call.id("id"), handlers.delete_schedule)
 
 
 async def associate(call: Call) -> Reply:
-    """The schedule replaces the open hours of this calendar; where it does already, it goes on."""
-    return await _associated(call, handlers.associate)
+    """Apply the schedule to a calendar, whose open hours it replaces; also if it applies already."""
+    return await _change_association(call, handlers.associate)
 
 
 async def dissociate(call: Call) -> Reply:
-    """The schedule counts on this calendar no more; where it did not, that is well, too."""
-    return await _associated(call, handlers.dissociate)
+    """Remove the schedule from a calendar; also if it does not apply."""
+    return await _change_association(call, handlers.dissociate)
 
 
-async def known_calendar(call: Call, calendar_id: str) -> str:
-    """A calendar of the account that is not deleted; else it is unknown."""
-    known_ids([calendar_id])
-    there = await calendar(call.runtime.db, call.account_id, calendar_id)
-    call.reach(there.location_id if there else None)
-    return calendar_id
+class ChangeAssociation(Protocol):
+    """A command that associates a schedule with a calendar, or ends the association."""
+
+    def __call__(
+        self, db: Tx, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
+    ) -> Awaitable[Schedule]: ...
 
 
-async def _associated(call: Call, change: Any) -> Reply:  # one of two commands
-    schedule_id = (await found(call, schedules, "id")).id
+async def _change_association(call: AnyCall, command: ChangeAssociation) -> Reply:
+    schedule_id = (await find(call, schedules, "id")).id
     calendar_id = await known_calendar(call, call.id("calendarId"))
     async with call.runtime.db.transaction() as db:
-        schedule = await change(db, call.account_id, schedule_id, calendar_id, now=call.now)
-    return Reply({"success": True}, headers=read_token(schedule.versions))
+        schedule = await command(db, call.account_id, schedule_id, calendar_id, now=call.now)
+    return Reply({"success": True}, headers=token_header(schedule.versions))
 
 
-def shown(schedule: Schedule) -> dict[str, Any]:
+def present_schedule(schedule: Schedule) -> dict[str, Any]:
     """The schedule object of the API."""
     state = schedule.model_dump(
         mode="json", by_alias=True, exclude={"sequence", "versions", "rules"}
@@ -183,8 +185,9 @@ def shown(schedule: Schedule) -> dict[str, Any]:
     return {**state, "rules": rules, "deleted": False}
 
 
-def _written(schedule: Schedule) -> Reply:
-    return written({"schedule": shown(schedule)}, schedule.version, schedule.versions)
+def _reply(schedule: Schedule) -> Reply:
+    body = {"schedule": present_schedule(schedule)}
+    return versioned_reply(body, schedule.version, schedule.versions)
 
 
 READ, WRITE = "calendars.readonly", "calendars.write"
@@ -196,8 +199,8 @@ ROUTES = (
         "/calendars/schedules/search",
         search_schedules,
         READ,
-        query=SchedulesAsked,
-        reply=Schedules,
+        query=ScheduleListQuery,
+        reply=ScheduleListResponse,
         summary="List user availability schedules",
         refusals=(LocationForbidden, NotFound),
     ),
@@ -207,7 +210,7 @@ ROUTES = (
         create_schedule,
         WRITE,
         body=CreateSchedule,
-        reply=OneSchedule,
+        reply=ScheduleEnvelope,
         status=201,
         summary="Create schedule",
         refusals=(LocationForbidden, NotFound),
@@ -217,7 +220,7 @@ ROUTES = (
         _SCHEDULE,
         get_schedule,
         READ,
-        reply=OneSchedule,
+        reply=ScheduleEnvelope,
         summary="Get schedule",
         refusals=(NotFound,),
     ),
@@ -227,7 +230,7 @@ ROUTES = (
         update_schedule,
         WRITE,
         body=UpdateSchedule,
-        reply=OneSchedule,
+        reply=ScheduleEnvelope,
         summary="Update schedule",
         refusals=(NotFound,),
     ),
@@ -236,7 +239,7 @@ ROUTES = (
         _SCHEDULE,
         delete_schedule,
         WRITE,
-        reply=Success,
+        reply=SuccessResponse,
         summary="Delete schedule",
         refusals=(NotFound,),
     ),
@@ -245,7 +248,7 @@ ROUTES = (
         _ASSOCIATION,
         associate,
         WRITE,
-        reply=Success,
+        reply=SuccessResponse,
         summary="Apply schedule to calendar",
         refusals=(NotFound,),
     ),
@@ -254,7 +257,7 @@ ROUTES = (
         _ASSOCIATION,
         dissociate,
         WRITE,
-        reply=Success,
+        reply=SuccessResponse,
         summary="Remove schedule from calendar",
         refusals=(NotFound,),
     ),

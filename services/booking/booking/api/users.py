@@ -1,32 +1,36 @@
-"""What is a user's: the calendars whose team they are in, and their schedules."""
+"""The lists of a user's calendars and schedules."""
 
 from typing import Any
 
-from booking.api.calendar_answers import Calendars, shown_calendar
-from booking.api.people import known_user
-from booking.api.schedules import Schedules
-from booking.api.schedules import shown as shown_schedule
-from booking.store.calendars import calendars_of_user
-from booking.store.documents import schedules
+from booking.api.presenters import present_calendar
+from booking.api.schedules import ScheduleListResponse, present_schedule
+from booking.api.schemas.calendars import CalendarListResponse
+from booking.api.validation import known_user
+from booking.store.calendars import list_calendars_of_user
+from booking.store.crud import schedules
 from hoop_platform.errors import NotFound
 from hoop_platform.http.route import Call, Route
 
 
 async def user_calendars(call: Call) -> dict[str, Any]:
-    """Who is assigned to a calendar stands in its `teamMembers`."""
+    """The calendars that have the user in their `teamMembers`."""
     user = await known_user(call, call.id("userId"))
-    found = await calendars_of_user(call.runtime.db, call.account_id, user)
+    found = await list_calendars_of_user(call.runtime.db, call.account_id, user)
     return {
-        "calendars": [shown_calendar(one) for one in found if call.caller.reaches(one.location_id)]
+        "calendars": [
+            present_calendar(one) for one in found if call.caller.reaches(one.location_id)
+        ]
     }
 
 
 async def user_schedules(call: Call) -> dict[str, Any]:
-    """All schedules with this `userId`."""
+    """The schedules with this `userId`."""
     user = await known_user(call, call.id("userId"))
-    found = await schedules.find(call.runtime.db, call.account_id, {"userId": user})
+    found = await schedules.list_matching(call.runtime.db, call.account_id, {"userId": user})
     return {
-        "schedules": [shown_schedule(one) for one in found if call.caller.reaches(one.location_id)]
+        "schedules": [
+            present_schedule(one) for one in found if call.caller.reaches(one.location_id)
+        ]
     }
 
 
@@ -36,7 +40,7 @@ ROUTES = (
         "/users/{userId}/calendars",
         user_calendars,
         "calendars.readonly",
-        reply=Calendars,
+        reply=CalendarListResponse,
         summary="Calendars of a user",
         refusals=(NotFound,),
     ),
@@ -45,7 +49,7 @@ ROUTES = (
         "/users/{userId}/schedules",
         user_schedules,
         "calendars.readonly",
-        reply=Schedules,
+        reply=ScheduleListResponse,
         summary="Schedules of a user",
         refusals=(NotFound,),
     ),

@@ -1,1 +1,1 @@
-"""The rules of booking: pure decisions on what was read, for the store to write down."""
+"""The rules of booking: pure decisions on a snapshot, which the store then commits."""

@@ -1,4 +1,4 @@
-"""What a calendar's type asks of its team, its locations and its lengths, and how its dates are edited."""
+"""The rules of each type of calendar, for its team, its locations and its lengths; editing its dates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,17 +8,17 @@ from hoop_platform.errors import Detail, Invalid, invalid
 Settings = Mapping[str, Any]
 
 CONFERENCES = ("zoom_conference", "google_conference", "ms_teams_conference")
-PLAIN_PLACES = ("custom", "inbound_call", "outbound_call", "physical", "booker")
+PLAIN_LOCATIONS = ("custom", "inbound_call", "outbound_call", "physical", "booker")
 NEED_MEMBERS = ("round_robin", "class_booking", "collective", "service_booking")
-ONE_PLACE_EACH = ("class_booking", "collective")
-LENGTHS = ("slotDuration", "slotInterval", "slotBuffer", "preBuffer")
-MOST_DATES = 500
+ONE_LOCATION_EACH = ("class_booking", "collective")
+LENGTH_FIELDS = ("slotDuration", "slotInterval", "slotBuffer", "preBuffer")
+MAX_DATES = 500
 
 
 def check_settings(before: Settings, after: Settings) -> None:
     """Refuse settings that break a rule of the calendar's type, naming every field that does.
 
-    Only what a change touches is looked at: a calendar of before a rule was made can be renamed.
+    Only changed fields are checked: a calendar that is older than a rule can still be renamed.
     """
     wrong = [
         detail
@@ -44,13 +44,13 @@ def _team(settings: Settings) -> Iterator[Detail]:
     if kind == "collective" and members and primaries != 1:
         text = "exactly one member of a collective calendar is primary"
         yield Detail("teamMembers", "one_primary", text)
-    said = [member["userId"] for member in members]
-    for n, user in enumerate(said):
-        if user in said[:n]:
+    users = [member["userId"] for member in members]
+    for n, user in enumerate(users):
+        if user in users[:n]:
             yield Detail(f"teamMembers.{n}.userId", "duplicate", "stands in the team already")
 
 
-def _places(settings: Settings) -> Iterator[Detail]:
+def _locations(settings: Settings) -> Iterator[Detail]:
     kind, members = _kind(settings), settings.get("teamMembers") or ()
     lists = {
         "locationConfigurations": settings.get("locationConfigurations") or (),
@@ -59,15 +59,15 @@ def _places(settings: Settings) -> Iterator[Detail]:
             for n, member in enumerate(members)
         },
     }
-    for path, places in lists.items():
-        if len(places) > 1 and len(members) > 1:
+    for path, locations in lists.items():
+        if len(locations) > 1 and len(members) > 1:
             yield Detail(path, "one_location", "several locations only where there is one member")
-        elif len(places) > 1 and kind in ONE_PLACE_EACH:
+        elif len(locations) > 1 and kind in ONE_LOCATION_EACH:
             yield Detail(path, "one_location", f"one location on a calendar of type {kind}")
-        for n, place in enumerate(places):
-            if kind == "event" and place["kind"] in CONFERENCES:
+        for n, location in enumerate(locations):
+            if kind == "event" and location["kind"] in CONFERENCES:
                 text = "no online meetings on a calendar of type event"
-                yield Detail(f"{path}.{n}.kind", "calendar_type", text, PLAIN_PLACES)
+                yield Detail(f"{path}.{n}.kind", "calendar_type", text, PLAIN_LOCATIONS)
 
 
 def _recurring(settings: Settings) -> Iterator[Detail]:
@@ -77,31 +77,31 @@ def _recurring(settings: Settings) -> Iterator[Detail]:
 
 
 def _lengths(settings: Settings) -> Iterator[Detail]:
-    for name in LENGTHS:
+    for name in LENGTH_FIELDS:
         if settings.get(f"{name}Unit") == "hours" and (settings.get(name) or 0) > 24:
             yield Detail(name, "too_long", "no length may exceed a day")
 
 
 _RULES: Sequence[tuple[Sequence[str], Callable[[Settings], Iterator[Detail]]]] = (
     (("calendarType", "teamMembers"), _team),
-    (("calendarType", "teamMembers", "locationConfigurations"), _places),
+    (("calendarType", "teamMembers", "locationConfigurations"), _locations),
     (("enableRecurring", "teamMembers"), _recurring),
-    ((*LENGTHS, *(f"{name}Unit" for name in LENGTHS)), _lengths),
+    ((*LENGTH_FIELDS, *(f"{name}Unit" for name in LENGTH_FIELDS)), _lengths),
 )
 
 
 def edited_dates(
-    stored: Sequence[Settings], said: Sequence[Settings], new_ids: Sequence[str]
+    stored: Sequence[Settings], changes: Sequence[Settings], new_ids: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The `availabilities` after a change: one for each date, each with its id.
 
-    What is said with an id changes that one, or deletes it; without, it replaces the one of its
-    date, or is added with the id from `new_ids` that stands in its place.
+    A change with an id changes or deletes that entry; one without an id replaces the entry of its
+    date, or is added under the id of `new_ids` at the same index.
     """
     entries = [dict(entry) for entry in stored]
     fresh: set[str] = set()
-    for n, (one, new_id) in enumerate(zip(said, new_ids, strict=True)):
-        before = _taken_out(entries, one, f"availabilities.{n}") or _closed(new_id)
+    for n, (one, new_id) in enumerate(zip(changes, new_ids, strict=True)):
+        before = _pop(entries, one, f"availabilities.{n}") or _closed(new_id)
         if one.get("deleted"):
             continue
         after = {**before, **one, "id": before.get("id") or new_id}
@@ -110,8 +110,8 @@ def edited_dates(
             raise invalid(f"availabilities.{n}.date", "duplicate", text)
         fresh.add(after["date"])
         entries.append(after)
-    if len(entries) > MOST_DATES:
-        raise invalid("availabilities", "too_many", f"{MOST_DATES} at most")
+    if len(entries) > MAX_DATES:
+        raise invalid("availabilities", "too_many", f"{MAX_DATES} at most")
     return sorted(entries, key=lambda entry: str(entry["date"]))
 
 
@@ -119,8 +119,8 @@ def _closed(new_id: str) -> dict[str, Any]:
     return {"id": new_id, "hours": [], "deleted": False}
 
 
-def _taken_out(entries: list[dict[str, Any]], one: Settings, path: str) -> dict[str, Any] | None:
-    """The entry that is meant; None when it is a new one."""
+def _pop(entries: list[dict[str, Any]], one: Settings, path: str) -> dict[str, Any] | None:
+    """Remove and return the entry that a change names; None for a new one. Raises `Invalid`."""
     key = "id" if one.get("id") else "date"
     found = next((n for n, entry in enumerate(entries) if entry.get(key) == one[key]), None)
     if found is None and key == "id":

@@ -1,4 +1,4 @@
-"""What a calendar's settings mean: its hosts, its rules, and where its appointments take place."""
+"""Calendars: the hosts, the rules and the venues that follow from their settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from hoop_scheduling.rules import SlotRules
 
 Provider = Literal["zoom", "teams", "gmeet"]
 
-PLACES: Mapping[str, str] = {
+APPOINTMENT_LOCATION_TYPES: Mapping[str, str] = {
     "zoom_conference": "zoom",
     "ms_teams_conference": "ms_teams",
     "google_conference": "google",
@@ -20,7 +20,7 @@ PLACES: Mapping[str, str] = {
     "custom": "custom",
     "booker": "booker",
 }
-"""A location's kind on a calendar → the `meetingLocationType` of its appointments."""
+"""The `kind` of a calendar's location → the `meetingLocationType` of its appointments."""
 
 PROVIDERS: Mapping[str, Provider] = {
     "zoom": "zoom",
@@ -28,12 +28,12 @@ PROVIDERS: Mapping[str, Provider] = {
     "google": "gmeet",
     "gmeet": "gmeet",
 }
-"""Which of these places are online meetings, and whose."""
+"""The `meetingLocationType` of an online meeting → its provider."""
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """A calendar as stored. `settings` is what GET answers; its location's zone is `time_zone`."""
+    """A calendar as stored. `settings` is the response to GET; `time_zone` is its location's."""
 
     account_id: str
     id: str
@@ -44,15 +44,23 @@ class Calendar:
     version: int
     sequence: int
     applied: Mapping[str, Any] = field(default_factory=dict)
-    """The schedules and resources that are associated with it, as their events spell them."""
+    """The associated schedules and resources, as their events spell them."""
     applied_version: int = 0
-    """Grows with each change of these."""
+    """Grows with each change of `applied`."""
 
     @cached_property
     def rules(self) -> SlotRules:
-        versions = (self.version, self.applied_version)
-        held = _Held(self.settings, self.applied)
-        return _rules(self.account_id, self.id, versions, self.time_zone, held)
+        return _rules(
+            _RulesSource(
+                account_id=self.account_id,
+                calendar_id=self.id,
+                version=self.version,
+                applied_version=self.applied_version,
+                time_zone=self.time_zone,
+                settings=self.settings,
+                applied=self.applied,
+            )
+        )
 
     @property
     def active(self) -> bool:
@@ -64,12 +72,12 @@ class Calendar:
 
     @property
     def length(self) -> timedelta:
-        """Of its appointments."""
+        """The length of its appointments."""
         return timedelta(milliseconds=self.rules.length)
 
     @property
     def takable(self) -> set[str]:
-        """Whose time its appointments may take: its hosts, its rooms, its equipment."""
+        """The hosts, rooms and equipment whose time its appointments may take."""
         return {*self.hosts, *self.rules.rooms, *(key for key, _ in self.rules.equipment)}
 
     @property
@@ -77,32 +85,31 @@ class Calendar:
         return self.settings.get("groupId") or None
 
 
-class _Held:
-    """What rules are read from, held for a cache whose key is the versions it stands in."""
+@dataclass(frozen=True)
+class _RulesSource:
+    """What the rules of a calendar are read from, compared by the versions alone.
 
-    def __init__(self, settings: Mapping[str, Any], applied: Mapping[str, Any]) -> None:
-        self.settings = settings
-        self.applied = applied
+    Settings and associations never change without their version.
+    """
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-    def __hash__(self) -> int:
-        return 0
+    account_id: str
+    calendar_id: str
+    version: int
+    applied_version: int
+    time_zone: str
+    settings: Mapping[str, Any] = field(compare=False)
+    applied: Mapping[str, Any] = field(compare=False)
 
 
 @lru_cache(maxsize=10_000)
-def _rules(
-    account_id: str, calendar_id: str, versions: tuple[int, int], zone: str, held: _Held
-) -> SlotRules:
-    del account_id, versions  # part of the key only
-    return rules_of(calendar_id, zone, held.settings, held.applied)
+def _rules(source: _RulesSource) -> SlotRules:
+    return rules_of(source.calendar_id, source.time_zone, source.settings, source.applied)
 
 
 def rules_of(
     calendar_id: str, zone: str, settings: Mapping[str, Any], applied: Mapping[str, Any]
 ) -> SlotRules:
-    """The rules of a calendar with these settings; ValueError for what cannot be computed with."""
+    """The rules of a calendar with these settings; ValueError for settings that make no rules."""
     return SlotRules.from_calendar(
         {**settings, "id": calendar_id},
         zone,
@@ -112,7 +119,7 @@ def rules_of(
 
 
 def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Its members; a calendar without members is its own host."""
+    """The ids of its members; a calendar without members is its own host."""
     members = settings.get("teamMembers") or ()
     return tuple(member["userId"] for member in members) or (calendar_id,)
 
@@ -120,22 +127,25 @@ def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
 def meeting_ids(configurations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The `meetingId` of each of the `locationConfigurations` of a calendar or of a member.
 
-    Its kind and its place in the list: `custom_0`. An appointment's `meetingLocationId` is one of
-    them, or `default`, which means the first.
+    Kind and index in the list: `custom_0`. An appointment's `meetingLocationId` is one of them, or
+    `default`, which means the first.
     """
-    return tuple(f"{place['kind']}_{n}" for n, place in enumerate(configurations))
+    return tuple(f"{location['kind']}_{n}" for n, location in enumerate(configurations))
 
 
-def places_of(calendar: Calendar, host: str) -> Mapping[str, tuple[str, str]]:
+def venues_of(calendar: Calendar, host: str) -> Mapping[str, tuple[str, str]]:
     """`meetingLocationId` → `meetingLocationType` and address of appointments with this host."""
     configurations = _configurations(calendar, host)
-    places = [(PLACES[place["kind"]], place.get("location") or "") for place in configurations]
-    named = dict(zip(meeting_ids(configurations), places, strict=True))
-    return {"default": places[0] if places else ("default", ""), **named}
+    venues = [
+        (APPOINTMENT_LOCATION_TYPES[location["kind"]], location.get("location") or "")
+        for location in configurations
+    ]
+    named = dict(zip(meeting_ids(configurations), venues, strict=True))
+    return {"default": venues[0] if venues else ("default", ""), **named}
 
 
 def _configurations(calendar: Calendar, host: str) -> Sequence[Mapping[str, Any]]:
-    """The member's own, else the calendar's."""
+    """The locations of the member, else those of the calendar."""
     members = calendar.settings.get("teamMembers") or ()
     own = (m.get("locationConfigurations") for m in members if m["userId"] == host)
     return next(own, None) or calendar.settings.get("locationConfigurations") or ()
@@ -143,10 +153,10 @@ def _configurations(calendar: Calendar, host: str) -> Sequence[Mapping[str, Any]
 
 def conference_members(settings: Mapping[str, Any]) -> Sequence[tuple[int, str, str]]:
     """`(index, user id, provider)` of each member whose location is a Zoom or Teams meeting."""
-    kinds = {"zoom_conference": "zoom", "ms_teams_conference": "teams"}
     return [
-        (index, member["userId"], kinds[place["kind"]])
+        (index, member["userId"], provider)
         for index, member in enumerate(settings.get("teamMembers") or ())
-        for place in member.get("locationConfigurations") or ()
-        if place["kind"] in kinds
+        for location in member.get("locationConfigurations") or ()
+        if (provider := PROVIDERS.get(APPOINTMENT_LOCATION_TYPES[location["kind"]]))
+        in ("zoom", "teams")
     ]

@@ -1,1 +1,1 @@
-"""What booking does: one function for each command and each event it follows."""
+"""The commands and event handlers of booking: read, decide, commit, announce."""

@@ -1,4 +1,4 @@
-"""Commands on calendars, and announcing them."""
+"""Commands on calendars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Any
 
 from booking.domain.calendar_types import check_settings, edited_dates
 from booking.domain.calendars import Calendar, hosts_of, rules_of
-from booking.domain.documents import check_location
+from booking.domain.checks import check_location
 from booking.store import calendars as store
-from booking.store.documents import groups
+from booking.store.crud import groups
 from hoop_events.base import Gone
 from hoop_events.calendars import Calendar as CalendarState
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
@@ -19,7 +19,7 @@ from hoop_platform.ids import is_id
 from hoop_platform.outbox.announce import announce
 
 Written = tuple[Calendar, dict[str, int]]
-"""The calendar as it is then, and the versions that the change has raised."""
+"""The calendar after a change, and the versions that the change has raised."""
 
 
 async def create_calendar(
@@ -45,9 +45,9 @@ async def create_calendar(
         version=1,
         sequence=1,
     )
-    _checked(calendar)
+    _check_rules(calendar)
     versions = await store.insert_calendar(db, calendar)
-    await announce(db, changed(calendar, versions), now=now)
+    await announce(db, calendar_changed(calendar, versions), now=now)
     return calendar, versions
 
 
@@ -62,13 +62,13 @@ async def update_calendar(
     new_ids: Sequence[str] = (),
     expected: int | None = None,
 ) -> Written:
-    """Change the settings that were sent; nothing sent, nothing announced.
+    """Change the sent settings; nothing is announced when nothing differs.
 
-    `dates`: the `availabilities` to add, change or delete, `new_ids`: an id for each that is new.
-    `expected`: only if this is its version.
+    `dates`: the `availabilities` to add, change or delete; `new_ids`: an id for each that is new.
+    `expected`: the version of `If-Match`.
     """
-    group_location = await _location_of_group(db, account_id, settings.get("groupId"))
-    before = await store.calendar(db, account_id, calendar_id, lock=True)
+    group_location = await _lock_group(db, account_id, settings.get("groupId"))
+    before = await store.get_calendar(db, account_id, calendar_id, lock=True)
     if before is None:
         raise NotFound
     check_fresh(before.version, expected)
@@ -79,29 +79,31 @@ async def update_calendar(
         stored = before.settings.get("availabilities") or ()
         after["availabilities"] = edited_dates(stored, dates, new_ids)
     check_settings(before.settings, after)
-    return await resettle(db, before, after, now=now)
+    return await save_settings(db, before, after, now=now)
 
 
 async def _check_group(
     db: Tx, account_id: str, settings: Mapping[str, Any], location_id: str
 ) -> None:
-    location = await _location_of_group(db, account_id, settings.get("groupId"))
+    location = await _lock_group(db, account_id, settings.get("groupId"))
     if location is not None:
         check_location("groupId", location, location_id)
 
 
-async def _location_of_group(db: Tx, account_id: str, group_id: str | None) -> str | None:
-    """Of the group that is joined. It is locked, before any calendar: it is not deleted meanwhile."""
+async def _lock_group(db: Tx, account_id: str, group_id: str | None) -> str | None:
+    """The location of a group that is joined; locks the group, before any calendar, against deletion."""
     if not group_id:
         return None
-    group = await groups.read(db, account_id, group_id, lock=True) if is_id(group_id) else None
+    group = await groups.get(db, account_id, group_id, lock=True) if is_id(group_id) else None
     if group is None:
         raise NotFound
     return group.location_id
 
 
-async def resettle(db: Tx, before: Calendar, settings: dict[str, Any], *, now: datetime) -> Written:
-    """Save and announce other settings of a calendar whose row is locked, if they are others."""
+async def save_settings(
+    db: Tx, before: Calendar, settings: dict[str, Any], *, now: datetime
+) -> Written:
+    """Save and announce the settings of a calendar whose row is locked, if they differ."""
     if settings == before.settings:
         return before, {}
     after = replace(
@@ -111,17 +113,17 @@ async def resettle(db: Tx, before: Calendar, settings: dict[str, Any], *, now: d
         version=before.version + 1,
         sequence=before.sequence + 1,
     )
-    _checked(after)
-    versions = await store.save_calendar(db, after)
-    await announce(db, changed(after, versions), now=now)
+    _check_rules(after)
+    versions = await store.update_calendar(db, after)
+    await announce(db, calendar_changed(after, versions), now=now)
     return after, versions
 
 
 async def delete_calendar(
     db: Tx, account_id: str, calendar_id: str, *, now: datetime
 ) -> dict[str, int]:
-    """Delete the calendar, and say so; the versions that this has raised."""
-    before = await store.calendar(db, account_id, calendar_id, lock=True)
+    """Delete and announce the calendar; returns the raised versions."""
+    before = await store.get_calendar(db, account_id, calendar_id, lock=True)
     if before is None:
         raise NotFound
     after = replace(before, sequence=before.sequence + 1)
@@ -131,16 +133,16 @@ async def delete_calendar(
     return versions
 
 
-def _checked(calendar: Calendar) -> None:
-    """The engine's word on the whole: what it cannot compute with is refused."""
+def _check_rules(calendar: Calendar) -> None:
+    """Refuse settings from which the slot engine cannot make rules."""
     try:
         rules_of(calendar.id, calendar.time_zone, calendar.settings, calendar.applied)
     except ValueError as error:
         raise invalid("", "rules", str(error)) from None
 
 
-def changed(calendar: Calendar, versions: dict[str, int]) -> CalendarChanged:
-    """The calendar as an event."""
+def calendar_changed(calendar: Calendar, versions: dict[str, int]) -> CalendarChanged:
+    """The event that announces the calendar."""
     return CalendarChanged(
         account_id=calendar.account_id,
         state=CalendarState(

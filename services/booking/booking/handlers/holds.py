@@ -1,25 +1,30 @@
-"""Commands on holds: keep a time for somebody, give it back, and clear away what ran out."""
+"""Commands on holds: create one, release one, release all that have expired."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from booking.domain import holds as domain
+from booking.domain.assignment import RequestedTime
 from booking.domain.decisions import Decision
-from booking.domain.placing import Wanted
-from booking.handlers.deciding import give_back, known, releasing, settled
+from booking.handlers.commit import (
+    commit_release,
+    decide_and_commit,
+    decide_release,
+    read_snapshot,
+)
 from booking.store import holds as store
 from hoop_events.booking import Hold
 from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.errors import NotFound
 from hoop_platform.ids import new_id
 
-AT_ONCE = 100
-"""So many that ran out are given back in one go."""
+BATCH = 100
+"""The most expired holds that are released at once."""
 
 
 @dataclass(frozen=True)
 class HoldRequest:
-    """The time to be kept. `end` None: as long as the calendar's appointments are."""
+    """The time to hold. `end` None: as long as the calendar's appointments are."""
 
     calendar_id: str
     start: datetime
@@ -29,28 +34,30 @@ class HoldRequest:
 
 
 async def create_hold(
-    database: Database, account_id: str, hold_id: str, wanted: HoldRequest, *, now: datetime
+    database: Database, account_id: str, hold_id: str, request: HoldRequest, *, now: datetime
 ) -> Hold:
-    """Take a seat that nobody sits in yet; the rules are those of a booking."""
-    start = wanted.start
+    """Hold the requested time, under the rules of a booking."""
+    start = request.start
 
     async def decide(db: Tx | Database) -> Decision:
-        found = await known(
+        found = await read_snapshot(
             db,
             account_id,
-            wanted.calendar_id,
+            request.calendar_id,
             start=start,
-            end=max(wanted.end or start, start),
+            end=max(request.end or start, start),
             before=None,
             now=now,
         )
         length = timedelta(milliseconds=found.calendar.rules.length)
-        time = Wanted(start, wanted.end or start + length, wanted.host)
+        time = RequestedTime(start, request.end or start + length, request.host)
         return domain.hold(
-            found, time, hold_id=hold_id, session_id=new_id(), until=wanted.until, now=now
+            found, time, hold_id=hold_id, session_id=new_id(), until=request.until, now=now
         )
 
-    decision = await settled(database, account_id, decide, at=wanted.calendar_id, now=now)
+    decision = await decide_and_commit(
+        database, account_id, decide, key=request.calendar_id, now=now
+    )
     assert decision is not None
     assert isinstance(decision.after, Hold)
     return decision.after
@@ -59,26 +66,30 @@ async def create_hold(
 async def release_hold(
     database: Database, account_id: str, hold_id: str, *, now: datetime, actor: str | None = None
 ) -> None:
-    """Give the time back before it runs out; what is gone already was given back."""
-    if await store.hold(database, account_id, hold_id) is None:
+    """Release a hold before it expires; `NotFound` for one that is gone."""
+    if await store.get_hold(database, account_id, hold_id) is None:
         raise NotFound
 
     async def decide(db: Tx | Database) -> Decision | None:
-        return await releasing(db, account_id, hold_id, reason="released", now=now, actor=actor)
+        return await decide_release(
+            db, account_id, hold_id, reason="released", now=now, actor=actor
+        )
 
-    await settled(database, account_id, decide, at=hold_id, now=now)
+    await decide_and_commit(database, account_id, decide, key=hold_id, now=now)
 
 
 async def release_expired(database: Database, *, now: datetime) -> int:
-    """Give back holds that have run out, of all accounts; how many. What is contended waits."""
-    await store.forget_gone(database)
-    done = 0
-    for account_id, hold_id in await store.run_out(database, now, most=AT_ONCE):
+    """Release expired holds of all accounts; returns their number. A contended one is left for later."""
+    await store.delete_old_gone_holds(database)
+    released = 0
+    for account_id, hold_id in await store.list_expired_holds(database, now, limit=BATCH):
         try:
-            told = await give_back(database, account_id, hold_id, reason="expired", now=now)
+            decision = await commit_release(
+                database, account_id, hold_id, reason="expired", now=now
+            )
         except CONTENTION:
             continue
-        done += told is not None
-    if done:
+        released += decision is not None
+    if released:
         database.notify()
-    return done
+    return released

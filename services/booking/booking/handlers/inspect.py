@@ -1,9 +1,9 @@
-"""Looking at everything from outside: the canonical dump, and the audit of what must hold."""
+"""Reading all tables in one state: the canonical dump, and the check of the invariants."""
 
 from datetime import datetime
 
-from booking.store.audit import findings
-from booking.store.facts import facts
+from booking.store.audit import list_violations
+from booking.store.dump import get_dump
 from hoop_platform.db.database import Database
 
 _ONE_STATE = """
@@ -13,14 +13,14 @@ _ONE_STATE = """
 
 
 async def dump(database: Database, *, at: datetime) -> bytes:
-    """What occupies time at that instant and by which rules, as `hoop_scheduling.canonical` spells it."""
+    """What takes time at that instant, and by which rules, in the form of `hoop_scheduling.canonical`."""
     async with database.transaction(notify=False) as db:
         await db.execute(_ONE_STATE)
-        return await facts(db, at=at)
+        return await get_dump(db, at=at)
 
 
 async def audit(database: Database) -> list[str]:
-    """What is wrong, one line each, seen in one state of the tables."""
+    """The violated invariants, one line each; none when all hold."""
     async with database.transaction(notify=False) as db:
         await db.execute(_ONE_STATE)
-        return await findings(db)
+        return await list_violations(db)

@@ -1,10 +1,10 @@
-"""Commands on notes, which are the business of whoever works with the appointment and of nobody else."""
+"""Commands on notes of appointments, which are never announced."""
 
 from dataclasses import replace
 from datetime import datetime
 
 from booking.store import notes as store
-from booking.store.notes import Note
+from booking.store.notes import AppointmentNote
 from hoop_platform.db.database import Tx
 from hoop_platform.errors import NotFound, check_fresh
 
@@ -19,9 +19,9 @@ async def create_note(
     user_id: str | None,
     actor: str,
     now: datetime,
-) -> Note:
-    """Write a note; `user_id`: whose words these are."""
-    await store.insert(
+) -> AppointmentNote:
+    """Create a note; `user_id` is the author, `actor` the API key."""
+    await store.insert_note(
         db,
         account_id,
         note_id,
@@ -31,7 +31,7 @@ async def create_note(
         body=body,
         now=now,
     )
-    return await _known(db, account_id, appointment_id, note_id)
+    return await _lock_note(db, account_id, appointment_id, note_id)
 
 
 async def change_note(
@@ -44,9 +44,9 @@ async def change_note(
     user_id: str | None,
     expected: int | None,
     now: datetime,
-) -> Note:
-    """Write it anew, or say whose words it holds; `expected`: only if this is its version."""
-    before = await _known(db, account_id, appointment_id, note_id)
+) -> AppointmentNote:
+    """Change the text or the author; `expected` is the version of `If-Match`."""
+    before = await _lock_note(db, account_id, appointment_id, note_id)
     check_fresh(before.version, expected)
     after = replace(
         before,
@@ -55,20 +55,22 @@ async def change_note(
     )
     if after == before:
         return before
-    await store.save(db, account_id, replace(after, version=before.version + 1, date_updated=now))
-    return await _known(db, account_id, appointment_id, note_id)
+    await store.update_note(
+        db, account_id, replace(after, version=before.version + 1, date_updated=now)
+    )
+    return await _lock_note(db, account_id, appointment_id, note_id)
 
 
 async def delete_note(
     db: Tx, account_id: str, note_id: str, *, appointment_id: str, now: datetime
 ) -> None:
-    """Delete it; what was deleted before is deleted."""
-    if not await store.delete(db, account_id, appointment_id, note_id, now=now):
+    """Delete the note, also one that is deleted already; `NotFound` if there never was one."""
+    if not await store.delete_note(db, account_id, appointment_id, note_id, now=now):
         raise NotFound
 
 
-async def _known(db: Tx, account_id: str, appointment_id: str, note_id: str) -> Note:
-    found = await store.note(db, account_id, appointment_id, note_id)
+async def _lock_note(db: Tx, account_id: str, appointment_id: str, note_id: str) -> AppointmentNote:
+    found = await store.lock_note(db, account_id, appointment_id, note_id)
     if found is None:
         raise NotFound
     return found

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_calendars, check_resource
+from booking.domain.checks import check_calendars, check_resource
 from booking.store import appointments
-from booking.store.calendars import lock_calendars, reapply
-from booking.store.documents import resources
-from booking.store.vacating import vacate
-from booking.store.versions import touch
+from booking.store.calendars import lock_calendars, update_applied
+from booking.store.crud import resources
+from booking.store.locks import update_versions
+from booking.store.resources import delete_from_sessions
 from hoop_events.base import Change, Gone
 from hoop_events.booking import Appointment, AppointmentUpdated
 from hoop_events.calendars import Resource, ResourceChanged, ResourceDeleted
@@ -21,8 +21,8 @@ from hoop_platform.outbox.announce import announce
 async def create_resource(
     db: Tx, account_id: str, resource: Resource, *, now: datetime
 ) -> Resource:
-    """Save and announce a room or a piece of equipment; its calendars need it from now on."""
-    return await _keep(db, account_id, None, resource, now)
+    """Save and announce a room or a piece of equipment, which its calendars need from now on."""
+    return await _save(db, account_id, None, resource, now)
 
 
 async def change_resource(
@@ -34,34 +34,36 @@ async def change_resource(
     now: datetime,
     expected: int | None = None,
 ) -> Resource:
-    """Change the fields that were sent. What is booked already stays booked."""
-    before = await _locked(db, account_id, resource_id)
+    """Change the sent fields; what is booked stays booked."""
+    before = await _lock(db, account_id, resource_id)
     check_fresh(before.version, expected)
     after = Resource.model_validate({**before.model_dump(), **changes})
-    return before if after == before else await _keep(db, account_id, before, after, now)
+    return before if after == before else await _save(db, account_id, before, after, now)
 
 
 async def delete_resource(
     db: Tx, account_id: str, resource_id: str, *, now: datetime
 ) -> dict[str, int]:
-    """Delete it: what is booked there keeps its time, without it. The versions that this has raised."""
-    before = await _locked(db, account_id, resource_id)
+    """Delete the resource; appointments keep their time without it. Returns the raised versions."""
+    before = await _lock(db, account_id, resource_id)
     await lock_calendars(db, account_id, before.calendar_ids)
-    versions = await touch(db, account_id, calendars=before.calendar_ids, others=[resource_id])
+    versions = await update_versions(
+        db, account_id, calendars=before.calendar_ids, others=[resource_id]
+    )
     await resources.delete(db, account_id, resource_id)
-    await reapply(db, account_id, before.calendar_ids)
+    await update_applied(db, account_id, before.calendar_ids)
     gone = Gone(id=resource_id, sequence=before.sequence + 1, versions=versions)
     await announce(db, ResourceDeleted(account_id=account_id, state=gone), now=now)
-    for session in await vacate(db, account_id, resource_id, now=now):
-        for appointment in await appointments.seated(db, account_id, session):
-            await _without(db, account_id, appointment, resource_id, now)
+    for session in await delete_from_sessions(db, account_id, resource_id, now=now):
+        for appointment in await appointments.lock_session_appointments(db, account_id, session):
+            await _remove_from_appointment(db, account_id, appointment, resource_id, now)
     return versions
 
 
-async def _without(
+async def _remove_from_appointment(
     db: Tx, account_id: str, before: Appointment, resource_id: str, now: datetime
 ) -> None:
-    """The appointment does without it from now on, and everybody is told."""
+    """Remove the resource from an appointment, and announce the appointment."""
     left = tuple(one for one in before.resources if one != resource_id)
     after = before.model_copy(update={"resources": left, "sequence": before.sequence + 1})
     change = Change(
@@ -69,44 +71,44 @@ async def _without(
         previous={"resources": [*before.resources]},
         reason="resource_deleted",
     )
-    await appointments.resave(db, account_id, after)
-    told = AppointmentUpdated(account_id=account_id, state=after, change=change)
-    await announce(db, told, now=now)
+    await appointments.update_state(db, account_id, after)
+    updated = AppointmentUpdated(account_id=account_id, state=after, change=change)
+    await announce(db, updated, now=now)
 
 
-async def withdraw(
+async def remove_calendar(
     db: Tx, account_id: str, resource_id: str, calendar_id: str, *, now: datetime
 ) -> None:
-    """Take a calendar out of those that need it."""
-    before = await _locked(db, account_id, resource_id)
+    """Remove a calendar from those that need the resource."""
+    before = await _lock(db, account_id, resource_id)
     left = tuple(one for one in before.calendar_ids if one != calendar_id)
     if left != before.calendar_ids:
         after = before.model_copy(update={"calendar_ids": left})
-        await _keep(db, account_id, before, after, now)
+        await _save(db, account_id, before, after, now)
 
 
-async def _locked(db: Tx, account_id: str, resource_id: str) -> Resource:
-    found = await resources.read(db, account_id, resource_id, lock=True)
+async def _lock(db: Tx, account_id: str, resource_id: str) -> Resource:
+    found = await resources.get(db, account_id, resource_id, lock=True)
     if found is None:
         raise NotFound
     return found
 
 
-async def _keep(
+async def _save(
     db: Tx, account_id: str, before: Resource | None, after: Resource, now: datetime
 ) -> Resource:
-    had = before.calendar_ids if before else ()
-    concerned = {*after.calendar_ids, *had}
-    found = await lock_calendars(db, account_id, concerned)
-    fresh = {*after.calendar_ids}.difference(had)
-    check_calendars(fresh, found, after.location_id)
+    before_ids = before.calendar_ids if before else ()
+    calendar_ids = {*after.calendar_ids, *before_ids}
+    found = await lock_calendars(db, account_id, calendar_ids)
+    added = {*after.calendar_ids}.difference(before_ids)
+    check_calendars(added, found, after.location_id)
     check_resource(after, [c for c in found if c.id in after.calendar_ids])
     if before is not None:
         raised = {"version": before.version + 1, "sequence": before.sequence + 1}
         after = after.model_copy(update={**raised, "date_updated": now})
-    versions = await touch(db, account_id, calendars=concerned, others=[after.id])
+    versions = await update_versions(db, account_id, calendars=calendar_ids, others=[after.id])
     after = after.model_copy(update={"versions": versions})
-    await resources.save(db, account_id, after, after.calendar_ids)
-    await reapply(db, account_id, concerned)
+    await resources.upsert(db, account_id, after, after.calendar_ids)
+    await update_applied(db, account_id, calendar_ids)
     await announce(db, ResourceChanged(account_id=account_id, state=after), now=now)
     return after

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.documents import check_calendars, check_schedule
-from booking.store.calendars import lock_calendars, reapply
-from booking.store.documents import schedules
-from booking.store.versions import touch
+from booking.domain.checks import check_calendars
+from booking.domain.opening_hours import check_schedule
+from booking.store.calendars import lock_calendars, update_applied
+from booking.store.crud import schedules
+from booking.store.locks import update_versions
 from hoop_events.base import Gone
 from hoop_events.calendars import Schedule, ScheduleChanged, ScheduleDeleted
 from hoop_platform.db.database import Tx
@@ -18,8 +19,8 @@ from hoop_platform.outbox.announce import announce
 async def create_schedule(
     db: Tx, account_id: str, schedule: Schedule, *, now: datetime
 ) -> Schedule:
-    """Save and announce a new schedule; it counts at once on the calendars it names."""
-    return await _keep(db, account_id, None, schedule, now)
+    """Save and announce a new schedule, which applies at once to the calendars it names."""
+    return await _save(db, account_id, None, schedule, now)
 
 
 async def change_schedule(
@@ -31,73 +32,73 @@ async def change_schedule(
     now: datetime,
     expected: int | None = None,
 ) -> Schedule:
-    """Change the fields that were sent; nothing different, nothing announced."""
-    before = await _locked(db, account_id, schedule_id)
+    """Change the sent fields; nothing is announced when nothing differs."""
+    before = await _lock(db, account_id, schedule_id)
     check_fresh(before.version, expected)
     after = Schedule.model_validate({**before.model_dump(), **changes})
-    return before if after == before else await _keep(db, account_id, before, after, now)
+    return before if after == before else await _save(db, account_id, before, after, now)
 
 
 async def associate(
     db: Tx, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
 ) -> Schedule:
-    """From now on the schedule counts on this calendar as well; where it does, nothing happens."""
-    before = await _locked(db, account_id, schedule_id)
+    """Apply the schedule to this calendar; nothing happens where it applies already."""
+    before = await _lock(db, account_id, schedule_id)
     ids = (*(c for c in before.calendar_ids if c != calendar_id), calendar_id)
     if len(ids) == len(before.calendar_ids):
         return before
     after = before.model_copy(update={"calendar_ids": ids})
-    return await _keep(db, account_id, before, after, now)
+    return await _save(db, account_id, before, after, now)
 
 
 async def dissociate(
     db: Tx, account_id: str, schedule_id: str, calendar_id: str, *, now: datetime
 ) -> Schedule:
-    """The schedule counts on this calendar no more; where it did not, nothing happens."""
-    before = await _locked(db, account_id, schedule_id)
+    """Remove the schedule from this calendar; nothing happens where it does not apply."""
+    before = await _lock(db, account_id, schedule_id)
     ids = tuple(c for c in before.calendar_ids if c != calendar_id)
     if ids == before.calendar_ids:
         return before
     after = before.model_copy(update={"calendar_ids": ids})
-    return await _keep(db, account_id, before, after, now)
+    return await _save(db, account_id, before, after, now)
 
 
 async def delete_schedule(
     db: Tx, account_id: str, schedule_id: str, *, now: datetime
 ) -> dict[str, int]:
-    """Delete it; its calendars are open again as they say themselves. What this has raised."""
-    before = await _locked(db, account_id, schedule_id)
+    """Delete the schedule; its calendars use their own open hours. Returns the raised versions."""
+    before = await _lock(db, account_id, schedule_id)
     await lock_calendars(db, account_id, before.calendar_ids)
-    versions = await touch(db, account_id, calendars=before.calendar_ids)
+    versions = await update_versions(db, account_id, calendars=before.calendar_ids)
     await schedules.delete(db, account_id, schedule_id)
-    await reapply(db, account_id, before.calendar_ids)
+    await update_applied(db, account_id, before.calendar_ids)
     gone = Gone(id=schedule_id, sequence=before.sequence + 1, versions=versions)
     await announce(db, ScheduleDeleted(account_id=account_id, state=gone), now=now)
     return versions
 
 
-async def _locked(db: Tx, account_id: str, schedule_id: str) -> Schedule:
-    found = await schedules.read(db, account_id, schedule_id, lock=True)
+async def _lock(db: Tx, account_id: str, schedule_id: str) -> Schedule:
+    found = await schedules.get(db, account_id, schedule_id, lock=True)
     if found is None:
         raise NotFound
     return found
 
 
-async def _keep(
+async def _save(
     db: Tx, account_id: str, before: Schedule | None, after: Schedule, now: datetime
 ) -> Schedule:
-    """Lock the calendars it concerns and concerned; then nobody books by what was."""
+    """Save and announce, with the old and the new calendars locked against bookings meanwhile."""
     check_schedule(after)
-    concerned = {*after.calendar_ids, *(before.calendar_ids if before else ())}
-    found = await lock_calendars(db, account_id, concerned)
-    fresh = {*after.calendar_ids}.difference(before.calendar_ids if before else ())
-    check_calendars(fresh, found, after.location_id)
+    calendar_ids = {*after.calendar_ids, *(before.calendar_ids if before else ())}
+    found = await lock_calendars(db, account_id, calendar_ids)
+    added = {*after.calendar_ids}.difference(before.calendar_ids if before else ())
+    check_calendars(added, found, after.location_id)
     if before is not None:
         raised = {"version": before.version + 1, "sequence": before.sequence + 1}
         after = after.model_copy(update={**raised, "date_updated": now})
-    versions = await touch(db, account_id, calendars=concerned)
+    versions = await update_versions(db, account_id, calendars=calendar_ids)
     after = after.model_copy(update={"versions": versions})
-    await schedules.save(db, account_id, after, after.calendar_ids)
-    await reapply(db, account_id, concerned)
+    await schedules.upsert(db, account_id, after, after.calendar_ids)
+    await update_applied(db, account_id, calendar_ids)
     await announce(db, ScheduleChanged(account_id=account_id, state=after), now=now)
     return after

@@ -1,1 +1,1 @@
-"""What booking remembers: one function per question, plain SQL, every row under its account."""
+"""The SQL of booking: plain statements, one function each, every row under its account."""

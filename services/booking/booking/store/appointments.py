@@ -1,37 +1,39 @@
-"""Appointments as rows, and the meetings of their sessions. Held seats are not appointments yet."""
+"""Appointments as rows, without holds, and the meetings of their sessions."""
 
 from hoop_events.booking import Appointment, Meeting, MeetingProvider
 from hoop_platform.db.database import Database, Row, Tx
 
-SHOWN = "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
-"""Of an appointment `a` on a calendar `k`: as last announced, in the group the calendar is in by now."""
+CURRENT_STATE = (
+    "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
+)
+"""The state of an appointment `a` as announced last, with the present group of its calendar `k`."""
 
-_SHOWN = """
-    SELECT SHOWN
+_SELECT = """
+    SELECT CURRENT_STATE
       FROM appointment a
       LEFT JOIN calendar k ON k.account_id = a.account_id AND k.id = a.calendar_id
-""".replace("SHOWN", SHOWN)
-_ONE = (
-    _SHOWN
+""".replace("CURRENT_STATE", CURRENT_STATE)
+_GET = (
+    _SELECT
     + """
      WHERE a.account_id = $1 AND a.id = $2 AND a.deleted_at IS NULL AND a.held_until IS NULL
 """
 )
 
 
-async def appointment(
+async def get_appointment(
     db: Tx | Database, account_id: str, appointment_id: str
 ) -> Appointment | None:
-    """The appointment as last announced, in the group its calendar is in by now.
+    """The appointment as announced last, with the present group of its calendar.
 
-    None when it is unknown here or deleted.
+    None for one that is unknown or deleted.
     """
-    state = await db.fetchval(_ONE, account_id, appointment_id)
+    state = await db.fetchval(_GET, account_id, appointment_id)
     return Appointment.model_validate(state) if state else None
 
 
-_ONES = (
-    _SHOWN
+_LIST_SERIES = (
+    _SELECT
     + """
      WHERE a.account_id = $1 AND a.state #>> '{series,master}' = $2 AND a.deleted_at IS NULL
      ORDER BY a.starts, a.id
@@ -39,14 +41,14 @@ _ONES = (
 )
 
 
-async def series(db: Tx | Database, account_id: str, master: str) -> list[Appointment]:
-    """The occurrences of a series that are not deleted, in order."""
-    rows = await db.fetch(_ONES, account_id, master)
+async def list_series(db: Tx | Database, account_id: str, master: str) -> list[Appointment]:
+    """The occurrences of a series that are not deleted, in order of start."""
+    rows = await db.fetch(_LIST_SERIES, account_id, master)
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def series_existed(db: Tx | Database, account_id: str, master: str) -> bool:
-    """Say whether there has ever been such a series, deleted or not."""
+async def exists_series(db: Tx | Database, account_id: str, master: str) -> bool:
+    """Whether there is or was such a series, deleted or not."""
     found: bool = await db.fetchval(
         """
         SELECT EXISTS (SELECT FROM appointment
@@ -58,8 +60,8 @@ async def series_existed(db: Tx | Database, account_id: str, master: str) -> boo
     return found
 
 
-async def was_deleted(db: Tx | Database, account_id: str, appointment_id: str) -> bool:
-    """Say whether there has been such an appointment, which was deleted."""
+async def is_deleted(db: Tx | Database, account_id: str, appointment_id: str) -> bool:
+    """Whether there was such an appointment, which is deleted."""
     found: bool = await db.fetchval(
         """
         SELECT EXISTS (SELECT FROM appointment
@@ -71,8 +73,8 @@ async def was_deleted(db: Tx | Database, account_id: str, appointment_id: str) -
     return found
 
 
-async def session_for_update(db: Tx, account_id: str, session_id: str) -> Row | None:
-    """Lock an open session."""
+async def lock_session(db: Tx, account_id: str, session_id: str) -> Row | None:
+    """Lock an open session and return its row; None when there is no such open session."""
     row: Row | None = await db.fetchrow(
         """
         SELECT * FROM session WHERE account_id = $1 AND id = $2 AND closed_at IS NULL
@@ -84,7 +86,7 @@ async def session_for_update(db: Tx, account_id: str, session_id: str) -> Row | 
     return row
 
 
-async def keep_meeting(
+async def update_meeting(
     db: Tx,
     account_id: str,
     session_id: str,
@@ -93,7 +95,7 @@ async def keep_meeting(
     sequence: int,
     meeting: Meeting,
 ) -> None:
-    """Remember the session's meeting for whoever joins."""
+    """Store a session's meeting at this provider, for appointments that join the session later."""
     await db.execute(
         """
         UPDATE session SET revision = revision + 1,
@@ -107,8 +109,8 @@ async def keep_meeting(
     )
 
 
-async def seated(db: Tx, account_id: str, session_id: str) -> list[Appointment]:
-    """Everybody in the session, their rows locked."""
+async def lock_session_appointments(db: Tx, account_id: str, session_id: str) -> list[Appointment]:
+    """The appointments that take time in the session, their rows locked."""
     rows = await db.fetch(
         """
         SELECT state FROM appointment
@@ -121,8 +123,8 @@ async def seated(db: Tx, account_id: str, session_id: str) -> list[Appointment]:
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def resave(db: Tx, account_id: str, after: Appointment) -> None:
-    """Save what is announced about an appointment whose place does not change."""
+async def update_state(db: Tx, account_id: str, after: Appointment) -> None:
+    """Save the state of an appointment whose time and seat do not change."""
     await db.execute(
         "UPDATE appointment SET sequence = $3, state = $4 WHERE account_id = $1 AND id = $2",
         account_id,

@@ -1,13 +1,13 @@
 """Calendars as rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
 from asyncpg import UniqueViolationError
 
 from booking.domain.calendars import Calendar
-from booking.domain.documents import slug_taken
-from booking.store.versions import touch
+from booking.domain.checks import slug_taken
+from booking.store.locks import update_versions
 from hoop_platform.db.database import Database, Row, Tx
 
 
@@ -28,7 +28,7 @@ def calendar_of(row: Row) -> Calendar:
 
 
 async def insert_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
-    """Save a new calendar, and let its hosts and itself be taken; the versions of these."""
+    """Save a new calendar; returns the versions of the calendar and its hosts."""
     await _write(
         db,
         """
@@ -42,34 +42,36 @@ async def insert_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
         list(calendar.hosts),
         calendar.settings,
     )
-    return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
+    return await update_versions(
+        db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts
+    )
 
 
 async def _write(db: Tx, sql: str, *values: object) -> None:
-    """Another calendar of the location may have the slug, however late it came: an index knows."""
+    """Execute; raises `Conflict` when another calendar of the location has the slug."""
     try:
         await db.execute(sql, *values)
     except UniqueViolationError as error:
         raise slug_taken("calendar") from error
 
 
-_CALENDAR = "SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL"
-_LOCKED = _CALENDAR + " FOR UPDATE"
+_GET = "SELECT * FROM calendar WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL"
+_GET_LOCKED = _GET + " FOR UPDATE"
 
 
-async def calendar(
+async def get_calendar(
     db: Tx | Database, account_id: str, calendar_id: str, *, lock: bool = False
 ) -> Calendar | None:
-    """The calendar, unless it is unknown here or deleted."""
+    """The calendar; None for one that is unknown or deleted."""
     row = await db.fetchrow(
-        _LOCKED if lock else _CALENDAR,
+        _GET_LOCKED if lock else _GET,
         account_id,
         calendar_id,
     )
     return calendar_of(row) if row else None
 
 
-async def calendars(
+async def list_calendars(
     db: Tx | Database,
     account_id: str,
     location_id: str,
@@ -77,7 +79,7 @@ async def calendars(
     group_id: str | None = None,
     drafts: bool = True,
 ) -> Sequence[Calendar]:
-    """All calendars of a location, oldest first; of one group; without those that are switched off."""
+    """The calendars of a location or of one of its groups, oldest first; `drafts`: inactive ones, too."""
     rows = await db.fetch(
         """
         SELECT * FROM calendar
@@ -94,8 +96,8 @@ async def calendars(
     return [calendar_of(row) for row in rows]
 
 
-async def calendar_location(db: Tx | Database, account_id: str, calendar_id: str) -> str | None:
-    """Where it stands, or stood before it was deleted; None: there never was one of this id."""
+async def get_calendar_location(db: Tx | Database, account_id: str, calendar_id: str) -> str | None:
+    """The location's id, of a deleted calendar as well; None if there never was one."""
     found: str | None = await db.fetchval(
         "SELECT location_id FROM calendar WHERE account_id = $1 AND id = $2",
         account_id,
@@ -104,8 +106,8 @@ async def calendar_location(db: Tx | Database, account_id: str, calendar_id: str
     return found
 
 
-async def save_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
-    """Save changed settings; the versions after it. The row is locked by this transaction."""
+async def update_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
+    """Save changed settings; returns the new versions. The row is locked by this transaction."""
     await _write(
         db,
         """
@@ -121,11 +123,13 @@ async def save_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
         calendar.version,
         calendar.sequence,
     )
-    return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
+    return await update_versions(
+        db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts
+    )
 
 
 async def delete_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
-    """It answers as unknown from now on; the versions after that."""
+    """Mark the calendar as deleted; returns the new versions."""
     await db.execute(
         """
         UPDATE calendar SET deleted_at = clock_timestamp(), sequence = $3
@@ -135,11 +139,15 @@ async def delete_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
         calendar.id,
         calendar.sequence,
     )
-    return await touch(db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts)
+    return await update_versions(
+        db, calendar.account_id, calendars=[calendar.id], others=calendar.hosts
+    )
 
 
-async def upcoming(db: Tx | Database, account_id: str, calendar_id: str, now: Any) -> list[str]:
-    """Ids of the calendar's appointments that occupy time after `now`, or wait for theirs."""
+async def list_upcoming_appointments(
+    db: Tx | Database, account_id: str, calendar_id: str, now: datetime
+) -> list[str]:
+    """Ids of the calendar's appointments that end after `now` and take time or are unconfirmed."""
     rows = await db.fetch(
         """
         SELECT id FROM appointment
@@ -154,8 +162,10 @@ async def upcoming(db: Tx | Database, account_id: str, calendar_id: str, now: An
     return [row["id"] for row in rows]
 
 
-async def calendars_of_user(db: Tx | Database, account_id: str, user_id: str) -> Sequence[Calendar]:
-    """The calendars whose team this user is in, oldest first."""
+async def list_calendars_of_user(
+    db: Tx | Database, account_id: str, user_id: str
+) -> Sequence[Calendar]:
+    """The calendars with this user as a member, oldest first."""
     rows = await db.fetch(
         """
         SELECT * FROM calendar
@@ -167,8 +177,10 @@ async def calendars_of_user(db: Tx | Database, account_id: str, user_id: str) ->
     return [calendar_of(row) for row in rows]
 
 
-async def owners_in(db: Tx | Database, account_id: str, locations: Iterable[str]) -> Sequence[str]:
-    """The calendars of these locations, and whoever is in their teams."""
+async def list_connection_owners(
+    db: Tx | Database, account_id: str, locations: Iterable[str]
+) -> Sequence[str]:
+    """The ids of the calendars of these locations, and of their members."""
     rows = await db.fetch(
         """
         SELECT DISTINCT unnest(hosts || id) AS id FROM calendar
@@ -180,8 +192,23 @@ async def owners_in(db: Tx | Database, account_id: str, locations: Iterable[str]
     return [row["id"] for row in rows]
 
 
-async def calendars_of_group(db: Tx, account_id: str, group_id: str) -> list[Calendar]:
-    """The calendars that name this group, their rows locked."""
+async def list_calendar_ids_of_group(
+    db: Tx | Database, account_id: str, group_id: str
+) -> list[str]:
+    """The ids of the calendars in this group, oldest first."""
+    rows = await db.fetch(
+        """
+        SELECT id FROM calendar
+         WHERE account_id = $1 AND settings ->> 'groupId' = $2 AND deleted_at IS NULL ORDER BY id
+        """,
+        account_id,
+        group_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def lock_calendars_of_group(db: Tx, account_id: str, group_id: str) -> list[Calendar]:
+    """The calendars in this group, their rows locked."""
     rows = await db.fetch(
         """
         SELECT * FROM calendar
@@ -195,7 +222,7 @@ async def calendars_of_group(db: Tx, account_id: str, group_id: str) -> list[Cal
 
 
 async def lock_calendars(db: Tx, account_id: str, ids: Iterable[str]) -> list[Calendar]:
-    """Those of these calendars that are there, their rows locked."""
+    """Those of these calendars that exist, their rows locked."""
     rows = await db.fetch(
         """
         SELECT * FROM calendar
@@ -208,6 +235,6 @@ async def lock_calendars(db: Tx, account_id: str, ids: Iterable[str]) -> list[Ca
     return [calendar_of(row) for row in rows]
 
 
-async def reapply(db: Tx, account_id: str, ids: Iterable[str]) -> None:
-    """Put on the rows of these calendars, which are locked, what applies to them now."""
-    await db.execute("SELECT reapply($1, $2)", account_id, sorted({*ids}))
+async def update_applied(db: Tx, account_id: str, ids: Iterable[str]) -> None:
+    """Copy to the rows of these calendars, which are locked, the schedules and resources that apply."""
+    await db.execute("SELECT update_applied($1, $2)", account_id, sorted({*ids}))

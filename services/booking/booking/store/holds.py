@@ -1,4 +1,4 @@
-"""Held seats as rows of `appointment` that have no contact yet."""
+"""Holds: rows of `appointment` that have no contact yet."""
 
 from datetime import datetime
 
@@ -6,8 +6,8 @@ from hoop_events.booking import Hold
 from hoop_platform.db.database import Database, Tx
 
 
-async def hold(db: Tx | Database, account_id: str, hold_id: str) -> Hold | None:
-    """The hold, run out or not, until it is released or booked."""
+async def get_hold(db: Tx | Database, account_id: str, hold_id: str) -> Hold | None:
+    """The hold, expired or not; None once it is released or booked."""
     state = await db.fetchval(
         """
         SELECT state FROM appointment
@@ -19,8 +19,8 @@ async def hold(db: Tx | Database, account_id: str, hold_id: str) -> Hold | None:
     return Hold.model_validate(state) if state else None
 
 
-async def was_hold(db: Tx | Database, account_id: str, hold_id: str, calendar_id: str) -> bool:
-    """Say whether it was a hold on that calendar, given back or booked within a day."""
+async def is_gone_hold(db: Tx | Database, account_id: str, hold_id: str, calendar_id: str) -> bool:
+    """Whether this was a hold on that calendar, released or booked within the last day."""
     found: bool = await db.fetchval(
         """
         SELECT EXISTS (SELECT FROM gone_hold
@@ -33,24 +33,24 @@ async def was_hold(db: Tx | Database, account_id: str, hold_id: str, calendar_id
     return found
 
 
-async def forget_gone(db: Database) -> None:
-    """Forget holds that have been gone for a day, of all accounts."""
+async def delete_old_gone_holds(db: Database) -> None:
+    """Delete the ids of holds that were released or booked a day ago, of all accounts."""
     await db.execute("DELETE FROM gone_hold WHERE gone_at < clock_timestamp() - interval '1 day'")
 
 
-async def run_out(db: Database, now: datetime, *, most: int) -> list[tuple[str, str]]:
-    """`(account id, hold id)` of those that ran out longest ago, of all accounts."""
+async def list_expired_holds(db: Database, now: datetime, *, limit: int) -> list[tuple[str, str]]:
+    """`(account id, hold id)` of expired holds of all accounts, the longest expired first."""
     rows = await db.fetch(
         """
         SELECT account_id, id FROM appointment WHERE held_until <= $1 ORDER BY held_until LIMIT $2
         """,
         now,
-        most,
+        limit,
     )
     return [(row["account_id"], row["id"]) for row in rows]
 
 
-async def of_calendar(db: Database, account_id: str, calendar_id: str) -> list[str]:
+async def list_holds_of_calendar(db: Database, account_id: str, calendar_id: str) -> list[str]:
     """The ids of all holds on a calendar."""
     rows = await db.fetch(
         """

@@ -1,4 +1,4 @@
-"""Notes on appointments as rows. Nothing of them is announced."""
+"""Notes on appointments as rows. Notes are never announced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hoop_platform.db.database import Database, Row, Tx
 
-_NOTE = """
+_SELECT = """
     SELECT n.id, n.appointment_id, a.contact_id, n.user_id, u.name AS user_name, n.created_by,
            n.body, n.version, n.date_added, n.date_updated
       FROM note n
@@ -14,13 +14,13 @@ _NOTE = """
       LEFT JOIN known_user u ON u.account_id = n.account_id AND u.id = n.user_id
      WHERE n.account_id = $1 AND n.appointment_id = $2 AND n.deleted_at IS NULL
 """
-_ONE = _NOTE + " AND n.id = $3 FOR UPDATE OF n"
-_SOME = _NOTE + " ORDER BY n.id DESC LIMIT $3 OFFSET $4"
+_LOCK = _SELECT + " AND n.id = $3 FOR UPDATE OF n"
+_LIST = _SELECT + " ORDER BY n.id DESC LIMIT $3 OFFSET $4"
 
 
 @dataclass(frozen=True)
-class Note:
-    """What somebody wrote about an appointment. `user_name` is None when the user is unknown here."""
+class AppointmentNote:
+    """A note on an appointment. `user_name` is None for a user that the account does not have."""
 
     id: str
     appointment_id: str
@@ -34,25 +34,27 @@ class Note:
     date_updated: datetime
 
 
-def _note(row: Row) -> Note:
-    return Note(**row)
+def _note(row: Row) -> AppointmentNote:
+    return AppointmentNote(**row)
 
 
-async def note(db: Tx, account_id: str, appointment_id: str, note_id: str) -> Note | None:
-    """The note of this appointment, its row locked; None when it is unknown or deleted."""
-    row = await db.fetchrow(_ONE, account_id, appointment_id, note_id)
+async def lock_note(
+    db: Tx, account_id: str, appointment_id: str, note_id: str
+) -> AppointmentNote | None:
+    """The note of this appointment, its row locked; None for one that is unknown or deleted."""
+    row = await db.fetchrow(_LOCK, account_id, appointment_id, note_id)
     return _note(row) if row else None
 
 
-async def notes(
+async def list_notes(
     db: Tx | Database, account_id: str, appointment_id: str, *, limit: int, offset: int
-) -> Sequence[Note]:
-    """Those of an appointment, the newest first."""
-    rows = await db.fetch(_SOME, account_id, appointment_id, limit, offset)
+) -> Sequence[AppointmentNote]:
+    """The notes of an appointment, newest first."""
+    rows = await db.fetch(_LIST, account_id, appointment_id, limit, offset)
     return [_note(row) for row in rows]
 
 
-async def insert(
+async def insert_note(
     db: Tx,
     account_id: str,
     note_id: str,
@@ -79,7 +81,7 @@ async def insert(
     )
 
 
-async def save(db: Tx, account_id: str, changed: Note) -> None:
+async def update_note(db: Tx, account_id: str, changed: AppointmentNote) -> None:
     """Save a changed note, whose row is locked by this transaction."""
     await db.execute(
         """
@@ -95,10 +97,10 @@ async def save(db: Tx, account_id: str, changed: Note) -> None:
     )
 
 
-async def delete(
+async def delete_note(
     db: Tx, account_id: str, appointment_id: str, note_id: str, *, now: datetime
 ) -> bool:
-    """Forget what the note says; True again when it was deleted before, False if it never was."""
+    """Delete the note's text; True for a note deleted before as well, False if there never was one."""
     found = await db.fetchval(
         """
         UPDATE note SET body = '', deleted_at = coalesce(deleted_at, $4)

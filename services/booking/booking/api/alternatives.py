@@ -1,0 +1,42 @@
+"""Alternatives in the response: free times near a requested time that is taken."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from booking.api.presenters import local_time
+from booking.domain.alternatives import SEARCH_AFTER, SEARCH_BEFORE, nearest
+from booking.domain.assignment import SlotLost
+from booking.store.alternatives import get_calendar_window
+from hoop_platform.errors import SlotUnavailable
+from hoop_platform.http.route import AnyCall
+
+
+@asynccontextmanager
+async def offering_alternatives(call: AnyCall) -> AsyncIterator[None]:
+    """Adds up to five alternatives to the refusal of a taken time that is raised within."""
+    try:
+        yield
+    except SlotLost as lost:
+        raise await _with_alternatives(call, lost) from None
+
+
+async def _with_alternatives(call: AnyCall, lost: SlotLost) -> SlotUnavailable:
+    start, end = lost.request.start, lost.request.end
+    window = await get_calendar_window(
+        call.runtime.db,
+        call.account_id,
+        lost.calendar_id,
+        start=start - SEARCH_BEFORE,
+        end=start + SEARCH_AFTER,
+    )
+    if window is None:
+        return lost
+    zone, length = window.calendar.time_zone, window.calendar.length
+    others = nearest(window, start, now=call.now, host=lost.request.host)
+    if end - start != length:
+        others = []  # another length than the calendar's needs a request that skips the rules
+    alternatives = [
+        {"startTime": local_time(one, zone), "endTime": local_time(one + length, zone)}
+        for one in others
+    ]
+    return SlotUnavailable(extra={**lost.extra, "alternatives": alternatives})

@@ -1,0 +1,138 @@
+"""The objects of the API: appointments, outcomes of occurrences, holds, calendars."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from booking.domain.calendars import Calendar, meeting_ids
+from booking.domain.series import OccurrenceOutcome
+from hoop_events.base import iso
+from hoop_events.booking import Appointment, Hold
+from hoop_platform.consistency_token import HEADER, encode
+
+MEMBER_LOCATION_TYPES: Mapping[str, str] = {
+    "zoom_conference": "zoom",
+    "google_conference": "gmeet",
+    "ms_teams_conference": "teams",
+    "inbound_call": "phone",
+    "outbound_call": "phone",
+    "physical": "address",
+    "custom": "custom",
+    "booker": "booker",
+}
+"""The `kind` of a location → the deprecated `meetingLocationType` of a member."""
+
+
+def present_appointment(state: Appointment) -> dict[str, Any]:
+    """The appointment object of the API; times with the offset of its location."""
+    return {
+        "id": public_id(state),
+        "calendarId": state.calendar_id,
+        "locationId": state.location_id,
+        "contactId": state.contact_id,
+        "groupId": state.group_id or "",
+        "startTime": local_time(state.start_time, state.time_zone),
+        "endTime": local_time(state.end_time, state.time_zone),
+        "title": state.personal.title,
+        "description": state.personal.description,
+        "address": state.personal.address,
+        "notes": state.personal.notes,
+        "meetingLocationType": state.meeting_location_type,
+        "meetingLocationId": state.meeting_location_id,
+        "meeting": state.meeting.model_dump(mode="json", by_alias=True),
+        "appointmentStatus": state.appointment_status,
+        "appoinmentStatus": state.appointment_status,
+        "assignedUserId": state.assigned_user_id,
+        "users": list(state.hosts[1:]),
+        "assignedResources": list(state.resources),
+        **_recurring(state),
+        "createdBy": {"source": "public_api"},
+        "dateAdded": iso(state.date_added),
+        "dateUpdated": iso(state.date_updated),
+        "version": state.version,
+    }
+
+
+def _recurring(state: Appointment) -> dict[str, Any]:
+    series = state.series
+    if series is None:
+        return {"isRecurring": False}
+    return {"isRecurring": True, "rrule": series.rrule, "masterEventId": series.master}
+
+
+def public_id(state: Appointment) -> str:
+    """Its id in the API; an occurrence's id contains its series and its time."""
+    return state.series.occurrence_id if state.series else state.id
+
+
+def present_outcome(one: OccurrenceOutcome, zone: str) -> dict[str, Any]:
+    """The outcome of one occurrence of a new series."""
+    outcome = {"startTime": local_time(one.start, zone), "outcome": one.outcome}
+    if one.state is not None:
+        outcome["id"] = public_id(one.state)
+    return {**outcome, "reason": one.reason} if one.reason else outcome
+
+
+def present_hold(hold: Hold) -> dict[str, Any]:
+    """The hold object of the API."""
+    return {
+        "id": hold.id,
+        "calendarId": hold.calendar_id,
+        "locationId": hold.location_id,
+        "startTime": local_time(hold.start_time, hold.time_zone),
+        "endTime": local_time(hold.end_time, hold.time_zone),
+        "assignedUserId": None if hold.hosts == (hold.calendar_id,) else hold.hosts[0],
+        "expiresAt": iso(hold.expires_at),
+    }
+
+
+def token_header(versions: Mapping[str, int]) -> dict[str, str]:
+    """The header with the consistency token of a change; no header when no version was raised."""
+    return {HEADER: encode(versions)} if versions else {}
+
+
+def local_time(moment: datetime, zone: str) -> str:
+    """The instant as responses spell it: ISO 8601 with the zone's offset."""
+    return moment.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
+
+
+def present_calendar(calendar: Calendar) -> dict[str, Any]:
+    """The calendar object of the API."""
+    settings = calendar.settings
+    locations = settings.get("locationConfigurations") or ()
+    return {
+        **settings,
+        "teamMembers": [_member(member) for member in settings.get("teamMembers") or ()],
+        "locationConfigurations": _locations(locations),
+        "meetingLocation": _first_location(locations),
+        "availabilities": [_date(one) for one in settings.get("availabilities") or ()],
+        "id": calendar.id,
+        "locationId": calendar.location_id,
+        "version": calendar.version,
+    }
+
+
+def _member(member: Mapping[str, Any]) -> dict[str, Any]:
+    locations = member.get("locationConfigurations") or ()
+    kind = MEMBER_LOCATION_TYPES[locations[0]["kind"]] if locations else "custom"
+    return {
+        **member,
+        "locationConfigurations": _locations(locations),
+        "meetingLocationType": kind,
+        "meetingLocation": _first_location(locations),
+    }
+
+
+def _locations(locations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    ids = meeting_ids(locations)
+    return [{**location, "meetingId": name} for location, name in zip(locations, ids, strict=True)]
+
+
+def _first_location(locations: Sequence[Mapping[str, Any]]) -> str:
+    return (locations[0].get("location") if locations else None) or ""
+
+
+def _date(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A local date, spelled as midnight UTC of that date."""
+    return {**one, "date": f"{one['date'][:10]}T00:00:00.000Z"}

@@ -1,0 +1,36 @@
+"""The routes of booking."""
+
+from booking.api import (
+    appointments,
+    block_slots,
+    calendar_events,
+    calendars,
+    connections,
+    contacts,
+    groups,
+    holds,
+    notes,
+    openapi,
+    resources,
+    schedules,
+    users,
+)
+from booking.api.examples import with_examples
+
+ROUTES = with_examples(
+    (
+        *calendars.ROUTES,
+        *appointments.ROUTES,
+        *holds.ROUTES,
+        *connections.ROUTES,
+        *groups.ROUTES,
+        *resources.ROUTES,
+        *schedules.ROUTES,
+        *block_slots.ROUTES,
+        *users.ROUTES,
+        *calendar_events.ROUTES,
+        *contacts.ROUTES,
+        *notes.ROUTES,
+        *openapi.ROUTES,
+    )
+)

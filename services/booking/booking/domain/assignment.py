@@ -1,0 +1,169 @@
+"""Assigning a seat to an appointment: the session, the hosts, the resources, or the refusal."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from booking.domain.calendars import Calendar
+from booking.domain.snapshot import Session, Snapshot
+from hoop_events.booking import Appointment, Hold
+from hoop_platform.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
+from hoop_scheduling.busy import Seats
+from hoop_scheduling.engine import Verdict, may_book
+from hoop_scheduling.without_one import ExcludedAppointment
+from hoop_scheduling.zones import epoch_ms
+
+
+@dataclass(frozen=True)
+class SeatAssignment:
+    """The seat of an appointment: in an open session (`joins`), or in a new one (None)."""
+
+    hosts: tuple[str, ...]
+    seat: int
+    joins: Session | None
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequestedTime:
+    """The requested time and host, and how strictly the calendar's rules apply."""
+
+    start: datetime
+    end: datetime
+    host: str | None = None
+    prefer: str | None = None
+    """The present host, who is kept if free."""
+    ignore_range: bool = False
+    ignore_rules: bool = False
+
+
+def assign_seat(
+    snapshot: Snapshot,
+    request: RequestedTime,
+    *,
+    excluded: ExcludedAppointment | None,
+    now: datetime,
+) -> SeatAssignment:
+    """A seat at the requested time; raises the refusal, with its reason, when there is none.
+
+    `excluded` is what the appointment itself occupies before the change.
+    """
+    verdict = _verdict(snapshot, request, excluded=excluded, now=now)
+    if snapshot.calendar.rules.all_of:
+        return _assign(snapshot, verdict.hosts, verdict.resources, request, excluded)
+    if request.prefer in verdict.hosts[1:]:
+        kept = replace(request, host=request.prefer, prefer=None)
+        verdict = _verdict(snapshot, kept, excluded=excluded, now=now)
+    return _assign(snapshot, verdict.hosts[:1], verdict.resources, request, excluded)
+
+
+def _verdict(
+    snapshot: Snapshot,
+    request: RequestedTime,
+    *,
+    excluded: ExcludedAppointment | None,
+    now: datetime,
+) -> Verdict:
+    """The slot engine's verdict, which is positive; a negative one is raised as a refusal."""
+    verdict = may_book(
+        snapshot.calendar.rules,
+        epoch_ms(request.start),
+        epoch_ms(request.end),
+        busy=snapshot.busy,
+        now=epoch_ms(now),
+        host=request.host,
+        seats=_seats(snapshot),
+        day_counts=snapshot.day_counts,
+        loads=snapshot.loads,
+        leave_out=excluded,
+        ignore_range=request.ignore_range,
+        ignore_rules=request.ignore_rules,
+    )
+    if verdict.reason is not None:
+        raise refusal(verdict.reason, snapshot.calendar, request)
+    return verdict
+
+
+def excluded_appointment(
+    before: Appointment | Hold, snapshot: Snapshot
+) -> ExcludedAppointment | None:
+    """What becomes free when the appointment leaves its session, as the slot engine takes it.
+
+    None when nothing becomes free for this calendar.
+    """
+    session = snapshot.session(before.session)
+    if not before.occupies or session is None:
+        return None
+    if before.calendar_id != snapshot.calendar.id and len(session.seats) > 1:
+        return None
+    start, end = epoch_ms(session.starts), epoch_ms(session.ends)
+    return ExcludedAppointment(before.calendar_id, before.hosts, start, end, before.resources)
+
+
+def _seats(snapshot: Snapshot) -> dict[tuple[str, int], Seats]:
+    return {
+        (host, epoch_ms(s.starts)): Seats(epoch_ms(s.ends), len(s.seats))
+        for s in snapshot.sessions
+        if s.calendar_id == snapshot.calendar.id
+        for host in s.hosts
+    }
+
+
+def named_host(calendar: Calendar, host: str | None) -> str:
+    """The host of an appointment that takes no time: the named member, else the first.
+
+    Raises `Invalid` when the named host is not a member.
+    """
+    if host is not None and host not in calendar.hosts:
+        raise not_a_member(calendar)
+    return host or calendar.hosts[0]
+
+
+class SlotLost(SlotUnavailable):
+    """The requested time is taken; keeps calendar and request, to find alternatives for."""
+
+    def __init__(self, reason: str, calendar_id: str, request: RequestedTime) -> None:
+        super().__init__(extra={"reason": reason})
+        self.calendar_id = calendar_id
+        self.request = request
+
+
+def refusal(reason: str, calendar: Calendar, request: RequestedTime) -> Refused:
+    """The refusal of this API for the slot engine's reason."""
+    match reason:
+        case "inactive":
+            return CalendarInactive()
+        case "wrong_length":
+            return WrongLength()
+        case "not_a_member":
+            return not_a_member(calendar)
+        case _:
+            return SlotLost(reason, calendar.id, request)
+
+
+def not_a_member(calendar: Calendar) -> Refused:
+    text = "The user id not part of calendar team"
+    return invalid("assignedUserId", "not_a_member", text, calendar.hosts)
+
+
+def _assign(
+    snapshot: Snapshot,
+    hosts: tuple[str, ...],
+    resources: tuple[str, ...],
+    request: RequestedTime,
+    excluded: ExcludedAppointment | None,
+) -> SeatAssignment:
+    joins = snapshot.session_at(hosts[0], request.start)
+    if joins is None or _is_left_empty(joins, excluded):
+        return SeatAssignment(hosts, 1, None, resources)
+    seat = next(n for n in range(1, len(joins.seats) + 2) if n not in joins.seats)
+    return SeatAssignment(joins.hosts, seat, joins, joins.resources)
+
+
+def _is_left_empty(session: Session, excluded: ExcludedAppointment | None) -> bool:
+    """Whether the excluded appointment is the only one in the session, which then closes."""
+    return (
+        excluded is not None
+        and len(session.seats) == 1
+        and (session.calendar_id, epoch_ms(session.starts)) == (excluded.calendar, excluded.start)
+        and session.host in excluded.hosts
+    )

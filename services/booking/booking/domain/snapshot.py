@@ -1,0 +1,60 @@
+"""What a decision is based on: a calendar, its open sessions, and what is taken around a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from booking.domain.calendars import Calendar
+from hoop_events.booking import Meeting
+from hoop_scheduling.busy import Busy
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open session: all appointments and holds of one calendar, host and start."""
+
+    id: str
+    calendar_id: str
+    hosts: tuple[str, ...]
+    starts: datetime
+    ends: datetime
+    shared: bool
+    revision: int
+    seats: frozenset[int]
+    resources: tuple[str, ...] = ()
+    before: int = 0
+    after: int = 0
+    """Minutes before and after the session in which its hosts and its room take nothing else."""
+    meetings: Mapping[str, Meeting] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return self.hosts[0]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was read without locks for one decision; it holds as long as the versions do."""
+
+    calendar: Calendar
+    versions: Mapping[str, int]
+    """Of the calendar, its hosts, the resources it needs, and what the changed appointment occupies."""
+    busy: Mapping[str, Busy] = field(default_factory=dict)
+    sessions: tuple[Session, ...] = ()
+    """The open ones of the calendar at the requested start, and that of the changed appointment."""
+    day_counts: Mapping[date, int] = field(default_factory=dict)
+    loads: Mapping[str, int] = field(default_factory=dict)
+    seat: int | None = None
+    """The seat of the appointment or hold that is changed."""
+    expired: tuple[str, ...] = ()
+    """Expired holds around the requested time, which must be released before a decision."""
+    contact_name: str | None = None
+    """The name of the contact, which may be empty; None for no contact, or one the account lacks."""
+
+    def session(self, session_id: str) -> Session | None:
+        return next((s for s in self.sessions if s.id == session_id), None)
+
+    def session_at(self, host: str, starts: datetime) -> Session | None:
+        """The open session of this calendar with this host at this start."""
+        key = (self.calendar.id, host, starts)
+        return next((s for s in self.sessions if (s.calendar_id, s.host, s.starts) == key), None)
