@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Any
@@ -51,7 +51,15 @@ async def run(
     return findings, {"plan": asdict(plan), **about}
 
 
-async def observed(work: Any, problems: list[str]) -> dict[str, Any]:
+async def attempt(work: Awaitable[None], problems: list[str]) -> None:
+    """Await `work`; if it breaks, add the errors to `problems`."""
+    try:
+        await work
+    except* BROKEN as broken:
+        problems += [str(one) or repr(one) for one in _distinct(broken)]
+
+
+async def observed(work: Awaitable[None], problems: list[str]) -> dict[str, Any]:
     """Await `work`; return when, where and under which load it ran.
 
     What breaks ends `work`, and is added to `problems`. SIGTERM cancels like Ctrl-C.
@@ -61,10 +69,7 @@ async def observed(work: Any, problems: list[str]) -> dict[str, Any]:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
     begun, load = time.monotonic(), machine.load()
     date = f"{Clock().now():%Y-%m-%d %H:%M} UTC"
-    try:
-        await work
-    except* BROKEN as broken:
-        problems += [str(one) or repr(one) for one in _distinct(broken)]
+    await attempt(work, problems)
     return {
         "date": date,
         "seconds": time.monotonic() - begun,

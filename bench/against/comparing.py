@@ -17,7 +17,7 @@ from bench.measures.booking_throughput import cpu_at_rest
 from bench.report.machine import ROOT
 from bench.report.progress import ProgressReporter
 from bench.run_plan import Plan
-from bench.runner import observed
+from bench.runner import attempt, observed
 
 OVER_HTTP: Mapping[str, Callable[[PairContext], Awaitable[None]]] = {
     "effects": effects,
@@ -33,6 +33,7 @@ async def compare(
 ) -> tuple[Comparison, dict[str, Any]]:
     """Compare by these measures; return the pairs, and the facts about machine, load and commits.
 
+    A measure that breaks is among the problems, and the others go on.
     `checkout.Unusable` if the commit is unknown or has no environment, or this tree has changes.
     """
     sha = checkout.resolve(ref)
@@ -57,7 +58,8 @@ async def _measure(
 ) -> None:
     for name in names:
         if name in BY_OWN_CODE:
-            await compare_by_own_code(name, plan, sides, progress, comparison)
+            work = compare_by_own_code(name, plan, sides, progress, comparison)
+            await attempt(work, comparison.problems)
     over_http = [name for name in names if name in OVER_HTTP]
     if over_http:
         await _measure_over_http(plan, over_http, sides, progress, comparison)
@@ -80,4 +82,5 @@ async def _measure_over_http(
         ours, theirs = [replace(one, at_rest=await cpu_at_rest(one.facts)) for one in running]
         for name in names:
             progress.line(f"{name}: data for both systems …")
-            await OVER_HTTP[name](PairContext(plan, progress, comparison, ours, theirs))
+            work = OVER_HTTP[name](PairContext(plan, progress, comparison, ours, theirs))
+            await attempt(work, comparison.problems)
