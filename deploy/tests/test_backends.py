@@ -39,6 +39,12 @@ def no_settings(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Waits longer for Docker's client, whose import alone takes seconds on a busy machine."""
+    monkeypatch.setattr(containers, "PING_LIMIT", 30.0)
+
+
 async def choose():
     chosen = await asyncio.to_thread(backends.choose, BackendSettings())
     return {str(choice) for choice in chosen.values()}
@@ -62,6 +68,7 @@ async def test_external_servers_come_first(monkeypatch, tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_containers_come_next(monkeypatch):
     """If Docker responds, the official images are used for servers without a configured address."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "kafka.example:9092")
@@ -86,6 +93,7 @@ async def test_a_silent_docker_is_given_up(monkeypatch):
     }
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_missing_docker_is_reported(monkeypatch):
     """With the error of Docker's client."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")

@@ -102,7 +102,7 @@ async def test_what_a_killed_owner_left_running_is_ended(tmp_path):
         assert command_of(left) == ""
 
 
-async def test_an_interrupted_first_start_is_begun_again(tmp_path):
+async def test_an_interrupted_first_start_is_repeated(tmp_path):
     """After a kill during formatting, an incomplete folder is replaced."""
     (tmp_path / "kafka" / "data.part").mkdir(parents=True)
     (tmp_path / "kafka" / "data.part" / "meta.properties").write_text("version=1\n")

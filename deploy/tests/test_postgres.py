@@ -150,7 +150,7 @@ async def test_the_old_pid_may_belong_to_another_process(base):
             assert await stored(second) == ["kept"]
 
 
-async def test_an_interrupted_first_start_is_begun_again(base):
+async def test_an_interrupted_first_start_is_repeated(base):
     """After a kill during initdb, an incomplete folder is replaced."""
     (base / "data.part" / "base").mkdir(parents=True)
     (base / "data.part" / "PG_VERSION").write_text("18")

@@ -26,10 +26,10 @@ from local.servers.process import CannotStart
 from local.servers.settings import BackendSettings
 
 GIB = 1024**3
-DISK_WANTED, DISK_NEEDED = 3 * GIB, GIB
-MEMORY_WANTED, MEMORY_NEEDED = 2 * GIB, GIB
-FILES_WANTED = 1024
-NEWEST_PYTHON = (3, 14)  # the lock was made for these; newer ones may have no wheels yet
+DISK_RECOMMENDED, DISK_REQUIRED = 3 * GIB, GIB
+MEMORY_RECOMMENDED, MEMORY_REQUIRED = 2 * GIB, GIB
+FILES_RECOMMENDED = 1024
+NEWEST_PYTHON = (3, 14)  # the lock was compiled for these; newer ones may have no wheels yet
 VERSION_LIMIT = 10.0  # seconds for another program to print its version
 
 
@@ -92,7 +92,7 @@ def show(console: Console, findings: list[Finding]) -> None:
 
 
 def check_python() -> Finding:
-    running, why = sys.version_info[:2], "requirements.lock was made for Python 3.11 to 3.14"
+    running, why = sys.version_info[:2], "requirements.lock was compiled for Python 3.11 to 3.14"
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     state = Severity.OK if running <= NEWEST_PYTHON else Severity.WARN
     return Finding("Python", state, found, why, "./hoop clean --all, then: python3.13 hoop up")
@@ -117,7 +117,7 @@ def _installed(name: str) -> str | None:
 
 def check_java(settings: BackendSettings) -> Finding:
     if settings.kafka_bootstrap:
-        return Finding("Java", Severity.OK, "not needed: KAFKA_BOOTSTRAP gives a broker")
+        return Finding("Java", Severity.OK, "not needed: KAFKA_BOOTSTRAP names a broker")
     try:
         java = jvm.find_java()
     except CannotStart as problem:
@@ -133,7 +133,7 @@ def check_java(settings: BackendSettings) -> Finding:
 
 def check_kafka_jars(settings: BackendSettings) -> Finding:
     if settings.kafka_bootstrap:
-        return Finding("Kafka", Severity.OK, f"given: {settings.kafka_bootstrap}")
+        return Finding("Kafka", Severity.OK, f"external: {settings.kafka_bootstrap}")
     folder, jars = settings.hoop_kafka_jars or jvm.JARS, jvm.kafka_jars()
     present = sum((folder / jar.file).is_file() for jar in jars)
     found = f"{present} of {len(jars)} jars in {folder}"
@@ -147,7 +147,7 @@ def check_kafka_jars(settings: BackendSettings) -> Finding:
 
 def check_postgres(settings: BackendSettings) -> Finding:
     if settings.database_url:
-        return Finding("PostgreSQL", Severity.OK, "given: DATABASE_URL")
+        return Finding("PostgreSQL", Severity.OK, "external: DATABASE_URL")
     try:
         binaries = cluster.find_binaries(settings)
         output = output_of(str(binaries.folder / "postgres"), "--version")
@@ -194,18 +194,18 @@ def nearest(path: Path) -> Path:
 
 def check_disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    why = f"packages, jars and data take up to {decimal(DISK_WANTED)}"
+    why = f"packages, jars and data take up to {decimal(DISK_RECOMMENDED)}"
     found = f"{decimal(free)} free in {folder}"
     mend = "./hoop up --local DIR, on another disk"
-    return Finding("disk", _enough(free, DISK_WANTED, DISK_NEEDED), found, why, mend)
+    return Finding("disk", _enough(free, DISK_RECOMMENDED, DISK_REQUIRED), found, why, mend)
 
 
 def check_memory() -> Finding:
     free = _free_memory()
     if free is None:
         return Finding("memory", Severity.OK, "not known on this system")
-    why = f"Kafka, PostgreSQL and the services take about {decimal(MEMORY_NEEDED)}"
-    state = _enough(free, MEMORY_WANTED, MEMORY_NEEDED)
+    why = f"Kafka, PostgreSQL and the services take about {decimal(MEMORY_REQUIRED)}"
+    state = _enough(free, MEMORY_RECOMMENDED, MEMORY_REQUIRED)
     return Finding("memory", state, f"{decimal(free)} free", why, "stop other programs")
 
 
@@ -218,19 +218,21 @@ def _free_memory() -> int | None:
     return int(kib) * 1024
 
 
-def _enough(have: int, wanted: int, needed: int) -> Severity:
-    if have >= wanted:
+def _enough(have: int, recommended: int, required: int) -> Severity:
+    if have >= recommended:
         return Severity.OK
-    return Severity.WARN if have >= needed else Severity.MISSING
+    return Severity.WARN if have >= required else Severity.MISSING
 
 
 def check_open_files() -> Finding:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     state = (
-        Severity.OK if limit >= FILES_WANTED or limit == resource.RLIM_INFINITY else Severity.WARN
+        Severity.OK
+        if limit >= FILES_RECOMMENDED or limit == resource.RLIM_INFINITY
+        else Severity.WARN
     )
     why = "every connection and every segment of a topic is an open file"
-    return Finding("open files", state, f"at most {limit}", why, f"ulimit -n {FILES_WANTED}")
+    return Finding("open files", state, f"at most {limit}", why, f"ulimit -n {FILES_RECOMMENDED}")
 
 
 def check_docker() -> Finding:

@@ -69,7 +69,7 @@ async def _serve(stack: Stack, options: UpOptions, terminal: Terminal, leave: as
 
 
 async def _start_and_show(stack: Stack, options: UpOptions, terminal: Terminal) -> bool:
-    """Start the system and run the demonstration, if it is wanted; returns whether every effect came true."""
+    """Start the system and run the demonstration (see `UpOptions.demo`); returns whether every effect came true."""
     account = await stack.start()
     async with terminal.step("demo account: calendars, Zoom and Google connected"):
         demo = await prepare_demo(stack.base_url, account)

@@ -23,13 +23,13 @@ def generated_files(root: Path = ROOT) -> list[GeneratedFile]:
     """All generated files of a tree; names are relative to its root."""
     known = services(root)
 
-    def in_place(render: Callable[[str], str], name: str) -> GeneratedFile:
+    def edited(render: Callable[[str], str], name: str) -> GeneratedFile:
         return GeneratedFile(name, lambda: render((root / name).read_text()))
 
     return [
-        in_place(lambda text: pyproject.rendered(text, root), "pyproject.toml"),
-        in_place(lambda text: compose.rendered(text, known), "deploy/compose.yaml"),
-        in_place(lambda text: architecture.rendered(text, known), "ARCHITECTURE.md"),
+        edited(lambda text: pyproject.rendered(text, root), "pyproject.toml"),
+        edited(lambda text: compose.rendered(text, known), "deploy/compose.yaml"),
+        edited(lambda text: architecture.rendered(text, known), "ARCHITECTURE.md"),
         GeneratedFile("deploy/gateway/nginx.conf", lambda: gateway.configuration(known)),
         GeneratedFile(openapi.NAME, lambda: openapi.text(known).decode()),
         GeneratedFile(runtime_lock.NAME, lambda: runtime_lock.text(root)),

@@ -16,7 +16,15 @@ from aiokafka.errors import KafkaError
 
 from local.servers.jvm import JARS, Java, Progress, fetch_jars, find_java
 from local.servers.ports import LOOPBACK, is_listening, until_free
-from local.servers.process import ENVIRONMENT, CannotStart, Server, disown, end_leftover, own, spawn
+from local.servers.process import (
+    ENVIRONMENT,
+    CannotStart,
+    ServerProcess,
+    disown,
+    end_leftover,
+    own,
+    spawn,
+)
 from local.servers.settings import BackendSettings
 
 START_LIMIT = 60.0  # seconds, including recovery after a crash
@@ -31,7 +39,7 @@ class Kafka:
     base: Path
     port: int
     origin: str
-    server: Server
+    server: ServerProcess
 
     @property
     def bootstrap(self) -> str:
@@ -146,7 +154,7 @@ def new_cluster_id() -> str:
     return new_cluster_id() if cluster_id.startswith("-") else cluster_id
 
 
-async def _until_responding(server: Server, port: int) -> None:
+async def _until_responding(server: ServerProcess, port: int) -> None:
     """Wait until the broker has joined its cluster."""
     deadline = time.monotonic() + START_LIMIT
     while server.alive and time.monotonic() < deadline:

@@ -12,7 +12,15 @@ import asyncpg
 from local.servers import unprivileged
 from local.servers.cluster import Cluster, prepare
 from local.servers.ports import LOOPBACK, until_free
-from local.servers.process import CannotStart, Server, command_of, disown, end_leftover, own, spawn
+from local.servers.process import (
+    CannotStart,
+    ServerProcess,
+    command_of,
+    disown,
+    end_leftover,
+    own,
+    spawn,
+)
 
 PORT = 5432  # the standard port
 START_LIMIT = 60.0  # seconds, including recovery after a crash
@@ -53,7 +61,7 @@ class Postgres:
     port: int
     durable: bool
     cluster: Cluster
-    server: Server
+    server: ServerProcess
 
     @property
     def dsn(self) -> str:
@@ -116,7 +124,7 @@ async def responds(dsn: str) -> bool:
     return True
 
 
-async def _start(cluster: Cluster, log: Path, *, port: int, durable: bool) -> Server:
+async def _start(cluster: Cluster, log: Path, *, port: int, durable: bool) -> ServerProcess:
     """Start the server; try again while processes of a killed server are still stopping."""
     settings = COMMON | EMBEDDED | {"port": str(port)} | ({} if durable else NOT_DURABLE)
     command: list[str | Path] = [cluster.binaries.folder / "postgres", "-D", cluster.data]
@@ -140,7 +148,7 @@ async def _start(cluster: Cluster, log: Path, *, port: int, durable: bool) -> Se
         await asyncio.sleep(0.2)
 
 
-async def _responds_before(deadline: float, server: Server, dsn: str) -> bool:
+async def _responds_before(deadline: float, server: ServerProcess, dsn: str) -> bool:
     while server.alive and time.monotonic() < deadline:
         if await responds(dsn):
             return True

@@ -72,7 +72,7 @@ def command_of(pid: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class ServerProcess:
     """A server process and its log file."""
 
     name: str
@@ -112,7 +112,7 @@ def spawn(
     log: Path,
     identity: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
-) -> Server:
+) -> ServerProcess:
     """Start a server whose command contains `folder`; its output is appended to `log`.
 
     The server runs in a session of its own: Ctrl-C at the terminal reaches only this process, which
@@ -130,7 +130,7 @@ def spawn(
             **(identity or {}),
         )
     _pid_file(name, folder).write_text(str(process.pid))
-    return Server(name=name, log=log, process=process)
+    return ServerProcess(name=name, log=log, process=process)
 
 
 async def end_leftover(name: str, folder: Path, sign: signal.Signals, *, grace: float = 15) -> bool:

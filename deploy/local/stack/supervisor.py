@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from local.servers.process import Server, end_leftover, spawn
+from local.servers.process import ServerProcess, end_leftover, spawn
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0  # seconds before a restart
 STABLE = 10.0  # seconds of uptime after which the delay is `FIRST_DELAY` again
@@ -30,7 +30,7 @@ class Process(Protocol):
 class Program:
     """A running program of this repository; SIGTERM lets it finish the work in progress."""
 
-    server: Server
+    server: ServerProcess
 
     @property
     def pid(self) -> int:

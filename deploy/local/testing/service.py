@@ -10,6 +10,7 @@ import asyncpg
 from aiohttp import ClientSession, ClientTimeout
 
 from hoop_platform.clock import Clock
+from hoop_platform.config import Settings
 from hoop_platform.db.database import Database
 from hoop_platform.http.admission import Admission
 from hoop_platform.kafka.global_table import GlobalTables
@@ -34,7 +35,7 @@ async def running(
     kafka_bootstrap: str,
     from_the_beginning: bool = False,
     **settings: object,
-) -> AsyncIterator[tuple[str, Runtime]]:
+) -> AsyncIterator[tuple[str, Runtime[Any]]]:
     """Run a service on a free port; yields its base URL and its runtime once it is ready.
 
     database: a migrated database (a `Database`, or its DSN).
@@ -54,20 +55,24 @@ async def running(
         "data_key": new_key(),
         **settings,
     }
-    runtimes: list[Runtime] = []
+    async with _serving(service, service.settings(**values)) as started:
+        yield started
 
-    def observed_jobs(runtime: Runtime) -> Any:
+
+@asynccontextmanager
+async def _serving(service: Service, settings: Settings) -> AsyncIterator[tuple[str, Runtime[Any]]]:
+    """Serve until the end of the block; yields base URL and runtime once the service is ready."""
+    runtimes: list[Runtime[Any]] = []
+
+    def observed_jobs(runtime: Runtime[Any]) -> Any:
         runtimes.append(runtime)
         return service.jobs(runtime)
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     port: asyncio.Future[int] = loop.create_future()
     observed = replace(service, jobs=observed_jobs)
-    running_service = serving.serve(
-        [(observed, service.settings(**values))], stop, listening=port.set_result
-    )
     # No TaskGroup: it would wrap the test's own failure, and fixtures finish in another task.
-    task = loop.create_task(running_service)
+    task = loop.create_task(serving.serve([(observed, settings)], stop, listening=port.set_result))
     try:
         async with asyncio.timeout(START_LIMIT):
             base_url = await _ready(task, port)
