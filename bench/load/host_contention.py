@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from booking.domain.patches import Newcomer, Patch
+from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.handlers.appointments import book
 from hoop_platform import telemetry
 from hoop_platform.clock import Clock
@@ -44,8 +44,8 @@ async def _ours(order: dict[str, Any]) -> AsyncIterator[Operation]:
     database = await Database.open(order["dsn"], name="booking", pool_size=order["connections"])
 
     async def operation(start: datetime) -> str:
-        appointment = Newcomer(new_id(), order["contact"])
-        patch = Patch(calendar_id=order["calendar"], start=start, notify=False)
+        appointment = NewAppointment(new_id(), order["contact"])
+        patch = AppointmentPatch(calendar_id=order["calendar"], start=start, notify=False)
         try:
             await book(
                 database,

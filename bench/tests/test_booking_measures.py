@@ -21,7 +21,7 @@ from bench.measures.post_appointment import MISSING, _Case, _to_pgbench
 from bench.report.findings import Broken
 from bench.systems import booking_service
 from bench.systems.booking_service import account_of
-from booking.api.appointment_bodies import CreateAppointment
+from booking.api.schemas.appointments import CreateAppointment
 from hoop_platform.ids import new_id
 from local.testing.tenant import Tenant
 

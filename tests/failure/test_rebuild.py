@@ -18,12 +18,12 @@ from hoop_platform.clock import Clock
 from hoop_platform.consistency_token import encode
 from local.testing.client import Client
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scorecard import told
-from scorecard.alone import Ground, ground, serving
-from scorecard.rebuild import history
-from scorecard.world import BUSY, DAY, Kept, World, busy
+from bench.load import event_records
+from bench.load.workload import BUSY, DAY, Workload, WorkloadCalendar, busy
+from bench.measures.read_model_rebuild import history
+from bench.systems.single_service import Servers, running_servers, running_service
 
 pytestmark = [pytest.mark.failure, pytest.mark.timeout(300)]
 
@@ -37,10 +37,10 @@ TOPICS = ("calendars", "appointments")
 class Bookings:
     """Appointments as booking would announce them, one after the other, each where it is free."""
 
-    world: World
+    world: Workload
     bootstrap: str
     ask: Client
-    left: Iterator[tuple[Kept, str]]
+    left: Iterator[tuple[WorkloadCalendar, str]]
     versions: Counter[str] = field(default_factory=Counter)
     created: int = 0
     fresh: int = 0
@@ -49,19 +49,21 @@ class Bookings:
     async def go_on(self, until: asyncio.Event) -> None:
         """`RATE` a second, whatever else happens; each is asked for at once, with its token."""
         begun = time.monotonic()
-        async with told.producer(self.bootstrap) as producer, asyncio.TaskGroup() as tasks:
+        async with event_records.producer(self.bootstrap) as producer, asyncio.TaskGroup() as tasks:
             while not until.is_set():
                 tasks.create_task(self._one(producer, *next(self.left)))
                 self.created += 1
                 await asyncio.sleep(max(begun + self.created / RATE - time.monotonic(), 0))
 
-    async def _one(self, producer: Any, one: Kept, slot: str) -> None:
+    async def _one(self, producer: Any, one: WorkloadCalendar, slot: str) -> None:
         start = int(datetime.fromisoformat(slot).timestamp() * 1000)
         self.versions[one.hosts[0]] += 1
         versions = {one.hosts[0]: self.versions[one.hosts[0]]}
         span = (start, start + HALF_HOUR)
-        await told.send(producer, self.world.booked(one, one.hosts[0], span, versions=versions))
-        path, query = self.world.question(one, first=start - DAY // 2, days=1)
+        await event_records.send(
+            producer, self.world.appointment_record(one, one.hosts[0], span, versions=versions)
+        )
+        path, query = self.world.free_slots_query(one, first=start - DAY // 2, days=1)
         answer = await self.ask(
             "GET", path, query=query, headers={"X-Read-Token": encode(versions)}
         )
@@ -91,16 +93,16 @@ async def test_a_rebuild_while_bookings_go_on(
     events: int, calendars: int, record_property: Callable[[str, object], None]
 ) -> None:
     """The rebuilt model is the one that only ever followed, byte by byte; no answer is older than its token."""
-    world = World([Kept([busy(BUSY, seed)]) for seed in range(calendars)])
-    async with ground() as under:
-        counts = await told.publish(under.bootstrap, history(world, events))
+    world = Workload([WorkloadCalendar([busy(BUSY, seed)]) for seed in range(calendars)])
+    async with running_servers() as under:
+        counts = await event_records.publish(under.bootstrap, history(world, events))
         dsn = await under.database("availability", "availability")
         async with _answering(under, dsn, world) as ask:
-            await told.handled(dsn, {name: counts[name] for name in TOPICS})
+            await event_records.wait_until_consumed(dsn, {name: counts[name] for name in TOPICS})
             bookings = Bookings(world, under.bootstrap, ask, _slots(world))
             longest, took = await _rebuild_meanwhile(under, dsn, bookings)
             counts["appointments"] += bookings.created
-            await told.handled(dsn, {name: counts[name] for name in TOPICS})
+            await event_records.wait_until_consumed(dsn, {name: counts[name] for name in TOPICS})
             rebuilt = await under.run(dsn, "availability", "dump", "--canonical")
         followed = await _followed(under, world, counts)
     record_property("booked meanwhile", bookings.created)
@@ -115,24 +117,24 @@ async def test_a_rebuild_while_bookings_go_on(
 
 
 @asynccontextmanager
-async def _answering(under: Ground, dsn: str, world: World) -> AsyncIterator[Client]:
+async def _answering(under: Servers, dsn: str, world: Workload) -> AsyncIterator[Client]:
     """The service on this database, and a client of the world's account."""
     async with (
-        serving(under, dsn) as server,
+        running_service(under, dsn) as server,
         Client(f"http://127.0.0.1:{server.port}", world.tenant.api_key) as ask,
     ):
         yield ask
 
 
-async def _followed(under: Ground, world: World, counts: dict[str, int]) -> bytes:
+async def _followed(under: Servers, world: Workload, counts: dict[str, int]) -> bytes:
     """What a model becomes that reads the same records from the first to the last, and is never rebuilt."""
     dsn = await under.database("followed", "availability")
     async with _answering(under, dsn, world):
-        await told.handled(dsn, {name: counts[name] for name in TOPICS})
+        await event_records.wait_until_consumed(dsn, {name: counts[name] for name in TOPICS})
     return await under.run(dsn, "availability", "dump", "--canonical")
 
 
-async def _rebuild_meanwhile(under: Ground, dsn: str, bookings: Bookings) -> tuple[float, float]:
+async def _rebuild_meanwhile(under: Servers, dsn: str, bookings: Bookings) -> tuple[float, float]:
     """Bookings before, during and after a rebuild; the longest wait for an answer, and its seconds."""
     stop, waits = asyncio.Event(), list[float]()
     async with asyncio.TaskGroup() as tasks:
@@ -150,7 +152,7 @@ async def _rebuild_meanwhile(under: Ground, dsn: str, bookings: Bookings) -> tup
 async def _ask_again_and_again(bookings: Bookings, stop: asyncio.Event, waits: list[float]) -> None:
     dice = random.Random(1)
     while not stop.is_set():
-        path, query = bookings.world.question(dice.choice(bookings.world.calendars))
+        path, query = bookings.world.free_slots_query(dice.choice(bookings.world.calendars))
         begun = time.monotonic()
         answer = await bookings.ask("GET", path, query=query)
         waits.append(time.monotonic() - begun)
@@ -159,7 +161,7 @@ async def _ask_again_and_again(bookings: Bookings, stop: asyncio.Event, waits: l
             await asyncio.wait_for(stop.wait(), 0.02)
 
 
-def _slots(world: World) -> Iterator[tuple[Kept, str]]:
+def _slots(world: Workload) -> Iterator[tuple[WorkloadCalendar, str]]:
     """Free slots, the calendars in turn, each slot once."""
     now = Clock().now()
     free = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from local.checks.workspace import Member, members
 
 LINE = re.compile(r"^([\w-]+) = .*?(  # \./hoop codegen: ([\w-]+).*)$", re.MULTILINE)
-OTHER_PATHS = ("tests", "bench")
+OTHER_PATHS = ("tests", ".")
 OTHER_PACKAGES = ("simulators", "bench")
 
 

@@ -136,7 +136,7 @@ async def test_deleting_twice_answers_twice_the_same(office: Any) -> None:
     calendar = await office.calendar()
     mine = (await office.book(calendar)).body["id"]
     responses = [await office.request("DELETE", f"/calendars/events/{mine}") for _ in range(2)]
-    assert [(a.status, a.told) for a in responses] == [(201, {"succeeded": True})] * 2
+    assert [(a.status, a.content) for a in responses] == [(201, {"succeeded": True})] * 2
     assert (await office.request("GET", f"/calendars/events/appointments/{mine}")).status == 404
     assert (await office.book(calendar)).status == 200
 

@@ -22,7 +22,7 @@ def body(office: Any, **fields: Any) -> dict[str, Any]:
 async def create(office: Any, **fields: Any) -> dict[str, Any]:
     response = await office.request("POST", BLOCKS, body(office, **fields))
     assert response.status == 201, response.body
-    return dict(response.told)
+    return dict(response.content)
 
 
 async def test_a_user_is_blocked_moved_and_freed(office: Any) -> None:
@@ -50,7 +50,7 @@ async def test_a_user_is_blocked_moved_and_freed(office: Any) -> None:
     deleted = [
         await office.request("DELETE", f"/calendars/events/{block['id']}", {}) for _ in range(2)
     ]
-    assert [(one.status, one.told) for one in deleted] == [(201, {"succeeded": True})] * 2
+    assert [(one.status, one.content) for one in deleted] == [(201, {"succeeded": True})] * 2
     assert (await office.book(calendar, 240)).status == 200
     assert (await office.request("PUT", f"{BLOCKS}/{block['id']}", {})).status == 404
     kinds = [kind for kind, _ in await office.announced(block["id"])]

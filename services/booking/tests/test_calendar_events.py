@@ -50,7 +50,7 @@ async def test_an_event_looks_as_it_does_alone(office: Any) -> None:
         await asked(office, userId=user),
         await office.request("GET", f"/contacts/{contact}/appointments"),
     ):
-        assert response.told == {"events": [alone.body["event"]]}
+        assert response.content == {"events": [alone.body["event"]]}
     assert response.body["events"][0]["startTime"] == "2027-03-01T09:30:00-05:00"
 
 

@@ -368,7 +368,7 @@ async def test_a_deleted_calendar_takes_its_appointments_along(office: Any) -> N
     schedule, room = await office.schedule(calendar), await office.resource("rooms", calendar)
     booked = (await office.book(calendar)).body["id"]
     responses = [await office.request("DELETE", f"/calendars/{calendar}") for _ in range(2)]
-    assert [(one.status, one.told) for one in responses] == [(200, {"success": True})] * 2
+    assert [(one.status, one.content) for one in responses] == [(200, {"success": True})] * 2
     assert (await office.request("GET", f"/calendars/{calendar}")).status == 404
     events = await office.announced(booked)
     assert [kind for kind, _ in events] == ["AppointmentCreated", "AppointmentDeleted"]

@@ -30,7 +30,7 @@ async def test_a_group_is_created_read_changed_and_deleted(office: Any) -> None:
     assert listed.body["groups"] == [changed.body["group"]]
 
     deleted = [await office.request("DELETE", path) for _ in range(2)]
-    assert [(one.status, one.told) for one in deleted] == [(200, {"success": True})] * 2
+    assert [(one.status, one.content) for one in deleted] == [(200, {"success": True})] * 2
     assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(group["id"])]
     assert kinds == ["CalendarGroupChanged", "CalendarGroupChanged", "CalendarGroupDeleted"]
@@ -68,7 +68,7 @@ async def test_switching_a_group_switches_its_calendars(office: Any) -> None:
     calendar = await office.calendar(groupId=group["id"])
     path = f"{GROUPS}/{group['id']}/status"
     off = await office.request("PUT", path, {"isActive": False})
-    assert (off.status, off.told) == (200, {"success": True})
+    assert (off.status, off.content) == (200, {"success": True})
     assert off.headers["X-Read-Token"]
     shown = (await office.request("GET", f"/calendars/{calendar}")).body["calendar"]
     assert shown["isActive"] is False

@@ -58,7 +58,7 @@ async def test_giving_back_twice_answers_the_same(office: Any) -> None:
 
     async def release(on: str, which: str) -> tuple[int, Any]:
         response = await office.request("DELETE", f"/calendars/{on}/holds/{which}")
-        return response.status, response.told
+        return response.status, response.content
 
     assert (await release(other, held))[0] == 404
     assert [await release(calendar, held) for _ in range(2)] == [(200, {"success": True})] * 2

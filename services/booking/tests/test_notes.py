@@ -41,7 +41,7 @@ async def test_a_note_is_shown_as_it_was_written(office: Any) -> None:
     anonymous = await written(office, of)
     assert anonymous["createdBy"] == {"id": office.tenant.key_id, "name": ""}
     response = await office.request("GET", notes(of), query={"limit": "20", "offset": "0"})
-    assert response.told == {"notes": [anonymous, note], "hasMore": False}
+    assert response.content == {"notes": [anonymous, note], "hasMore": False}
 
 
 async def test_pages_of_notes(office: Any) -> None:
@@ -95,7 +95,7 @@ async def test_a_deleted_note_is_gone_and_stays_deleted(office: Any) -> None:
     path = f"{notes(of)}/{(await written(office, of))['id']}"
     for _ in range(2):
         response = await office.request("DELETE", path)
-        assert (response.status, response.told) == (200, {"success": True})
+        assert (response.status, response.content) == (200, {"success": True})
     assert (await office.request("PUT", path, {"body": "Again."})).status == 404
     assert await page(office, of, 20, 0) == ([], False)
     assert await office.runtime.db.fetchval("SELECT body FROM note") == ""

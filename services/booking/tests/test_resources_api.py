@@ -23,7 +23,7 @@ async def create(office: Any, path: str, *calendars: str, **fields: Any) -> dict
     }
     response = await office.request("POST", path, body)
     assert response.status == 201, response.body
-    return dict(response.told)
+    return dict(response.content)
 
 
 async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
@@ -37,15 +37,15 @@ async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
         [calendar],
     )
     path = f"{ROOMS}/{room['id']}"
-    assert (await office.request("GET", path)).told == room
+    assert (await office.request("GET", path)).content == room
     changed = await office.request("PUT", path, {"name": "Red room", "isActive": False})
     assert (changed.status, changed.body["name"], changed.body["version"]) == (200, "Red room", 2)
     assert "calendarIds" not in changed.body
-    shown = (await office.request("GET", path)).told
+    shown = (await office.request("GET", path)).content
     assert (shown["calendarIds"], shown["isActive"]) == ([calendar], False)
 
     deleted = [await office.request("DELETE", path) for _ in range(2)]
-    assert [(one.status, one.told) for one in deleted] == [(200, {"success": True})] * 2
+    assert [(one.status, one.content) for one in deleted] == [(200, {"success": True})] * 2
     assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(room["id"])]
     assert kinds == ["ResourceChanged", "ResourceChanged", "ResourceDeleted"]

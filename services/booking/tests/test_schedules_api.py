@@ -40,7 +40,7 @@ async def test_a_schedule_is_created_read_changed_and_deleted(office: Any) -> No
     assert (await office.request("PUT", path, {})).body["schedule"] == changed.body["schedule"]
 
     deleted = [await office.request("DELETE", path) for _ in range(2)]
-    assert [(one.status, one.told) for one in deleted] == [(200, {"success": True})] * 2
+    assert [(one.status, one.content) for one in deleted] == [(200, {"success": True})] * 2
     assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(schedule["id"])]
     assert kinds == ["ScheduleChanged", "ScheduleChanged", "ScheduleDeleted"]
@@ -54,7 +54,7 @@ async def test_a_schedule_counts_where_it_is_associated(office: Any) -> None:
     async def twice(method: str) -> None:
         for _ in range(2):
             response = await office.request(method, path, data=b"")
-            assert (response.status, response.told) == (200, {"success": True})
+            assert (response.status, response.content) == (200, {"success": True})
 
     await twice("PUT")
     assert (await office.book(calendar, 240)).status == 400

@@ -182,7 +182,7 @@ async def test_the_whole_series(office: Any) -> None:
 
     for _ in range(2):
         gone = await office.request("DELETE", f"/calendars/events/{master}")
-        assert (gone.status, gone.told) == (201, {"succeeded": True})
+        assert (gone.status, gone.content) == (201, {"succeeded": True})
     assert (await read(office, master)).status == 404
     assert (await office.change(master, title="x")).status == 409
     assert (await office.change(new_id(), title="x")).status == 404
@@ -244,7 +244,7 @@ async def test_the_same_request_again_is_the_same_series(office: Any) -> None:
     }
     path, headers = "/calendars/events/appointments", {"Idempotency-Key": "once"}
     first, second = [await office.request("POST", path, body, headers=headers) for _ in range(2)]
-    assert (first.status, first.told) == (second.status, second.told) == (200, first.told)
+    assert (first.status, first.content) == (second.status, second.content) == (200, first.content)
     assert await office.runtime.db.fetchval("SELECT count(*) FROM appointment") == 5
 
 

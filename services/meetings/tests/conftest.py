@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
-import simulators
 from hoop_events.accounts import User, UserChanged, UserDeleted
 from hoop_events.base import Gone, Personal
 from hoop_events.booking import (
@@ -41,7 +40,8 @@ from meetings import api, handlers
 from meetings.config import MeetingsSettings
 from meetings.jobs.connections import reconcile_connection
 from meetings.jobs.reconcile import reconcile_meeting
-from simulators.zoom import ZoomSimulator
+from simulators.zoom import simulator as zoom_simulator
+from simulators.zoom.simulator import ZoomSimulator
 
 HOUR = timedelta(hours=1)
 
@@ -294,7 +294,7 @@ async def new_world(new_database: Any, tmp_path: Path) -> AsyncIterator[NewWorld
             offset_file = tmp_path / "offset"
             offset_file.write_text("0")
             sim = await stack.enter_async_context(
-                simulators.zoom.serve(clock_offset_file=offset_file, **(knobs or {}))
+                zoom_simulator.serve(clock_offset_file=offset_file, **(knobs or {}))
             )
             db = await new_database("meetings")
             return await _open_world(stack, sim, db, offset_file, settings)

@@ -4,7 +4,6 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer
 
-import simulators
 from hoop_events.booking import AppointmentCreated
 from hoop_events.codec import decode, envelope
 from hoop_events.effects import MeetingLinkChanged
@@ -13,6 +12,7 @@ from local.testing.events import publish
 from local.testing.service import running
 from local.testing.tenant import Tenant
 from meetings.__main__ import service
+from simulators.zoom import simulator as zoom_simulator
 
 
 async def test_an_appointment_event_leads_to_a_link_event(new_database, kafka_bootstrap, new_world):
@@ -20,7 +20,7 @@ async def test_an_appointment_event_leads_to_a_link_event(new_database, kafka_bo
     tenant = Tenant()
     database = await new_database("meetings")
     booked = (await new_world()).appointment(hosts=(tenant.user_ids[0],))
-    async with simulators.zoom.serve() as zoom:
+    async with zoom_simulator.serve() as zoom:
         settings = {
             "zoom_oauth_url": zoom.url,
             "zoom_api_url": f"{zoom.url}/v2",

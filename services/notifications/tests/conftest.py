@@ -42,7 +42,7 @@ from hoop_platform.runtime import Runtime
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
 from notifications.jobs import deliver
-from simulators import mail
+from simulators.mail import simulator as mail
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
 START = datetime(2097, 6, 3, 13, tzinfo=UTC)

@@ -44,12 +44,13 @@ class Runtime(Generic[SettingsT_co]):
         return all(await asyncio.gather(self.tables.catch_up(), own))
 
     async def known(self, find: Callable[[], Awaitable[Found | None]]) -> Found | None:
-        """What `find` returns; if that is None, what it returns after `catch_up`.
+        """What `find` returns; if that is None, what it returns after `catch_up`, even a late one.
 
         For state that another service may have published a moment ago.
         """
         found = await find()
-        if found is None and await self.catch_up():
+        if found is None:
+            await self.catch_up()
             found = await find()
         return found
 

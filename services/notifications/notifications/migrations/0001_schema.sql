@@ -80,7 +80,7 @@ CREATE TABLE appointment (
 CREATE INDEX appointment_id ON appointment (id);
 
 -- An appointment and one of its receivers: the state that the receiver counts as notified of, whether
--- the receiver expects the appointment to take place, and the occasion of the pending message.
+-- the receiver expects the appointment to happen, and the occasion of the pending message.
 CREATE TABLE thread (
     account_id          uuid,
     appointment_id      uuid,

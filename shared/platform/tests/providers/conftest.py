@@ -28,9 +28,9 @@ from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.providers.provider_accounts import ProviderAccount
 from hoop_platform.providers.tokens import access_token
 from hoop_platform.secrets import Cipher, new_key
-from simulators import zoom
-from simulators.zoom import ZoomSimulator
+from simulators.zoom import simulator as zoom
 from simulators.zoom.knobs import SCOPES
+from simulators.zoom.simulator import ZoomSimulator
 
 REDIRECT = "http://127.0.0.1:8080/integrations/zoom/callback"
 

@@ -16,7 +16,7 @@ from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.providers.provider_accounts import lock_provider_account
 from hoop_platform.providers.status import disconnect
 from hoop_platform.providers.tokens import refresh_idle
-from simulators import google
+from simulators.google import simulator as google
 
 
 async def test_a_fresh_token_costs_no_call(world):
