@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from hoop_platform import telemetry
 from hoop_platform.service.process import commands_of
-from local.checks import repo_checks
+from local.checks import workspace
 from local.cli.commands import app
 from local.stack.topology import SERVICES, service
 
@@ -32,7 +32,7 @@ NOT_PATHS = re.compile(r"https?:|[a-z]+/[a-z]+\.(readonly|write)$|<|…|NNNN|^/"
 
 
 def documents() -> Iterator[Path]:
-    for path in repo_checks.our_files(ROOT):
+    for path in workspace.our_files(ROOT):
         name = str(path.relative_to(ROOT))
         if path.suffix == ".md" and not OLD_DECISION.match(name) and name != "CHANGELOG.md":
             yield path
@@ -105,7 +105,7 @@ def test_every_module_that_is_run_can_be(document: Path) -> None:
 @each_document
 def test_every_path_leads_somewhere(document: Path) -> None:
     """From the root, from the document, or the end of a path that there is; `*` for several."""
-    files = [str(path.relative_to(ROOT)) for path in repo_checks.our_files(ROOT)]
+    files = [str(path.relative_to(ROOT)) for path in workspace.our_files(ROOT)]
     wrong = []
     for text in code(document):
         for word in text.split():

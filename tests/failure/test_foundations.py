@@ -41,9 +41,9 @@ TELLERS = 8
 
 
 class Said(Event):
-    """Something was told."""
+    """Something was said."""
 
-    type: ClassVar = "Told"
+    type: ClassVar = "Said"
     source: ClassVar = "/test"
 
 

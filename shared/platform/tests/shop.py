@@ -124,7 +124,7 @@ async def picture(_: Call) -> Reply:
 
 async def ready(call: Call) -> Reply:
     body = b'{"a":[1]}' if call.path["how"] == "full" else b"{}"
-    return Reply(body, headers={"X-Made-Of": "bytes"})
+    return Reply(body, headers={"X-Content-Of": "bytes"})
 
 
 async def fail(call: Call) -> dict[str, Any]:

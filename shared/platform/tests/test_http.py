@@ -64,7 +64,7 @@ async def test_an_answer_that_is_text_already_carries_its_trace_as_well(ask: Cli
         trace = answer.headers["X-Trace-Id"]
         assert answer.body == {**document, "traceId": trace}
         assert answer.headers["Content-Type"] == "application/json"
-        assert answer.headers["X-Made-Of"] == "bytes"
+        assert answer.headers["X-Content-Of"] == "bytes"
 
 
 async def test_a_trace_that_came_along_goes_on(ask: Client) -> None:
@@ -176,16 +176,16 @@ async def test_what_cannot_be_read_is_400(ask: Client, shop: Shop, raw: bytes) -
         (b'{"name":"x","sold":1}', "sold"),
         (b'{"name":"x","colour":"red"}', "colour"),
         (b'{"name":"x","made_at":"2027-03-01T09:00:00Z"}', None),
-        (b'{"name":"x","madeAt":"2027-03-01T09:00:00"}', "madeAt"),
-        (b'{"name":"x","madeAt":"2027-03-01"}', "madeAt"),
-        (b'{"name":"x","madeAt":"2027-02-30T09:00:00Z"}', "madeAt"),
-        (b'{"name":"x","madeAt":"2027-03-01T09:00:00+25:00"}', "madeAt"),
-        (b'{"name":"x","madeAt":"2027-03-01T09:00:00-00:00"}', "madeAt"),
-        (b'{"name":"x","madeAt":"9999-12-31T23:59:59-14:00"}', "madeAt"),
-        (b'{"name":"x","madeAt":"0001-01-01T00:00:00+14:00"}', "madeAt"),
-        (b'{"name":"x","madeAt":1735689600}', "madeAt"),
-        (b'{"name":"x","madeAt":"1735689600"}', "madeAt"),
-        (b'{"name":"x","madeAt":"infinity"}', "madeAt"),
+        (b'{"name":"x","createdAt":"2027-03-01T09:00:00"}', "createdAt"),
+        (b'{"name":"x","createdAt":"2027-03-01"}', "createdAt"),
+        (b'{"name":"x","createdAt":"2027-02-30T09:00:00Z"}', "createdAt"),
+        (b'{"name":"x","createdAt":"2027-03-01T09:00:00+25:00"}', "createdAt"),
+        (b'{"name":"x","createdAt":"2027-03-01T09:00:00-00:00"}', "createdAt"),
+        (b'{"name":"x","createdAt":"9999-12-31T23:59:59-14:00"}', "createdAt"),
+        (b'{"name":"x","createdAt":"0001-01-01T00:00:00+14:00"}', "createdAt"),
+        (b'{"name":"x","createdAt":1735689600}', "createdAt"),
+        (b'{"name":"x","createdAt":"1735689600"}', "createdAt"),
+        (b'{"name":"x","createdAt":"infinity"}', "createdAt"),
         (b'{"name":"x","parts":[{"sort":"up"}]}', "parts.0.sort"),
         (b'{"name":"x","parts":[{},{}]}', "parts.0.sort"),
         (b'{"name":"x","parts":{}}', "parts"),

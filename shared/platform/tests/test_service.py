@@ -29,7 +29,7 @@ from local.testing.polling import eventually
 from local.testing.service import running
 
 PROGRAM = '''
-"""A teahouse: pours slowly, hears what was poured, and may be told to misbehave."""
+"""A teahouse: pours slowly, hears what was poured, and misbehaves on demand."""
 import asyncio, os
 from typing import ClassVar
 from hoop_events.base import Event, State

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from booking.api.crud import find, initial_fields, sent_fields, versioned_reply
 from booking.api.presenters import local_time
-from booking.api.schemas.common import VersionedResponse
+from booking.api.schemas.shared import VersionedResponse
 from booking.api.validation import check_users, known_ids
 from booking.domain.checks import check_immutable
 from booking.handlers import block_slots as handlers

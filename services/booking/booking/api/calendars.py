@@ -12,7 +12,7 @@ from booking.api.schemas.calendars import (
     CreateCalendar,
     UpdateCalendar,
 )
-from booking.api.schemas.common import SuccessResponse
+from booking.api.schemas.shared import SuccessResponse
 from booking.api.validation import check, check_group, unknown_users
 from booking.domain.calendar_types import edited_dates
 from booking.domain.calendars import Calendar, conference_members

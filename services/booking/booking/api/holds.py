@@ -6,7 +6,7 @@ from datetime import timedelta
 from booking.api.alternatives import offering_alternatives
 from booking.api.presenters import present_hold, token_header
 from booking.api.schemas.appointments import CreateHold, HoldEnvelope
-from booking.api.schemas.common import SuccessResponse
+from booking.api.schemas.shared import SuccessResponse
 from booking.api.validation import known_calendar
 from booking.handlers import holds as handlers
 from booking.handlers.holds import HoldRequest

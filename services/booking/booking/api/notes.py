@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from booking.api.schemas.common import SuccessResponse
+from booking.api.schemas.shared import SuccessResponse
 from booking.api.validation import check_users
 from booking.handlers import notes as handlers
 from booking.store.appointments import get_appointment

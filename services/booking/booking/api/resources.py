@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from booking.api.crud import delete_once, find, initial_fields, sent_fields, versioned_reply
-from booking.api.schemas.common import (
+from booking.api.schemas.shared import (
     Count,
     LocationQuery,
     Name,

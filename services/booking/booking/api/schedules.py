@@ -8,7 +8,7 @@ from pydantic import Field
 
 from booking.api.crud import delete_once, find, initial_fields, sent_fields, versioned_reply
 from booking.api.presenters import token_header
-from booking.api.schemas.common import (
+from booking.api.schemas.shared import (
     LocationQuery,
     Name,
     OffsetPageQuery,

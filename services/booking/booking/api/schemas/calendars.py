@@ -25,7 +25,7 @@ from booking.api.schemas.calendar_fields import (
     Whole,
     no_boolean,
 )
-from booking.api.schemas.common import Count, LocationQuery, Name, Slug
+from booking.api.schemas.shared import Count, LocationQuery, Name, Slug
 from hoop_platform.http.parse import Body, OneLine, Text
 from hoop_platform.http.route import ResponseModel
 
