@@ -148,6 +148,6 @@ routes = (
         scope="calendars/events.readonly",
         query=MeetingLinkQuery,
         reply=MeetingLinkReply,
-        summary="Why an appointment has (no) Zoom link, and what was tried",
+        summary="Get Zoom meeting status",
     ),
 )

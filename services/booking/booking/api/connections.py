@@ -43,7 +43,7 @@ ROUTES = (
         list_integrations,
         "calendars.readonly",
         reply=IntegrationListResponse,
-        summary="Integrations",
+        summary="List integrations",
         description="An API key of some locations is shown the connections of their calendars"
         " and of the members of these.",
     ),

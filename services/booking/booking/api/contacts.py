@@ -46,7 +46,7 @@ ROUTES = (
         "calendars/events.readonly",
         query=ContactAppointmentListQuery,
         reply=AppointmentListResponse,
-        summary="Get appointments of a contact",
+        summary="Get contact appointments",
         refusals=(NotFound,),
     ),
 )

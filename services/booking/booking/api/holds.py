@@ -57,7 +57,7 @@ ROUTES = (
         body=CreateHold,
         reply=HoldEnvelope,
         status=201,
-        summary="Hold a time",
+        summary="Create hold",
         description="The time is not offered to others until `expiresAt`. A new appointment with"
         " this `holdId` takes the time and the id.",
         refusals=(NotFound, SlotUnavailable, WrongLength, CalendarInactive),
@@ -68,7 +68,7 @@ ROUTES = (
         delete_hold,
         "calendars/events.write",
         reply=SuccessResponse,
-        summary="Release a hold",
+        summary="Delete hold",
         description="A second request, or one for a booked hold, has the same response.",
         refusals=(NotFound,),
     ),

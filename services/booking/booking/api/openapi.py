@@ -43,8 +43,8 @@ ROUTES = (
         "/openapi.json",
         get_document,
         None,
-        summary="This document, for programs",
+        summary="Get OpenAPI document",
         media=MEDIA,
     ),
-    Route("GET", "/docs", get_page, None, summary="This document, for people", media="text/html"),
+    Route("GET", "/docs", get_page, None, summary="Get documentation page", media="text/html"),
 )

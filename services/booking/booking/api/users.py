@@ -41,7 +41,7 @@ ROUTES = (
         user_calendars,
         "calendars.readonly",
         reply=CalendarListResponse,
-        summary="Calendars of a user",
+        summary="List user calendars",
         refusals=(NotFound,),
     ),
     Route(
@@ -50,7 +50,7 @@ ROUTES = (
         user_schedules,
         "calendars.readonly",
         reply=ScheduleListResponse,
-        summary="Schedules of a user",
+        summary="List user schedules",
         refusals=(NotFound,),
     ),
 )
