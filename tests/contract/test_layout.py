@@ -7,10 +7,13 @@ import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from importlinter.cli import lint_imports
 
+from booking.api.schemas import calendar_fields
+from hoop_events.meeting_locations import LOCATION_KINDS
 from local.checks import repo_checks, structure, workspace
 from local.stack.topology import SERVICES, service
 
@@ -207,3 +210,16 @@ def test_no_address_and_no_machine() -> None:
     ]
     assert machines == []
     assert list(repo_checks.addresses(ROOT)) == []
+
+
+def test_there_is_one_table_of_locations() -> None:
+    """Which provider makes the link of which kind of location stands in hoop_events, and nowhere else."""
+    kinds = {each.kind for each in LOCATION_KINDS}
+    naming = {_named(path) for path in _code() if '"zoom_conference"' in path.read_text()}
+    assert naming == {
+        "shared/events/hoop_events/meeting_locations.py",
+        "services/booking/booking/api/schemas/calendar_fields.py",  # the type of a body's field
+        "services/booking/booking/api/examples.py",
+        "deploy/local/demo/demo_data.py",
+    }
+    assert set(get_args(calendar_fields.LocationKind)) == kinds

@@ -9,19 +9,8 @@ from booking.domain.calendars import Calendar, meeting_ids
 from booking.domain.series import OccurrenceOutcome
 from hoop_events.base import iso
 from hoop_events.booking import Appointment, Hold
+from hoop_events.meeting_locations import MEMBER_TYPE_OF_KIND
 from hoop_platform.consistency_token import HEADER, encode
-
-MEMBER_LOCATION_TYPES: Mapping[str, str] = {
-    "zoom_conference": "zoom",
-    "google_conference": "gmeet",
-    "ms_teams_conference": "teams",
-    "inbound_call": "phone",
-    "outbound_call": "phone",
-    "physical": "address",
-    "custom": "custom",
-    "booker": "booker",
-}
-"""The `kind` of a location → the deprecated `meetingLocationType` of a member."""
 
 
 def present_appointment(state: Appointment) -> dict[str, Any]:
@@ -115,7 +104,7 @@ def present_calendar(calendar: Calendar) -> dict[str, Any]:
 
 def _member(member: Mapping[str, Any]) -> dict[str, Any]:
     locations = member.get("locationConfigurations") or ()
-    kind = MEMBER_LOCATION_TYPES[locations[0]["kind"]] if locations else "custom"
+    kind = MEMBER_TYPE_OF_KIND[locations[0]["kind"]] if locations else "custom"
     return {
         **member,
         "locationConfigurations": _locations(locations),

@@ -10,13 +10,13 @@ from booking.domain.assignment import (
     excluded_appointment,
     named_host,
 )
-from booking.domain.calendars import PROVIDERS
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch
 from booking.domain.decisions import Decision, decide, decide_entry, with_assignment
 from booking.domain.recurrence import check_rule_unchanged
 from booking.domain.snapshot import Snapshot
 from booking.domain.venue import NO_MEETING, meeting_for, with_venue
 from hoop_events.booking import Appointment
+from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.errors import StateConflict, invalid
 
 MAX_LENGTH = timedelta(days=31)
@@ -103,7 +103,7 @@ def _stay(
 ) -> Decision:
     """Same session, same seat; the meeting changes with the venue, or with the confirmation."""
     session = snapshot.session(before.session)
-    provider = PROVIDERS.get(after.meeting_location_type)
+    provider = PROVIDER_OF_LOCATION_TYPE.get(after.meeting_location_type)
     if _meeting_differs(before, after):
         meeting = meeting_for(provider, session, confirmed=after.confirmed)
         after = after.model_copy(update={"meeting": meeting})

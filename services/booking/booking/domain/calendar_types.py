@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hoop_events.meeting_locations import CONFERENCE_KINDS, OTHER_KINDS
 from hoop_platform.errors import Detail, Invalid, invalid
 
 Settings = Mapping[str, Any]
 
-CONFERENCES = ("zoom_conference", "google_conference", "ms_teams_conference")
-PLAIN_LOCATIONS = ("custom", "inbound_call", "outbound_call", "physical", "booker")
 NEED_MEMBERS = ("round_robin", "class_booking", "collective", "service_booking")
 ONE_LOCATION_EACH = ("class_booking", "collective")
 LENGTH_FIELDS = ("slotDuration", "slotInterval", "slotBuffer", "preBuffer")
@@ -65,9 +64,9 @@ def _locations(settings: Settings) -> Iterator[Detail]:
         elif len(locations) > 1 and kind in ONE_LOCATION_EACH:
             yield Detail(path, "one_location", f"one location on a calendar of type {kind}")
         for n, location in enumerate(locations):
-            if kind == "event" and location["kind"] in CONFERENCES:
+            if kind == "event" and location["kind"] in CONFERENCE_KINDS:
                 text = "no online meetings on a calendar of type event"
-                yield Detail(f"{path}.{n}.kind", "calendar_type", text, PLAIN_LOCATIONS)
+                yield Detail(f"{path}.{n}.kind", "calendar_type", text, OTHER_KINDS)
 
 
 def _recurring(settings: Settings) -> Iterator[Detail]:

@@ -4,31 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any
 
+from hoop_events.meeting_locations import (
+    APPOINTMENT_TYPE_OF_KIND,
+    PROVIDER_OF_LOCATION_TYPE,
+)
 from hoop_scheduling.rules import SlotRules
-
-Provider = Literal["zoom", "teams", "gmeet"]
-
-APPOINTMENT_LOCATION_TYPES: Mapping[str, str] = {
-    "zoom_conference": "zoom",
-    "ms_teams_conference": "ms_teams",
-    "google_conference": "google",
-    "inbound_call": "phone",
-    "outbound_call": "phone",
-    "physical": "address",
-    "custom": "custom",
-    "booker": "booker",
-}
-"""The `kind` of a calendar's location → the `meetingLocationType` of its appointments."""
-
-PROVIDERS: Mapping[str, Provider] = {
-    "zoom": "zoom",
-    "ms_teams": "teams",
-    "google": "gmeet",
-    "gmeet": "gmeet",
-}
-"""The `meetingLocationType` of an online meeting → its provider."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +119,7 @@ def venues_of(calendar: Calendar, host: str) -> Mapping[str, tuple[str, str]]:
     """`meetingLocationId` → `meetingLocationType` and address of appointments with this host."""
     configurations = _configurations(calendar, host)
     venues = [
-        (APPOINTMENT_LOCATION_TYPES[location["kind"]], location.get("location") or "")
+        (APPOINTMENT_TYPE_OF_KIND[location["kind"]], location.get("location") or "")
         for location in configurations
     ]
     named = dict(zip(meeting_ids(configurations), venues, strict=True))
@@ -157,6 +139,6 @@ def conference_members(settings: Mapping[str, Any]) -> Sequence[tuple[int, str, 
         (index, member["userId"], provider)
         for index, member in enumerate(settings.get("teamMembers") or ())
         for location in member.get("locationConfigurations") or ()
-        if (provider := PROVIDERS.get(APPOINTMENT_LOCATION_TYPES[location["kind"]]))
+        if (provider := PROVIDER_OF_LOCATION_TYPE.get(APPOINTMENT_TYPE_OF_KIND[location["kind"]]))
         in ("zoom", "teams")
     ]

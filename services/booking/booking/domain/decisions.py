@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from booking.domain.assignment import SeatAssignment
-from booking.domain.calendars import PROVIDERS
 from booking.domain.commands import AppointmentPatch
 from booking.domain.events import appointment_event, time_and_hosts
 from booking.domain.snapshot import Session, Snapshot
 from booking.domain.venue import meeting_for, with_venue
 from hoop_events.base import Event
 from hoop_events.booking import Appointment, Hold
+from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 
 Occupant = Appointment | Hold
 """What takes a seat of a session: an appointment, or a hold."""
@@ -159,7 +159,7 @@ def decide_entry(
     entered = {"session": entry.session_id, "shared": shared, **buffers(snapshot, entry, joins)}
     after = after.model_copy(update=entered)
     if not stays or not isinstance(before, Appointment):
-        provider = PROVIDERS.get(after.meeting_location_type)
+        provider = PROVIDER_OF_LOCATION_TYPE.get(after.meeting_location_type)
         meeting = meeting_for(provider, joins, confirmed=after.confirmed)
         after = after.model_copy(update={"meeting": meeting})
     seat = snapshot.seat if stays else found.seat

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from booking.domain.calendars import PROVIDERS
 from booking.store import appointments, projections
 from booking.store.locks import update_versions
 from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
 from hoop_events.base import Change
 from hoop_events.booking import Appointment, AppointmentUpdated
 from hoop_events.effects import ConnectionChanged, ExternalBusyChanged, MeetingLinkChanged
+from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.db.database import Tx
 from hoop_platform.outbox.announce import announce
 
@@ -70,7 +70,7 @@ async def on_meeting_link_changed(db: Tx, event: MeetingLinkChanged, now: dateti
         meeting=link.meeting,
     )
     for before in await appointments.lock_session_appointments(db, event.account_id, link.session):
-        if PROVIDERS.get(before.meeting_location_type) == link.provider:
+        if PROVIDER_OF_LOCATION_TYPE.get(before.meeting_location_type) == link.provider:
             await _update_meeting(db, event, before, now=now)
 
 

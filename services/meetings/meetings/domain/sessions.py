@@ -6,18 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 from hoop_events.booking import Appointment
+from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 
 Phase = Literal["needed", "unconfirmed", "unneeded"]
 """Of a desired meeting: needed; its members wait for confirmation; no member occupies time any more."""
-
-PROVIDER_OF_LOCATION_TYPE: Mapping[str, str] = {
-    "zoom": "zoom",
-    "zoom_conference": "zoom",
-    "teams": "teams",
-    "ms_teams": "teams",
-    "ms_teams_conference": "teams",
-}
-"""The `meetingLocationType` of an appointment → the provider of its online meeting."""
 
 SUPPORTED_PROVIDERS = frozenset({"zoom"})
 """The providers that have an adapter."""

@@ -1,0 +1,43 @@
+"""Where an appointment can happen: the kinds of location, and the provider of each online one."""
+
+from typing import Literal, NamedTuple
+
+Provider = Literal["zoom", "teams", "gmeet"]
+
+
+class LocationKind(NamedTuple):
+    """One kind of location under the names that the API has for it.
+
+    `kind`: of a calendar's location. `appointment_type`: the `meetingLocationType` of appointments.
+    `member_type`: the deprecated one of team members. `provider`: who makes the link, if it is online.
+    """
+
+    kind: str
+    appointment_type: str
+    member_type: str
+    provider: Provider | None = None
+
+
+LOCATION_KINDS = (
+    LocationKind("zoom_conference", "zoom", "zoom", "zoom"),
+    LocationKind("google_conference", "google", "gmeet", "gmeet"),
+    LocationKind("ms_teams_conference", "ms_teams", "teams", "teams"),
+    LocationKind("custom", "custom", "custom"),
+    LocationKind("inbound_call", "phone", "phone"),
+    LocationKind("outbound_call", "phone", "phone"),
+    LocationKind("physical", "address", "address"),
+    LocationKind("booker", "booker", "booker"),
+)
+"""The one table of locations; another provider is a line here."""
+
+APPOINTMENT_TYPE_OF_KIND = {each.kind: each.appointment_type for each in LOCATION_KINDS}
+MEMBER_TYPE_OF_KIND = {each.kind: each.member_type for each in LOCATION_KINDS}
+PROVIDER_OF_LOCATION_TYPE: dict[str, Provider] = {
+    name: each.provider
+    for each in LOCATION_KINDS
+    if each.provider is not None
+    for name in (each.kind, each.appointment_type, each.member_type)
+}
+"""By each name of an online location."""
+CONFERENCE_KINDS = tuple(each.kind for each in LOCATION_KINDS if each.provider is not None)
+OTHER_KINDS = tuple(each.kind for each in LOCATION_KINDS if each.provider is None)
