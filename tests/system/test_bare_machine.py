@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cli.options import CACHE, ROOT
+from local.paths import CACHE, ROOT
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 NOBODY = 65534

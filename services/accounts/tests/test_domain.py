@@ -142,7 +142,7 @@ def api_key(**fields):
 
 def granted(requested, by):
     caller = Caller(by.account_id, by.id, frozenset(by.scopes), frozenset(by.location_ids))
-    return grant(requested, by=by, may=caller.may, now=NOW)
+    return grant(requested, by=by, may=caller.has_scope, now=NOW)
 
 
 limit = st.none() | st.integers(1, 1000)

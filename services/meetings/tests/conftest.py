@@ -374,7 +374,7 @@ async def _serve_api(stack: AsyncExitStack, runtime: Runtime, port: int) -> None
         return {}
 
     admission = open_admission(runtime.tables, runtime.clock)
-    app = application([(route, runtime) for route in api.routes], door=admission, ready=ready)
+    app = application([(route, runtime) for route in api.routes], admission=admission, ready=ready)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

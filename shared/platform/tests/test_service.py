@@ -195,8 +195,8 @@ async def test_a_part_that_fails_ends_the_process_aloud(house: House) -> None:
     await house.start(JOB="broken")
     status, log = await house.end()
     assert status == 1
-    [failed] = [line for line in log if line["event"] == "part failed"]
-    assert (failed["service"], failed["part"]) == ("teahouse", "broken")
+    [failed] = [line for line in log if line["event"] == "background task failed"]
+    assert (failed["service"], failed["task"]) == ("teahouse", "broken")
     assert "no sugar" in failed["error"]
     assert "__main__.py" in log[-1]["exception"]
 
