@@ -85,7 +85,7 @@ async def exported_effect_times(
     while True:
         known = effect_times(await _spans(client))
         lacking = {
-            one.id: known[one.id].missing if one.id in known else ["settle"] for one in booked
+            one.id: known[one.id].missing if one.id in known else ["commit"] for one in booked
         }
         lacking = {subject: missing for subject, missing in lacking.items() if missing}
         if not lacking:

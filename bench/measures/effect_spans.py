@@ -14,6 +14,9 @@ EFFECTS: Mapping[str, str] = {
     "notifications": "mail accepted (has the link)",
 }
 
+COMMIT_SPANS = ("commit", "settle")
+"""The name of the span, and the name it had in commits that this tree is compared with."""
+
 
 @dataclass(frozen=True)
 class EffectTimes:
@@ -44,10 +47,10 @@ def effect_times(spans: Iterable[Span]) -> dict[str, EffectTimes]:
 
 
 def _commits(spans: Iterable[Span]) -> dict[str, Span]:
-    """Return the first span `settle` of each appointment: its end is the commit."""
+    """Return the first span of the commit of each appointment: its end is the commit."""
     found: dict[str, Span] = {}
     for span in sorted(spans, key=_end):
-        if span["name"] == "settle":
+        if span["name"] in COMMIT_SPANS:
             found.setdefault(span["attributes"]["hoop.appointment"], span)
     return found
 

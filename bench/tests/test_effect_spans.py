@@ -25,7 +25,7 @@ def test_effect_times_count_from_the_first_commit_to_the_first_effect() -> None:
     """Booking announces the appointment again with its link; the effects of that do not count."""
     found = effect_times(
         [
-            _span("booking", "settle", "internal", at=(90, 100), hoop_appointment="a"),
+            _span("booking", "commit", "internal", at=(90, 100), hoop_appointment="a"),
             _span("availability", "appointments process", "consumer", at=(104, 107)),
             _span("availability", "appointments process", "consumer", at=(304, 307)),
             _span("meetings", "POST zoom", "client", at=(120, 150))

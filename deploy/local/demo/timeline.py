@@ -7,7 +7,7 @@ from typing import Literal
 from local.stack.trace_collector import CollectedSpan
 
 Act = Literal["received", "committed", "announced", "handled", "called", "ran"]
-COMMIT = "settle"
+COMMIT = "commit"
 """The span of booking's one statement: its end is the commit."""
 
 

@@ -33,7 +33,7 @@ async def commit_decision(
     revisions = {s.id: s.revision for s in decision.snapshot.sessions if s.id in decision.sessions}
     events, bodies = _outbox_rows(stamped.events, now)
     try:
-        with span("settle", attributes={"hoop.appointment": decision.id}):
+        with span("commit", attributes={"hoop.appointment": decision.id}):
             committed = await db.fetchval(
                 _COMMIT,
                 decision.account_id,
