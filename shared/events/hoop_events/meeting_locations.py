@@ -28,7 +28,7 @@ LOCATION_KINDS = (
     LocationKind("physical", "address", "address"),
     LocationKind("booker", "booker", "booker"),
 )
-"""The one table of locations; another provider is a line here."""
+"""The one table of the names of locations and providers; an adapter for one is in its service."""
 
 APPOINTMENT_TYPE_OF_KIND = {each.kind: each.appointment_type for each in LOCATION_KINDS}
 MEMBER_TYPE_OF_KIND = {each.kind: each.member_type for each in LOCATION_KINDS}

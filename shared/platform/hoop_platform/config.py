@@ -59,8 +59,8 @@ class Settings(BaseSettings):
     data_key: SecretStr = Field(SecretStr(""), description="key(s) that seal secrets at rest")
     clock_offset_file: Path | None = Field(None, description="seconds to add to business time")
     otel_exporter_otlp_endpoint: str | None = Field(None, description="where spans are sent")
-    failpoints: str = Field("", description="fail points to arm; tests only")
-    failpoint_dir: Path | None = Field(None, description="fail points armed by files; tests only")
+    failpoints: str = Field("", description="failpoints to arm; tests only")
+    failpoint_dir: Path | None = Field(None, description="failpoints armed by files; tests only")
     pool_size: int = Field(10, ge=1, le=200, description="connections to Postgres")
 
     @field_validator("database_url", "limits_database_url")

@@ -15,8 +15,8 @@ class Detail:
     allowed: Sequence[object] | None = None
 
     def as_json(self) -> dict[str, object]:
-        found: dict[str, object] = {"path": self.path, "code": self.code, "message": self.message}
-        return found if self.allowed is None else {**found, "allowed": list(self.allowed)}
+        detail: dict[str, object] = {"path": self.path, "code": self.code, "message": self.message}
+        return detail if self.allowed is None else {**detail, "allowed": list(self.allowed)}
 
 
 class Refused(Exception):

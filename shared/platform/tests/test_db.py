@@ -262,6 +262,14 @@ async def test_a_database_of_another_version_is_refused(fresh: str, package: Pat
         await migrate(fresh, name)
 
 
+async def test_a_release_before_leaves_a_newer_database_alone(fresh: str, package: Path) -> None:
+    """After a rollback all that the older release needs is there, and what it does not know stays."""
+    name = package.parent.name
+    await migrate(fresh, name)
+    (package / "0002_cup.sql").unlink()
+    assert await migrate(fresh, name) == []
+
+
 async def test_who_listens_hears_what_was_committed_and_when_it_is_cut(database: Database) -> None:
     """Payloads come after their commit, none of what was rolled back; a cut is told at once."""
     heard: list[str] = []

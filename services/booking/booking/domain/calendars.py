@@ -139,6 +139,5 @@ def conference_members(settings: Mapping[str, Any]) -> Sequence[tuple[int, str, 
         (index, member["userId"], provider)
         for index, member in enumerate(settings.get("teamMembers") or ())
         for location in member.get("locationConfigurations") or ()
-        if (provider := PROVIDER_OF_LOCATION_TYPE.get(APPOINTMENT_TYPE_OF_KIND[location["kind"]]))
-        in ("zoom", "teams")
+        if (provider := PROVIDER_OF_LOCATION_TYPE.get(location["kind"])) in ("zoom", "teams")
     ]

@@ -13,6 +13,8 @@ Phase = Literal["needed", "unconfirmed", "unneeded"]
 
 SUPPORTED_PROVIDERS = frozenset({"zoom"})
 """The providers that have an adapter."""
+MEETING_PROVIDERS = frozenset({"zoom", "teams"})
+"""The providers whose links are this service's; Google's come with the calendar event."""
 
 UPDATE_DELAY = timedelta(days=3650)
 """Added to the due time of an update, so that creates and deletes of the same user come first."""
@@ -119,6 +121,12 @@ class DesiredMeeting:
         return self.start + UPDATE_DELAY if only_update else self.start
 
 
+def _provider(location_type: str) -> str | None:
+    """The provider of an online meeting that this service makes; None for any other location."""
+    provider = PROVIDER_OF_LOCATION_TYPE.get(location_type)
+    return provider if provider in MEETING_PROVIDERS else None
+
+
 def member_of(account_id: str, state: Appointment) -> SessionMember:
     """The session member that an appointment is. Its meeting belongs to the first host's account."""
     return SessionMember(
@@ -126,7 +134,7 @@ def member_of(account_id: str, state: Appointment) -> SessionMember:
         appointment_id=state.id,
         location_id=state.location_id,
         session=state.session,
-        provider=PROVIDER_OF_LOCATION_TYPE.get(state.meeting_location_type),
+        provider=_provider(state.meeting_location_type),
         host=state.hosts[0] if state.hosts else state.calendar_id,
         starts_at=state.start_time,
         ends_at=state.end_time,

@@ -28,7 +28,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 
 
 class LeaseLost(Exception):
-    """Another process holds the lease by now: what this one did is found and adopted there."""
+    """The lease is lost, or what it was taken for has changed: nothing more may be done under it."""
 
 
 class DatabaseGone(ConnectionError):

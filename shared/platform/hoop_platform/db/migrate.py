@@ -24,7 +24,7 @@ class MigrationChanged(Exception):
 
 
 class OtherVersion(Exception):
-    """The database holds a migration that this version does not have."""
+    """The database and this version each have a migration that the other one does not have."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,16 @@ async def migrate(dsn: str, *packages: str, platform: bool = True) -> list[str]:
 
 
 async def _check_version(connection: Tx, ours: list[Script]) -> None:
-    """Refuse a database whose applied migrations are not a part of ours."""
-    known = [script.name for script in ours]
-    other = await connection.fetchval(
-        """
-        SELECT min(version) FROM schema_migrations
-         WHERE version <> ALL ($1::text[]) AND version NOT LIKE '%/functions/%'
-        """,
-        known,
-    )
-    if other is not None:
+    """Refuse a database with another history.
+
+    One that is merely ahead belongs to a newer release, of which this one is the version before:
+    all that this version needs is there.
+    """
+    rows = await connection.fetch("SELECT version FROM schema_migrations")
+    applied = {row["version"] for row in rows if "/functions/" not in row["version"]}
+    needed = {script.name for script in ours if not script.repeatable}
+    other = min(applied - needed, default=None)
+    if other is not None and needed - applied:
         raise OtherVersion(f"{other} was applied by another version, and this one does not have it")
 
 
@@ -109,8 +109,8 @@ async def _apply(connection: Tx, script: Script) -> bool:
             f"{script.name} was applied in another form; write a new file instead"
         )
     async with connection.transaction():
-        # A function may name another one that is applied after it.
-        await connection.execute("SET LOCAL check_function_bodies = off")
+        if script.repeatable:  # a function may name another one that is applied after it
+            await connection.execute("SET LOCAL check_function_bodies = off")
         await connection.execute(script.sql)
         await connection.execute(
             """
