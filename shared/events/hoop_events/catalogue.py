@@ -20,7 +20,6 @@ EVENTS: tuple[type[Event], ...] = tuple(
 """All events, module by module."""
 
 TOPICS: tuple[str, ...] = tuple(dict.fromkeys(event.topic for event in EVENTS))
-GLOBAL_TABLES = frozenset(event.topic for event in EVENTS if event.global_table)
 """Topics that every service with routes keeps in memory."""
 
 HISTORY_DAYS = {event.topic: event.history_days for event in EVENTS if event.history_days}
