@@ -1,10 +1,14 @@
-"""Loopback ports: free ones, and ports with a listening server."""
+"""Loopback ports: free ones, reserved for one process, and ports with a listening server."""
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
 import time
+from pathlib import Path
 
 from local.servers.process import CannotStart
 
@@ -12,6 +16,8 @@ from local.servers.process import CannotStart
 # elsewhere), so that a port found free here is not taken by a passing connection a moment later.
 LOWEST, HIGHEST = 20_000, 32_000
 LOOPBACK = "127.0.0.1"
+_RESERVED: dict[int, int] = {}
+"""The ports reserved for this process, each with the file descriptor of its lock."""
 
 
 def is_free(port: int) -> bool:
@@ -37,13 +43,33 @@ def is_listening(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different free ports, chosen at random so that parallel runs rarely collide."""
-    found: set[int] = set()
+    """`count` different free ports, reserved for this process until it ends.
+
+    A system listens on a port only seconds after it was chosen. Without the reservation two systems
+    that start side by side choose the same port now and then, and one of them fails.
+    """
+    found: list[int] = []
     while len(found) < count:
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
-        if is_free(port):
-            found.add(port)
-    return list(found)
+        if is_free(port) and _reserve(port):
+            found.append(port)
+    return found
+
+
+def _reserve(port: int) -> bool:
+    """Reserve the port against all other processes of this user; False if one has reserved it."""
+    if port in _RESERVED:
+        return False
+    folder = Path(tempfile.gettempdir()) / f"hoop-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(folder / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return False
+    _RESERVED[port] = lock
+    return True
 
 
 async def until_free(port: int, *, patience: float = 5) -> None:

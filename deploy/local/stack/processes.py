@@ -18,7 +18,7 @@ from hoop_platform.db.migrate import migrate
 from local.servers import kafka, postgres
 from local.servers.ports import LOOPBACK, free_ports
 from local.servers.process import CannotStart
-from local.stack.supervisor import Process, Supervisor, start_program
+from local.stack.supervisor import Process, Program, Supervisor, start_program
 from local.stack.topology import SERVICES, Ports, environment, package_of, url
 
 READY_LIMIT = 90.0  # seconds
@@ -112,8 +112,8 @@ class Processes:
             command += ["--http-port", str(self.ports.mailbox)]
         command += ["--log-file", str(self.folder / "logs" / f"{name}-requests.jsonl")]
         command += ["--state-file", str(self.folder / f"{name}.state")]
-        await self._start_program(name, command)
-        await until_ok(url(self.ports.mailbox if name == "mail" else port) + "/_sim/log")
+        program = await self._start_program(name, command)
+        await until_ok(url(self.ports.mailbox if name == "mail" else port) + "/_sim/log", program)
 
     async def start_services(self) -> None:
         """Start all services, in one process or in one each with a gateway; return once all are ready."""
@@ -122,22 +122,29 @@ class Processes:
             await self._start_each(folder)
         else:
             command = [sys.executable, "-m", "local.stack.all_in_one", folder]
-            await self._start_program("hoop", command, self.ports.gateway)
-        ports = self.ports.services.values() if self.split else [self.ports.gateway]
-        await asyncio.gather(*(until_ok(url(port) + "/health/ready") for port in ports))
-        await until_ok(self.base_url + "/health/live")
+            program = await self._start_program("hoop", command, self.ports.gateway)
+            await until_ok(self.base_url + "/health/ready", program)
 
     async def _start_each(self, folder: str) -> None:
-        for name in SERVICES:
-            command = [sys.executable, "-m", package_of(name), "serve", folder]
-            await self._start_program(name, command, self.ports.services[name])
+        started = {
+            self.ports.services[name]: await self._start_program(
+                name,
+                [sys.executable, "-m", package_of(name), "serve", folder],
+                self.ports.services[name],
+            )
+            for name in SERVICES
+        }
         pairs = [f"{name}={port}" for name, port in self.ports.services.items()]
         module = "local.stack.dev_gateway"
-        gateway = [sys.executable, "-m", module, str(self.ports.gateway), *pairs, folder]
-        await self._start_program("gateway", gateway)
+        command = [sys.executable, "-m", module, str(self.ports.gateway), *pairs, folder]
+        gateway = await self._start_program("gateway", command)
+        await asyncio.gather(
+            until_ok(self.base_url + "/health/live", gateway),
+            *(until_ok(url(port) + "/health/ready", one) for port, one in started.items()),
+        )
 
-    async def _start_program(self, name: str, command: list[str], port: int = 0) -> None:
-        async def start() -> Process:
+    async def _start_program(self, name: str, command: list[str], port: int = 0) -> Program:
+        async def start() -> Program:
             return await start_program(
                 name,
                 command,
@@ -145,7 +152,7 @@ class Processes:
                 environment={**self._environment(name), "HTTP_PORT": str(port)},
             )
 
-        await self.supervisor.run(name, start)
+        return await self.supervisor.run(name, start)
 
     def _environment(self, program: str) -> dict[str, str]:
         """The environment of a program; FAILPOINT_DIR becomes the subfolder of the program's name."""
@@ -172,8 +179,11 @@ class Processes:
         return account
 
 
-async def until_ok(address: str) -> None:
-    """Poll until the address responds with 200; `CannotStart` after `READY_LIMIT` seconds."""
+async def until_ok(address: str, program: Program) -> None:
+    """Poll until the program's address responds with 200.
+
+    Raises `CannotStart` when the program ends, and after `READY_LIMIT` seconds.
+    """
     deadline = time.monotonic() + READY_LIMIT
     async with ClientSession(timeout=ClientTimeout(total=5)) as http:
         while time.monotonic() < deadline:
@@ -183,7 +193,9 @@ async def until_ok(address: str) -> None:
                         return
             except (ClientError, TimeoutError, OSError):
                 pass  # not listening yet
+            if not program.alive:
+                break
             await asyncio.sleep(0.05)
-    raise CannotStart(
-        f"{address} was not ready within {READY_LIMIT:.0f} s; see `logs` in the system's folder."
-    )
+    what = "ended at its start" if not program.alive else f"not ready within {READY_LIMIT:.0f} s"
+    name, log = program.server.name, program.server.log
+    raise CannotStart(f"{name}: {what}. The end of {log}:\n{program.server.last_lines()}")

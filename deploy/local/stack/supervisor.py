@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from local.servers.process import ServerProcess, end_leftover, spawn
 
@@ -24,6 +24,9 @@ class Process(Protocol):
     def alive(self) -> bool: ...
 
     async def stop(self) -> None: ...
+
+
+P = TypeVar("P", bound=Process)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Supervisor:
         self._changed = changed
         self._stopping = asyncio.Event()
 
-    async def run(self, name: str, start: Callable[[], Awaitable[Process]]) -> Process:
+    async def run(self, name: str, start: Callable[[], Awaitable[P]]) -> P:
         """Start a process; `watch` restarts it with the same function."""
         process = await start()
         self.supervised[name] = Supervised(name, start, process)
