@@ -8,17 +8,19 @@ from hoop_events.booking import Meeting, MeetingProvider, MeetingState
 from hoop_platform.errors import NotFound, ScopeMissing, Unavailable
 from hoop_platform.http.parse import Query
 from hoop_platform.http.route import AnyCall, Call, Route
-from hoop_platform.providers.authorization import Identity
 from hoop_platform.providers.errors import NotConnected, ProviderDown, ProviderError
 from hoop_platform.providers.routes import Integration
 from hoop_platform.providers.tokens import access_token
+from hoop_platform.reconcile.observed_state import ObservedState
 from hoop_platform.runtime import Runtime
 from meetings import handlers
 from meetings.config import MeetingsSettings
-from meetings.domain.plan import ObservedState
 from meetings.domain.sessions import MeetingKey, SessionMember
-from meetings.providers.zoom import ZoomAdapter, oauth_provider
-from meetings.store import external_objects, links, sessions, users
+from meetings.domain.status import PROVIDER_NAMES
+from meetings.providers.conference import Conference
+from meetings.providers.registry import PROVIDERS
+from meetings.store import sessions, users
+from meetings.store.meetings import get_progress
 
 START_URL_SCOPE = "calendars/events.write"
 
@@ -48,11 +50,6 @@ class MeetingLinkReply(BaseModel):
     start_url: str | None = None
 
 
-async def identify_zoom_user(runtime: Runtime[MeetingsSettings], token: str) -> Identity:
-    """The Zoom user of an access token, as Zoom names him."""
-    return await ZoomAdapter(runtime.http, runtime.settings, runtime.clock).identify(token)
-
-
 async def check_user(call: AnyCall, user_id: str) -> None:
     """Raise `NotFound` for a user that the account does not have."""
     runtime = call.runtime
@@ -67,18 +64,18 @@ async def get_meeting_link(call: Call[None, MeetingLinkQuery]) -> MeetingLinkRep
         raise ScopeMissing(f"The API key needs the scope {START_URL_SCOPE}.")
     db, member = call.runtime.db, await _find_member(call)
     key = member.key
-    link = await links.get_link(db, key) if key else None
-    meeting = link[0] if link and member.occupies else _not_announced(member)
-    attempts = await links.get_attempt_status(db, key) if key else None
+    progress = await get_progress(db, key) if key else None
+    announced = progress.announced if progress and member.occupies else None
+    meeting = announced or _not_announced(member)
     reply = MeetingLinkReply(
         appointment_id=call.path["appointmentId"], session=member.session, **meeting.model_dump()
     )
-    if attempts is not None:
-        reply.attempts = attempts.attempts
-        reply.next_attempt_at = attempts.next_at
-        reply.last_error = attempts.last_error
-    if call.query.start_url and key is not None and meeting.state == "ready":
-        reply.start_url = await _start_url(call.runtime, key, member.host)
+    if progress is not None:
+        reply.attempts = progress.attempts
+        reply.next_attempt_at = progress.next_at
+        reply.last_error = progress.last_error
+        if call.query.start_url and key is not None and meeting.state == "ready":
+            reply.start_url = await _start_url(call.runtime, key, progress.observed)
     return reply
 
 
@@ -99,55 +96,57 @@ async def _find_member(call: AnyCall) -> SessionMember:
 
 def _not_announced(member: SessionMember) -> Meeting:
     """The meeting before the first announcement: pending, if the appointment can have one."""
-    waiting = member.key is not None and member.occupies
+    waiting = member.provider in PROVIDERS and member.occupies
     return Meeting.model_validate(
         {"provider": member.provider, "state": "pending" if waiting else "none"}
     )
 
 
-async def _start_url(runtime: Runtime[MeetingsSettings], key: MeetingKey, host: str) -> str | None:
+async def _start_url(
+    runtime: Runtime[MeetingsSettings], key: MeetingKey, observed: ObservedState
+) -> str | None:
     """A fresh start link for this response only; None when the host's connection has no meeting."""
-    account = await users.get_host_account(runtime.db, key.account_id, key.provider, host)
-    objects = await external_objects.list_external_objects(runtime.db, key)
-    live = ObservedState(account, objects).live
+    account, live = observed.account, observed.live
     if account is None or live is None:
         return None
+    conference = PROVIDERS[key.provider]
     try:
         token = await access_token(
             runtime.db,
             runtime.http,
             runtime.cipher,
-            oauth_provider(runtime.settings),
+            conference.oauth(runtime.settings),
             account_id=key.account_id,
             connection_id=account.connection_id,
             now=runtime.clock.now(),
         )
-        adapter = ZoomAdapter(runtime.http, runtime.settings, runtime.clock)
-        return await adapter.start_url(token, str(live.external_id))
+        return await conference.adapter(runtime).start_url(token, str(live.external_id))
     except NotConnected:
         return None
     except (ProviderError, ProviderDown):
         raise Unavailable(headers={"Retry-After": "5"}) from None
 
 
-INTEGRATION = Integration(
-    name="zoom",
-    owner_kind="user",
-    provider=lambda runtime: oauth_provider(runtime.settings),
-    identify=identify_zoom_user,
-    check_owner=check_user,
-    then=handlers.on_connection_changed,
-)
-
-routes = (
-    *INTEGRATION.routes(),
-    Route(
+def _routes(conference: Conference) -> list[Route]:
+    """The routes of one provider: to connect a user, and to ask for a meeting's status."""
+    integration = Integration(
+        name=conference.name,
+        owner_kind="user",
+        provider=lambda runtime: conference.oauth(runtime.settings),
+        identify=lambda runtime, token: conference.adapter(runtime).identify(token),
+        check_owner=check_user,
+        then=handlers.on_connection_changed,
+    )
+    status = Route(
         "GET",
-        "/integrations/zoom/meetings/{appointmentId}",
+        f"/integrations/{conference.name}/meetings/{{appointmentId}}",
         get_meeting_link,
         scope="calendars/events.readonly",
         query=MeetingLinkQuery,
         reply=MeetingLinkReply,
-        summary="Get Zoom meeting status",
-    ),
-)
+        summary=f"Get {PROVIDER_NAMES[conference.name]} meeting status",
+    )
+    return [*integration.routes(), status]
+
+
+routes = tuple(route for conference in PROVIDERS.values() for route in _routes(conference))

@@ -1,29 +1,28 @@
-"""The changes that events, connections and attempts cause, each in the caller's transaction."""
+"""The changes that events and connections cause, each in the caller's transaction."""
 
 from datetime import datetime
-from typing import Any
 
 from hoop_events.accounts import UserChanged, UserDeleted
-from hoop_events.booking import AppointmentEvent, Meeting
-from hoop_events.effects import MeetingLink, MeetingLinkChanged
+from hoop_events.booking import AppointmentEvent
 from hoop_platform.db.database import Tx
-from hoop_platform.outbox.announce import announce
 from hoop_platform.providers.provider_accounts import (
     ProviderAccount,
     list_provider_accounts,
     lock_provider_account,
 )
-from hoop_platform.providers.status import disconnect, set_status
-from hoop_platform.reconcile.desired_state import DesiredState, desire
+from hoop_platform.providers.status import disconnect
+from hoop_platform.reconcile.desired_state import DesiredState
+from hoop_platform.reconcile.work import abandon_objects, desire
 from meetings.domain.sessions import (
+    UPDATE_DELAY,
     DesiredMeeting,
-    HostAccount,
     MeetingKey,
-    SessionMember,
     derive_desired,
     member_of,
 )
-from meetings.store import external_objects, links, sessions, users
+from meetings.providers.registry import PROVIDERS
+from meetings.store import sessions, users
+from meetings.store.sessions import LockedSession
 
 MEETING = "meeting"
 CONNECTION = "connection"
@@ -35,80 +34,37 @@ async def on_appointment_changed(db: Tx, event: AppointmentEvent, _: datetime) -
     An event that is not newer than the stored one changes nothing. A cancelled or deleted appointment
     stays a member of its session, but does not need a meeting.
     """
-    member = member_of(event.account_id, event.state)
-    before = await sessions.get_member(db, member.account_id, member.appointment_id)
-    if before is not None and before.sequence >= member.sequence:
-        return
-    await sessions.upsert_member(db, member)
-    keys = _affected_keys(before, member)
-    shared = member.shared or (before is not None and before.shared)
-    await sessions.lock_sessions(db, keys, shared=shared)
-    for key in keys:
-        await refresh_desired(db, key)
+    affected = await sessions.upsert_member(db, member_of(event.account_id, event.state))
+    await desire(db, *filter(None, map(_desired_state, affected)))
 
 
-def _affected_keys(before: SessionMember | None, after: SessionMember) -> list[MeetingKey]:
-    keys = {after.key, before.key if before else None}
-    return sorted(key for key in keys if key)
+async def refresh_desired(db: Tx, key: MeetingKey) -> None:
+    """Derive the desired meeting of a session again, under the host's present provider account."""
+    if state := _desired_state(await sessions.lock_session(db, key)):
+        await desire(db, state)
 
 
-async def refresh_desired(db: Tx, key: MeetingKey) -> bool:
-    """Derive the desired meeting of a locked session again; returns whether it differs from before."""
-    stored = await sessions.get_desired(db, key)
+def _desired_state(session: LockedSession) -> DesiredState | None:
+    """The desired state of a session's meeting; None when there is none, or nobody to make it."""
+    key, stored = session.key, session.previous
+    if key.provider not in PROVIDERS:
+        return None
     previous = DesiredMeeting.from_json(stored) if stored else None
-    desired = derive_desired(await sessions.list_members(db, key), previous)
+    desired = derive_desired(session.members, previous)
     if desired is None:
-        return False
-    account = await users.get_host_account(db, key.account_id, key.provider, desired.host)
-    content = {**desired.to_json(), "connection": account.version if account else None}
-    if content == stored:
-        return False
-    await _desire(db, key, desired, content, provider_user=provider_user(desired, account))
-    return True
-
-
-def provider_user(desired: DesiredMeeting, account: HostAccount | None) -> str:
-    """The provider's user whose limits the calls count against; the host's id until one is known."""
-    return (account.external_id if account else None) or desired.host
-
-
-async def _desire(
-    db: Tx,
-    key: MeetingKey,
-    desired: DesiredMeeting,
-    content: dict[str, Any],
-    *,
-    provider_user: str,
-) -> None:
-    sequence = await sessions.upsert_desired(
-        db, key, content, host=desired.host, ends_at=desired.end
+        return None
+    account = session.account_of(desired.host)
+    return DesiredState(
+        account_id=key.account_id,
+        kind=MEETING,
+        subject=key.subject,
+        provider=key.provider,
+        provider_user=(account.external_id if account else None) or desired.host,
+        due_start=desired.start,
+        desired={**desired.to_json(), "connection": account.version if account else None},
+        connection_id=account.connection_id if account else None,
+        delay_if_live=UPDATE_DELAY if desired.phase == "needed" else None,
     )
-    await desire(
-        db,
-        DesiredState(
-            account_id=key.account_id,
-            kind=MEETING,
-            subject=key.subject,
-            provider=key.provider,
-            provider_user=provider_user,
-            due_start=desired.due_start(exists=await external_objects.exists_live(db, key)),
-            desired=content,
-            sequence=sequence,
-        ),
-    )
-
-
-async def requeue(db: Tx, key: MeetingKey) -> None:
-    """Make the desired meeting of a locked session due again, unchanged.
-
-    For a process that created a meeting after it had lost the lease: the present holder of the lease
-    must take the meeting into account.
-    """
-    content = await sessions.get_desired(db, key)
-    assert content is not None
-    desired = DesiredMeeting.from_json(content)
-    account = await users.get_host_account(db, key.account_id, key.provider, desired.host)
-    await _desire(db, key, desired, content, provider_user=provider_user(desired, account))
 
 
 async def on_user_changed(db: Tx, event: UserChanged, _: datetime) -> None:
@@ -138,7 +94,7 @@ async def on_connection_changed(db: Tx, connection: ProviderAccount, now: dateti
     delete them, as Zoom's integration guide demands.
     """
     if connection.status == "disconnected":
-        await external_objects.update_abandoned(db, connection.account_id, connection.id)
+        await abandon_objects(db, connection.account_id, connection.id)
     await desire(
         db,
         DesiredState(
@@ -152,34 +108,3 @@ async def on_connection_changed(db: Tx, connection: ProviderAccount, now: dateti
             sequence=connection.sequence,
         ),
     )
-
-
-async def suspend_account(
-    db: Tx, account_id: str, connection_id: str, *, reason: str, now: datetime
-) -> None:
-    """Set an active connection to `pending`: the provider refuses access until its owner reconnects.
-
-    Meetings and links stay as they are.
-    """
-    connection = await lock_provider_account(db, account_id, connection_id)
-    if connection is not None and connection.status == "active":
-        await set_status(db, connection, status="pending", reason=reason, now=now)
-
-
-async def announce_link(db: Tx, key: MeetingKey, meeting: Meeting, *, now: datetime) -> None:
-    """Announce the session's meeting if it has changed. The caller holds the lease of the session."""
-    announced = await links.get_link(db, key)
-    before, sequence = announced or (Meeting(provider=meeting.provider), 0)
-    if meeting == before:
-        return
-    await links.upsert_link(db, key, meeting, sequence + 1)
-    state = MeetingLink.model_validate(
-        {
-            "id": key.subject,
-            "sequence": sequence + 1,
-            "session": key.session,
-            "provider": key.provider,
-            "meeting": meeting,
-        }
-    )
-    await announce(db, MeetingLinkChanged(account_id=key.account_id, state=state), now=now)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from hoop_platform.db.database import Database
 from hoop_platform.http.app import application
 from hoop_platform.ids import new_id
 from hoop_platform.kafka.global_table import GlobalTables
+from hoop_platform.reconcile.attempt import attempt
+from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.outcome import Outcome
+from hoop_platform.reconcile.work import Position, claim_due
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import new_key
@@ -38,8 +43,9 @@ from local.testing.service import open_admission
 from local.testing.tenant import Tenant
 from meetings import api, handlers
 from meetings.config import MeetingsSettings
+from meetings.jobs.background import meetings_worker
 from meetings.jobs.connections import reconcile_connection
-from meetings.jobs.reconcile import reconcile_meeting
+from meetings.jobs.meetings import MeetingReconciler
 from simulators.zoom import simulator as zoom_simulator
 from simulators.zoom.simulator import ZoomSimulator
 
@@ -68,12 +74,29 @@ class World:
         return self.runtime.clock.now()
 
     @property
-    def connection_worker(self) -> Worker[Runtime[MeetingsSettings]]:
-        return Worker(handlers.CONNECTION, self.db, self.runtime, reconcile_connection)
+    def worker(self) -> Worker:
+        return meetings_worker(self.runtime)
 
     @property
-    def meeting_worker(self) -> Worker[Runtime[MeetingsSettings]]:
-        return Worker(handlers.MEETING, self.db, self.runtime, reconcile_meeting)
+    def meeting_worker(self) -> Worker:
+        """A worker for meetings alone."""
+        return Worker(self.db, {handlers.MEETING: self.attempt})
+
+    @property
+    def connection_worker(self) -> Worker:
+        """A worker for connections alone."""
+        kinds = {handlers.CONNECTION: partial(reconcile_connection, self.runtime)}
+        return Worker(self.db, kinds)
+
+    async def claim(self) -> Claimed:
+        """Lease the most urgent desired meeting, as a worker does."""
+        look = await claim_due(self.db, [handlers.MEETING], 1, Position())
+        [claimed] = look.claimed
+        return claimed
+
+    async def attempt(self, claimed: Claimed) -> Outcome:
+        """One attempt at a claimed meeting; its outcome is not stored."""
+        return await attempt(self.runtime, MeetingReconciler(self.runtime), claimed)
 
     # --- events of other services
 
@@ -167,8 +190,8 @@ class World:
 
     async def run_workers(self) -> None:
         """Work on all desired states that are due, until none is."""
-        workers = [self.connection_worker, self.meeting_worker]
-        while any([await worker.once() for worker in workers]):
+        worker = self.worker
+        while await worker.once():
             pass
 
     async def run_during_call(
@@ -197,7 +220,7 @@ class World:
             ("work", "next_attempt_at"),
             ("work", "lease_until"),
             ("circuit", "open_until"),
-            ("external", "intent_at"),
+            ("external", "at"),
             ("credential", "resting_until"),
         ):
             await self.db.execute(f"UPDATE {table} SET {column} = {column} - $1::interval", by)

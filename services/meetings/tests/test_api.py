@@ -112,7 +112,7 @@ async def test_the_start_link_is_fresh_and_never_stored(world):
     assert all("zak=" in link for link in links)
     assert len(set(links)) == 2
     assert first.headers["Cache-Control"] == "no-store"
-    for table in ("work", "external", "link", "outbox", "desired_meeting"):
+    for table in ("work", "external", "outbox"):
         rows = await world.db.fetch(f"SELECT t::text FROM {table} AS t")
         assert "zak=" not in str(rows)
 

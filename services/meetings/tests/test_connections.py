@@ -1,16 +1,12 @@
 """Meetings of hosts who are not connected, disconnect, lose their approval, or connect again."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from hoop_events.base import Personal
-from hoop_platform.providers.errors import NotConnected
-from meetings.domain.adapter import MeetingDraft
-from meetings.domain.sessions import DesiredMeeting, MeetingKey
+from hoop_platform.reconcile.outcome import Failed
 from meetings.jobs.background import refresh_idle_grants
-from meetings.jobs.operations import MeetingOperations
 
 HOUR = timedelta(hours=1)
 
@@ -108,18 +104,12 @@ async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_
     world = await new_world()
     connection_id = await world.connect()
     booked = await world.book()
-    [claimed] = await world.meeting_worker._claim(1)
-    key = MeetingKey(world.tenant.account_id, booked.session, "zoom")
-    desired = DesiredMeeting.from_json(claimed.desired_state.desired)
-    deadline = asyncio.get_running_loop().time() + 60
-    operations = MeetingOperations(world.runtime, claimed, key, desired, connection_id, deadline)
-    draft = MeetingDraft(booked.session, 1, "Title", booked.start_time, 60, "UTC")
-    token = await operations._token()
+    claimed = await world.claim()
+    assert claimed.observed.credential is not None
     await world.disconnect(connection_id)
     await world.clear_calls()
 
-    with pytest.raises(NotConnected):
-        await operations._create(draft, token)
+    assert isinstance(await world.attempt(claimed), Failed)
 
     assert await api_calls(world) == []
     assert await world.object_states(booked) == []

@@ -8,30 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hoop_platform.ids import new_id
-from meetings.domain.plan import (
+from hoop_platform.reconcile.observed_state import (
     SETTLE_TIME,
-    AwaitConnection,
-    CreateMeeting,
-    DeleteMeeting,
     ExternalObject,
-    InSync,
-    LookUpLater,
-    LookUpMeetings,
+    ObservedAccount,
     ObservedState,
-    UpdateMeeting,
-    next_step,
 )
-from meetings.domain.quota import allowance, is_urgent, midnight_after, release_after
-from meetings.domain.sessions import DesiredMeeting, HostAccount, MeetingKey
-from meetings.domain.status import failed, meeting_status, pending
+from hoop_platform.reconcile.plan import Create, Delete, InSync, LookUp, Update, WaitFor
+from hoop_platform.reconcile.quota import allowance, is_urgent, midnight_after, release_after
+from hoop_platform.reconcile.reconciler import Obstacle
+from meetings.domain.plan import detached, plan
+from meetings.domain.sessions import DesiredMeeting, MeetingKey
+from meetings.domain.status import meeting_status
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOST, US, THEM = new_id(), new_id(), new_id()
-ACTIVE = HostAccount(US, True, None, "ada", 3)
+ACTIVE = ObservedAccount(US, True, None, "ada", {})
 DESIRED = DesiredMeeting("needed", HOST, NOW + HOUR, NOW + 2 * HOUR, "UTC", "Title")
+JOIN_URL = "https://zoom.us/j/81"
 LIVE = ExternalObject(
-    1, US, "live", "81", "https://zoom.us/j/81", "Title", 60, looked_up=False, age=HOUR
+    1, "live", US, "81", content=DESIRED.content, data={"joinUrl": JOIN_URL}, age=HOUR
 )
 
 
@@ -61,9 +58,8 @@ OBJECTS = st.builds(
     connection_id=st.sampled_from([US, THEM]),
     state=st.sampled_from(["intended", "live", "to_delete", "gone", "abandoned"]),
     external_id=st.just("81"),
-    join_url=st.sampled_from([None, "https://zoom.us/j/81"]),
-    topic=st.sampled_from(["Title", "Old"]),
-    minutes=st.just(60),
+    content=st.sampled_from([None, DESIRED.content, {"topic": "Old", "minutes": 60}]),
+    data=st.sampled_from([{}, {"joinUrl": JOIN_URL}]),
     looked_up=st.booleans(),
     age=st.sampled_from([timedelta(), SETTLE_TIME - timedelta(seconds=1), SETTLE_TIME, HOUR]),
 )
@@ -84,17 +80,17 @@ class Provider:
 
     def take(self, step, account):
         match step:
-            case LookUpMeetings():
+            case LookUp():
                 self._look_up(account)
-            case CreateMeeting(generation):
+            case Create(generation):
                 self.objects[generation] = replace(
                     LIVE, generation=generation, connection_id=account.connection_id
                 )
-            case DeleteMeeting(meeting):
+            case Delete(meeting):
                 self.objects[meeting.generation] = replace(meeting, state="gone")
-            case UpdateMeeting(meeting):
-                self.objects[meeting.generation] = replace(meeting, topic="Title", minutes=60)
-            case LookUpLater(wait):
+            case Update(meeting):
+                self.objects[meeting.generation] = replace(meeting, content=DESIRED.content)
+            case WaitFor(wait):
                 self.objects = {g: replace(m, age=m.age + wait) for g, m in self.objects.items()}
 
     def _look_up(self, account):
@@ -122,7 +118,7 @@ def test_from_any_state_the_steps_lead_to_the_desired_meeting(objects, phase, da
     history = {m.generation: m for m in objects if m.connection_id == THEM}
     for _ in range(40):
         observed = ObservedState(ACTIVE, list(provider.objects.values()))
-        step = next_step(desired, observed, now=NOW)
+        step = plan(desired, observed, lost_calls="found", now=NOW)
         if isinstance(step, InSync):
             break
         provider.take(step, ACTIVE)
@@ -131,37 +127,34 @@ def test_from_any_state_the_steps_lead_to_the_desired_meeting(objects, phase, da
 
     ours = [m for m in provider.objects.values() if m.connection_id == US]
     live = [m for m in ours if m.state == "live"]
-    least = phase == "needed" and observed.detached is None
+    least = phase == "needed" and detached(observed) is None
     assert least <= len(live) <= (phase == "needed")
     assert not [m for m in ours if m.state in ("intended", "to_delete")]
     states = {g: provider.objects[g].state for g in history}
     assert states == {g: m.state for g, m in history.items()}
 
 
-@given(objects=st.lists(OBJECTS, max_size=4).map(numbered), ended=st.booleans())
-def test_without_an_active_account_no_step_calls_the_provider(objects, ended):
-    """Nor after the end of the session."""
-    account = None if ended else replace(ACTIVE, active=False)
-    step = next_step(DESIRED, ObservedState(account, objects), now=NOW)
-    assert isinstance(step, InSync | AwaitConnection)
-    assert next_step(DESIRED, ObservedState(ACTIVE, objects), now=DESIRED.end) == InSync()
+@given(objects=st.lists(OBJECTS, max_size=4).map(numbered))
+def test_after_the_session_nothing_is_changed(objects):
+    """Half-open: the end is after the session."""
+    observed = ObservedState(ACTIVE, objects)
+    assert plan(DESIRED, observed, lost_calls="found", now=DESIRED.end) == InSync()
 
 
 def test_a_link_is_shown_as_soon_as_there_is_one():
     """Even if the last attempt has failed."""
-    down = pending("zoom", "provider_down")
-    observed = ObservedState(ACTIVE, [LIVE])
-    meeting = meeting_status("zoom", DESIRED, observed, now=NOW, condition=down)
-    assert (meeting.state, meeting.join_url, meeting.reason) == ("ready", LIVE.join_url, None)
+    observed, down = ObservedState(ACTIVE, [LIVE]), Obstacle("down", "no response")
+    meeting = meeting_status("zoom", DESIRED, observed, down, now=NOW)
+    assert (meeting.state, meeting.join_url, meeting.reason) == ("ready", JOIN_URL, None)
 
 
 @pytest.mark.parametrize(
     ("account", "reason", "again"),
     [
         (None, "connect_zoom", False),
-        (HostAccount(US, False, "awaiting_authorization", None, 1), "connect_zoom", False),
-        (HostAccount(US, False, "reconnect_needed", "ada", 4), "connect_zoom", True),
-        (HostAccount(US, False, "waiting_for_admin", None, 2), "waiting_for_admin", False),
+        (ObservedAccount(US, False, "awaiting_authorization", None, {}), "connect_zoom", False),
+        (ObservedAccount(US, False, "reconnect_needed", "ada", {}), "connect_zoom", True),
+        (ObservedAccount(US, False, "waiting_for_admin", None, {}), "waiting_for_admin", False),
     ],
 )
 def test_a_host_who_is_not_connected_sees_what_to_do(account, reason, again):
@@ -177,12 +170,22 @@ def test_a_session_that_ended_without_a_link_is_too_late():
     assert (meeting.state, meeting.reason) == ("failed", "too_late")
 
 
-def test_every_condition_has_a_message_for_people():
+@pytest.mark.parametrize(
+    ("obstacle", "state", "reason"),
+    [
+        ("quota", "pending", "daily_quota"),
+        ("down", "pending", "provider_down"),
+        ("busy", "pending", "provider_busy"),
+        ("rejected", "failed", "rejected"),
+        ("unusable", "failed", "unverifiable_link"),
+    ],
+)
+def test_every_obstacle_has_a_message_for_people(obstacle, state, reason):
     """With the provider's name."""
-    for reason in ("daily_quota", "provider_down", "provider_busy"):
-        assert "Zoom" in pending("zoom", reason).message
-    for reason in ("rejected", "unverifiable_link"):
-        assert "Microsoft Teams" in failed("teams", reason).message
+    observed = ObservedState(ACTIVE, [])
+    meeting = meeting_status("teams", DESIRED, observed, Obstacle(obstacle, "x"), now=NOW)
+    assert (meeting.state, meeting.reason) == (state, reason)
+    assert "Microsoft Teams" in meeting.message
 
 
 @pytest.mark.parametrize(("limit", "far"), [(100, 80), (10, 8), (5, 4), (1, 1), (100_000, 99_980)])

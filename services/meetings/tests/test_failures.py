@@ -7,9 +7,8 @@ from datetime import timedelta
 import pytest
 
 from hoop_platform import failpoints
-from hoop_platform.reconcile.desired_state import Done
-from meetings.domain.plan import SETTLE_TIME
-from meetings.jobs.reconcile import reconcile_meeting
+from hoop_platform.reconcile.observed_state import SETTLE_TIME
+from hoop_platform.reconcile.outcome import Later
 
 SHORT_TIMEOUT = pytest.mark.parametrize("zoom_timeout", [1.5])
 RETRY_WAIT = timedelta(seconds=45)
@@ -18,7 +17,7 @@ RETRY_WAIT = timedelta(seconds=45)
 
 async def settle(world):
     """Advance the time until all desired states are done."""
-    for _ in range(12):
+    for _ in range(24):  # together longer than the longest wait
         await world.advance(RETRY_WAIT)
         await world.run_workers()
     not_done = "SELECT count(*) FROM work WHERE status <> 'done'"
@@ -33,13 +32,11 @@ async def assert_exactly_one(world, booked):
     assert (announced.state, announced.join_url) == ("ready", existing["join_url"])
 
 
-@pytest.mark.parametrize(
-    "failpoint", ["meeting_claimed", "meeting_intended", "meeting_created", "meeting_recorded"]
-)
+@pytest.mark.parametrize("failpoint", ["claimed", "intended", "created", "performed", "recorded"])
 async def test_60_a_crash_at_any_point_leaves_exactly_one(world, failpoint):
     """The next attempt finds out what the crashed one has done."""
     booked = await world.book()
-    failpoints.arm(f"{failpoint}=raise:1")
+    failpoints.arm(f"meeting_{failpoint}=raise:1")
     with suppress(RuntimeError):  # raised outside of the attempt's own error handling
         await world.run_workers()
     assert not failpoints.armed()
@@ -48,15 +45,13 @@ async def test_60_a_crash_at_any_point_leaves_exactly_one(world, failpoint):
     assert len(await world.calls("POST")) == 1
 
 
-@pytest.mark.parametrize(
-    "failpoint", ["meeting_marked_for_deletion", "meeting_deleted", "meeting_recorded"]
-)
+@pytest.mark.parametrize("failpoint", ["marked_for_deletion", "deleted", "performed", "recorded"])
 async def test_60_a_crash_while_deleting_leaves_none(world, failpoint):
     """The deletion is repeated; a meeting that is gone already counts as deleted."""
     booked = await world.book()
     await world.run_workers()
     await world.cancel(booked)
-    failpoints.arm(f"{failpoint}=raise:1")
+    failpoints.arm(f"meeting_{failpoint}=raise:1")
     with suppress(RuntimeError):  # raised outside of the attempt's own error handling
         await world.run_workers()
     assert not failpoints.armed()
@@ -194,22 +189,22 @@ async def test_60_a_meeting_created_after_losing_the_lease_is_no_second_one(worl
 async def test_31_an_appointment_cancelled_after_the_claim_gets_no_meeting(world):
     """The desired state is checked again before the call."""
     booked = await world.book()
-    [claimed] = await world.meeting_worker._claim(1)
+    claimed = await world.claim()
     await world.cancel(booked)
 
-    assert await reconcile_meeting(world.runtime, claimed) == Done()
+    assert isinstance(await world.attempt(claimed), Later)
 
     assert await world.calls("POST") == []
-    assert await world.db.fetchval("SELECT count(*) FROM provider_call_quota") == 0
+    assert await world.db.fetchval("SELECT count(*) FROM provider_quota") == 0
 
 
 async def test_60_without_the_lease_zoom_is_not_called(world):
     """Another process may work on the desired state by now."""
     booked = await world.book()
-    [claimed] = await world.meeting_worker._claim(1)
+    claimed = await world.claim()
     await world.advance(RETRY_WAIT)
 
-    assert await reconcile_meeting(world.runtime, claimed) == Done()
+    assert isinstance(await world.attempt(claimed), Later)
 
     assert await world.calls("POST") == []
     await assert_exactly_one(world, booked)
@@ -427,7 +422,7 @@ async def test_the_token_endpoint_is_down(world):
 
 async def test_no_call_is_begun_when_the_lease_is_nearly_over(world, monkeypatch):
     """It would end after another process has taken over."""
-    monkeypatch.setattr("meetings.jobs.reconcile.CALL_SECONDS", -1.0)
+    monkeypatch.setattr("hoop_platform.reconcile.attempt.CALL_SECONDS", -1.0)
     booked = await world.book()
     await world.meeting_worker.once()
     assert await world.calls("POST") == []

@@ -16,6 +16,7 @@ from hoop_platform.providers.errors import (
     RequestRejected,
     TokenRejected,
 )
+from hoop_platform.runtime import Runtime
 from meetings.config import MeetingsSettings
 from meetings.providers.zoom import ZoomAdapter
 from meetings.providers.zoom_responses import ZoomMeeting, ZoomResponse, error_of, parse_body
@@ -25,6 +26,11 @@ DAILY = (
     b'{"code":429,"message":"You have exceeded the daily rate limit (100) of Meeting'
     b' Create/Update API requests permitted for this particular user."}'
 )
+
+
+def runtime(values):
+    """A runtime of which only the settings are used."""
+    return Runtime("meetings", values, db=None, clock=Clock(), http=None, tables=None, group=None)
 
 
 def settings(**changes):
@@ -130,7 +136,7 @@ def test_a_response_without_a_meeting_is_no_success(body):
 )
 async def test_only_a_link_that_leads_to_zoom_is_shown(url, verified):
     """To a host of the settings, or a subdomain of one."""
-    adapter = ZoomAdapter(None, settings(), Clock())
+    adapter = ZoomAdapter(runtime(settings()))
     assert (adapter._verified_link(url) == url) is verified
 
 

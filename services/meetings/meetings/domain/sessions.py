@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
+from uuid import UUID
 
 from hoop_events.booking import Appointment
 from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
+from hoop_platform.ids import from_uuid, hexed
 
 Phase = Literal["needed", "unconfirmed", "unneeded"]
 """Of a desired meeting: needed; its members wait for confirmation; no member occupies time any more."""
 
-SUPPORTED_PROVIDERS = frozenset({"zoom"})
-"""The providers that have an adapter."""
 MEETING_PROVIDERS = frozenset({"zoom", "teams"})
 """The providers whose links are this service's; Google's come with the calendar event."""
 
@@ -60,8 +60,8 @@ class SessionMember:
 
     @property
     def key(self) -> MeetingKey | None:
-        """The key of the member's meeting; None when no adapter can create one."""
-        if self.provider not in SUPPORTED_PROVIDERS:
+        """The key of the member's meeting; None when it does not meet online."""
+        if self.provider is None:
             return None
         return MeetingKey(self.account_id, self.session, self.provider)
 
@@ -73,18 +73,22 @@ class SessionMember:
 
 @dataclass(frozen=True)
 class HostAccount:
-    """The host's provider account: active, or waiting for its owner or an administrator."""
+    """The provider account of a host."""
 
+    host: str
     connection_id: str
     active: bool
-    reason: str | None
     external_id: str | None
     sequence: int
 
     @property
     def version(self) -> str:
-        """Changes with every change of the provider account."""
-        return f"{self.connection_id}:{self.sequence}"
+        return account_version(self.connection_id, self.sequence)
+
+
+def account_version(connection_id: str, sequence: int) -> str:
+    """Changes with every change of the provider account."""
+    return f"{connection_id}:{sequence}"
 
 
 @dataclass(frozen=True)
@@ -104,21 +108,20 @@ class DesiredMeeting:
         return min(max(-((self.start - self.end) // timedelta(minutes=1)), 1), 1440)
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "start": self.start.isoformat(), "end": self.end.isoformat()}
+        """As JSON; the host in Postgres' spelling, for the SQL that looks for his account."""
+        times = {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        return {**vars(self), **times, "host": hexed(self.host)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        fields = {name: stored[name] for name in ("phase", "host", "time_zone", "topic")}
+        fields = {name: stored[name] for name in ("phase", "time_zone", "topic")}
         start, end = (datetime.fromisoformat(stored[name]) for name in ("start", "end"))
-        return cls(**fields, start=start, end=end)
+        return cls(**fields, host=from_uuid(UUID(stored["host"])), start=start, end=end)
 
-    def due_start(self, *, exists: bool) -> datetime:
-        """The priority of the desired state: the earliest is worked on first.
-
-        `exists`: there is a live meeting already, so only an update can be needed.
-        """
-        only_update = exists and self.phase == "needed"
-        return self.start + UPDATE_DELAY if only_update else self.start
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the meeting says at the provider."""
+        return {"topic": self.topic, "minutes": self.minutes}
 
 
 def _provider(location_type: str) -> str | None:

@@ -1,12 +1,15 @@
 """The status of a session's meeting, as its appointments show it: the link, or why there is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
 from hoop_events.booking import Meeting, MeetingProvider, MeetingState
-from meetings.domain.plan import ObservedState
-from meetings.domain.sessions import DesiredMeeting, HostAccount
+from hoop_platform.reconcile.observed_state import ObservedAccount, ObservedState
+from hoop_platform.reconcile.reconciler import Obstacle, ObstacleKind
+from meetings.domain.plan import detached, join_url
+from meetings.domain.sessions import DesiredMeeting
 
 PROVIDER_NAMES = {"zoom": "Zoom", "teams": "Microsoft Teams"}
 
@@ -21,54 +24,70 @@ class Condition:
     expected_at: datetime | None = None
 
 
-_PENDING = {
-    "awaiting_confirmation": "The link is made when the appointment is confirmed.",
-    "daily_quota": "{name} allows no more changes today; the link follows after 00:00 UTC.",
-    "provider_down": "{name} does not answer; the link follows as soon as it does.",
-    "provider_busy": "{name} asks us to wait; the link follows.",
+_OBSTACLES: Mapping[ObstacleKind, tuple[MeetingState, str, str]] = {
+    "quota": (
+        "pending",
+        "daily_quota",
+        "{name} allows no more changes today; the link follows after 00:00 UTC.",
+    ),
+    "down": (
+        "pending",
+        "provider_down",
+        "{name} does not answer; the link follows as soon as it does.",
+    ),
+    "busy": ("pending", "provider_busy", "{name} asks us to wait; the link follows."),
+    "rejected": ("failed", "rejected", "{name} refuses to make this meeting."),
+    "unusable": (
+        "failed",
+        "unverifiable_link",
+        "{name} answered with a link that does not lead to it.",
+    ),
 }
-_FAILED = {
-    "rejected": "{name} refuses to make this meeting.",
-    "unverifiable_link": "{name} answered with a link that does not lead to it.",
-    "too_late": "The appointment was over before a link could be made.",
-}
-
-
-def pending(provider: str, reason: str, *, expected_at: datetime | None = None) -> Condition:
-    """The link will follow without anybody's help."""
-    return Condition("pending", reason, _message(_PENDING[reason], provider), expected_at)
-
-
-def failed(provider: str, reason: str) -> Condition:
-    """The link will not follow unless the appointment changes."""
-    return Condition("failed", reason, _message(_FAILED[reason], provider))
+_TOO_LATE = Condition("failed", "too_late", "The appointment was over before a link could be made.")
+_UNCONFIRMED = Condition(
+    "pending", "awaiting_confirmation", "The link is made when the appointment is confirmed."
+)
 
 
 def meeting_status(
     provider: str,
     desired: DesiredMeeting,
     observed: ObservedState,
+    obstacle: Obstacle | None = None,
     *,
     now: datetime,
-    condition: Condition | None = None,
 ) -> Meeting:
-    """The `meeting` of the session's appointments; `condition` is the result of the last attempt."""
+    """The `meeting` of the session's appointments; `obstacle` is what ended the last attempt."""
     if desired.phase == "unneeded":
         return _meeting(provider, None)
     if desired.phase == "unconfirmed":
-        return _meeting(provider, pending(provider, "awaiting_confirmation"))
+        return _meeting(provider, _UNCONFIRMED)
     if observed.live is not None:
-        return _meeting(provider, None, state="ready", join_url=observed.live.join_url)
-    if observed.detached is not None:
-        return _meeting(provider, None, state="detached", join_url=observed.detached.join_url)
+        return _meeting(provider, None, state="ready", url=join_url(observed.live))
+    if (left := detached(observed)) is not None:
+        return _meeting(provider, None, state="detached", url=join_url(left))
+    return _meeting(provider, _condition(provider, desired, observed, obstacle, now), "pending")
+
+
+def _condition(
+    provider: str,
+    desired: DesiredMeeting,
+    observed: ObservedState,
+    obstacle: Obstacle | None,
+    now: datetime,
+) -> Condition | None:
     if desired.end <= now:
-        condition = failed(provider, "too_late")
-    elif observed.account is None or not observed.account.active:
-        condition = _blocked(provider, observed.account)
-    return _meeting(provider, condition, state="pending")
+        return _TOO_LATE
+    if not observed.connected:
+        return _blocked(provider, observed.account)
+    if obstacle is None:
+        return None
+    state, reason, text = _OBSTACLES[obstacle.kind]
+    message = text.format(name=PROVIDER_NAMES[provider])
+    return Condition(state, reason, message, obstacle.expected_at)
 
 
-def _blocked(provider: str, account: HostAccount | None) -> Condition:
+def _blocked(provider: str, account: ObservedAccount | None) -> Condition:
     name = PROVIDER_NAMES[provider]
     if account is not None and account.reason == "waiting_for_admin":
         text = f"An administrator of the host's {name} account must approve the app."
@@ -81,13 +100,12 @@ def _blocked(provider: str, account: HostAccount | None) -> Condition:
 def _meeting(
     provider: str,
     condition: Condition | None,
-    *,
     state: MeetingState = "none",
-    join_url: str | None = None,
+    url: str | None = None,
 ) -> Meeting:
     known_provider = cast("MeetingProvider", provider)
     if condition is None:
-        return Meeting(provider=known_provider, state=state, join_url=join_url)
+        return Meeting(provider=known_provider, state=state, join_url=url)
     return Meeting(
         provider=known_provider,
         state=condition.state,
@@ -95,7 +113,3 @@ def _meeting(
         message=condition.message,
         expected_at=condition.expected_at,
     )
-
-
-def _message(text: str, provider: str) -> str:
-    return text.format(name=PROVIDER_NAMES[provider])

@@ -1,11 +1,13 @@
-"""The background tasks: the workers for meetings and connections, and the refresh of idle grants."""
+"""The background tasks: the worker for meetings and connections, and the refresh of idle grants."""
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from hoop_platform.providers.errors import NotConnected, ProviderDown
 from hoop_platform.providers.tokens import refresh_idle
-from hoop_platform.reconcile.worker import Worker
+from hoop_platform.reconcile.attempt import attempt
+from hoop_platform.reconcile.worker import Perform, Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import BackgroundTask
 from hoop_platform.telemetry import log
@@ -13,8 +15,8 @@ from hoop_platform.timing import every
 from meetings import handlers
 from meetings.config import MeetingsSettings
 from meetings.jobs.connections import reconcile_connection
-from meetings.jobs.operations import OAUTH_PROVIDERS
-from meetings.jobs.reconcile import reconcile_meeting
+from meetings.jobs.meetings import MeetingReconciler
+from meetings.providers.registry import PROVIDERS
 
 REFRESH_SECONDS = 600.0
 
@@ -30,18 +32,23 @@ def background_tasks(runtime: Runtime[MeetingsSettings]) -> Sequence[BackgroundT
             what="refresh of idle grants",
         )
 
-    return (
-        Worker(handlers.MEETING, runtime.db, runtime, reconcile_meeting).run,
-        Worker(handlers.CONNECTION, runtime.db, runtime, reconcile_connection, concurrency=1).run,
-        refresh_grants,
-    )
+    return (meetings_worker(runtime).run, refresh_grants)
+
+
+def meetings_worker(runtime: Runtime[MeetingsSettings]) -> Worker:
+    """The worker for the desired states of this service."""
+    kinds: dict[str, Perform] = {
+        handlers.MEETING: partial(attempt, runtime, MeetingReconciler(runtime)),
+        handlers.CONNECTION: partial(reconcile_connection, runtime),
+    }
+    return Worker(runtime.db, kinds)
 
 
 async def refresh_idle_grants(runtime: Runtime[MeetingsSettings]) -> None:
     """Refresh the grants that were not used for days, before they expire at the provider."""
     now = runtime.clock.now()
-    for oauth_provider in OAUTH_PROVIDERS.values():
-        provider = oauth_provider(runtime.settings)
+    for conference in PROVIDERS.values():
+        provider = conference.oauth(runtime.settings)
         try:
             while await refresh_idle(runtime.db, runtime.http, runtime.cipher, provider, now=now):
                 pass

@@ -1,10 +1,14 @@
 """Reconciling a connection that has changed: the desired meetings of its host are refreshed."""
 
-from hoop_platform.reconcile.desired_state import Claimed, Done, Outcome, close_circuit
+from hoop_platform.providers.provider_accounts import ProviderAccount, list_provider_accounts
+from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.outcome import Done, Outcome
+from hoop_platform.reconcile.work import close_circuit
 from hoop_platform.runtime import Runtime
 from meetings import handlers
 from meetings.config import MeetingsSettings
-from meetings.store import sessions, users
+from meetings.domain.sessions import account_version
+from meetings.store import sessions
 
 
 async def reconcile_connection(runtime: Runtime[MeetingsSettings], claimed: Claimed) -> Outcome:
@@ -15,23 +19,32 @@ async def reconcile_connection(runtime: Runtime[MeetingsSettings], claimed: Clai
     """
     account_id, provider = claimed.desired_state.account_id, claimed.desired_state.provider
     host = claimed.desired_state.desired["host"]
-    account = await users.get_host_account(runtime.db, account_id, provider, host)
-    if account is not None and account.active and account.external_id is not None:
+    account = await _get_host_account(runtime, account_id, provider, host)
+    if account is not None and account.status == "active" and account.external_id is not None:
         async with runtime.db.transaction() as db:
             await close_circuit(db, provider, account.external_id)
     while True:
-        account = await users.get_host_account(runtime.db, account_id, provider, host)
+        account = await _get_host_account(runtime, account_id, provider, host)
         outdated = await sessions.list_outdated(
             runtime.db,
             account_id,
             provider,
             host,
-            account_version=account.version if account else None,
+            account_version=account_version(account.id, account.sequence) if account else None,
             now=runtime.clock.now(),
         )
         if not outdated:
             return Done()
         for key in outdated:
             async with runtime.db.transaction() as db:
-                await sessions.lock_sessions(db, [key], shared=False)
                 await handlers.refresh_desired(db, key)
+
+
+async def _get_host_account(
+    runtime: Runtime[MeetingsSettings], account_id: str, provider: str, host: str
+) -> ProviderAccount | None:
+    """The host's provider account that is not disconnected."""
+    accounts = await list_provider_accounts(
+        runtime.db, account_id, provider=provider, owner_kind="user", owner_id=host
+    )
+    return next(iter(accounts), None)

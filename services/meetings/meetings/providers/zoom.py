@@ -13,19 +13,22 @@ from aiohttp import (
     ClientOSError,
     ClientRequest,
     ClientResponse,
-    ClientSession,
     ClientTimeout,
     ServerDisconnectedError,
     StreamReader,
 )
 from pydantic import ValidationError
 
-from hoop_platform.clock import Clock
 from hoop_platform.providers.authorization import Identity
 from hoop_platform.providers.errors import OutcomeUnknown, ProviderDown, ProviderError, Unreachable
 from hoop_platform.providers.oauth import OAuthProvider
+from hoop_platform.reconcile.observed_state import ExternalObject
+from hoop_platform.reconcile.plan import LostCalls
+from hoop_platform.reconcile.reconciler import CallContext, Existing
+from hoop_platform.runtime import Runtime
 from meetings.config import MeetingsSettings
-from meetings.domain.adapter import MeetingDraft, ProviderMeeting
+from meetings.domain.sessions import DesiredMeeting
+from meetings.providers.conference import Conference
 from meetings.providers.zoom_responses import (
     ZoomMeeting,
     ZoomMeetingPage,
@@ -73,20 +76,24 @@ def oauth_provider(settings: MeetingsSettings) -> OAuthProvider:
     )
 
 
-def mark(session: str, generation: int) -> str:
+def mark(subject: str, generation: int) -> str:
     """The mark by which our meetings are found again: Zoom has no idempotency key for a create."""
-    return f"ref:{session}/{generation}"
+    return f"ref:{subject.partition('.')[0]}/{generation}"
 
 
 class ZoomAdapter:
-    """The meetings of the token's own user. Implements `meetings.domain.adapter.MeetingAdapter`."""
+    """The meetings of the token's own user. Implements `MeetingAdapter`."""
 
-    def __init__(self, http: ClientSession, settings: MeetingsSettings, clock: Clock) -> None:
-        self._http = http
-        self._base_url = settings.zoom_api_url
-        self._clock = clock
-        self._timeout = ClientTimeout(total=settings.zoom_timeout, connect=3)
+    lost_calls: LostCalls = "found"
+
+    def __init__(self, runtime: Runtime[MeetingsSettings]) -> None:
+        settings = runtime.settings
+        self.oauth = oauth_provider(settings)
         self.daily_limit = settings.zoom_daily_limit
+        self._http = runtime.http
+        self._clock = runtime.clock
+        self._base_url = settings.zoom_api_url
+        self._timeout = ClientTimeout(total=settings.zoom_timeout, connect=3)
         self._link_scheme = urlsplit(settings.zoom_oauth_url).scheme
         base_urls = (settings.zoom_oauth_url, settings.zoom_api_url)
         self._link_hosts = tuple(urlsplit(url).hostname or "" for url in base_urls)
@@ -100,38 +107,47 @@ class ZoomAdapter:
             raise ProviderDown(f"zoom does not say who this is: {error}") from error
         return Identity(external_id=user.id, label=user.email)
 
-    async def create(self, token: str, draft: MeetingDraft) -> ProviderMeeting:
+    def intent(self, _: CallContext, generation: int, /) -> ExternalObject:
+        """Nothing is known before the call: Zoom chooses the id."""
+        return ExternalObject(generation, "intended")
+
+    async def create(
+        self, call: CallContext, desired: DesiredMeeting, intended: ExternalObject
+    ) -> Existing:
         """Create the meeting. The mark is the first line of `agenda`: Zoom's lists cut the rest off."""
         body = {
-            "topic": draft.topic,
+            "topic": desired.topic,
             "type": 2,
-            "start_time": draft.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "timezone": draft.time_zone,
-            "duration": draft.minutes,
-            "agenda": f"{mark(draft.session, draft.generation)}\nBooked with Hoop.",
+            "start_time": desired.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timezone": desired.time_zone,
+            "duration": desired.minutes,
+            "agenda": f"{mark(call.subject, intended.generation)}\nBooked with Hoop.",
             "settings": {"use_pmi": False},
         }
-        response = await self._request("POST", "/users/me/meetings", token, expected=201, json=body)
-        created = parse_body(ZoomMeeting, response)
-        return ProviderMeeting(
-            generation=draft.generation,
-            external_id=str(created.id),
-            join_url=self._verified_link(created.join_url),
-            topic=draft.topic,
-            minutes=draft.minutes,
+        response = await self._request(
+            "POST", "/users/me/meetings", call.token, expected=201, json=body
         )
+        created = parse_body(ZoomMeeting, response)
+        return self._existing(created.id, created.join_url, desired.content, intended.generation)
 
-    async def update(self, token: str, external_id: str, *, topic: str, minutes: int) -> None:
-        body = {"topic": topic, "duration": minutes}
-        await self._request("PATCH", f"/meetings/{external_id}", token, expected=204, json=body)
+    async def update(
+        self, call: CallContext, desired: DesiredMeeting, external: ExternalObject
+    ) -> Existing:
+        """Change the topic and the length. The join link stays the same."""
+        body = {"topic": desired.topic, "duration": desired.minutes}
+        path = f"/meetings/{external.external_id}"
+        await self._request("PATCH", path, call.token, expected=204, json=body)
+        return Existing(str(external.external_id), desired.content, external.data)
 
-    async def delete(self, token: str, external_id: str) -> None:
-        await self._request("DELETE", f"/meetings/{external_id}", token, expected=204)
+    async def delete(self, call: CallContext, external: ExternalObject) -> None:
+        """Delete the meeting. Raises `ObjectNotFound` when it does not exist any more."""
+        path = f"/meetings/{external.external_id}"
+        await self._request("DELETE", path, call.token, expected=204)
 
-    async def find(self, token: str, session: str) -> Sequence[ProviderMeeting]:
+    async def find(self, call: CallContext) -> Sequence[Existing]:
         """All scheduled meetings that carry the mark of this session."""
-        found = []
-        async for item in self._scheduled(token):
+        session, found = call.subject.partition(".")[0], []
+        async for item in self._scheduled(call.token):
             first_line = str(item.get("agenda") or "").partition("\n")[0].strip()
             marked = _MARK.fullmatch(first_line)
             if marked and marked[1] == session:
@@ -160,18 +176,21 @@ class ZoomAdapter:
             query["next_page_token"] = page.next_page_token
         raise OutcomeUnknown("zoom lists meetings without end")
 
-    def _listed_meeting(self, item: dict[str, Any], generation: int) -> ProviderMeeting:
+    def _listed_meeting(self, item: dict[str, Any], generation: int) -> Existing:
         try:
             meeting = ZoomMeeting.model_validate(item)
         except ValidationError:
             raise OutcomeUnknown("zoom lists a meeting of ours that cannot be read") from None
-        return ProviderMeeting(
-            generation=generation,
-            external_id=str(meeting.id),
-            join_url=self._verified_link(meeting.join_url),
-            topic=meeting.topic,
-            minutes=meeting.duration,
-        )
+        content = {"topic": meeting.topic, "minutes": meeting.duration}
+        return self._existing(meeting.id, meeting.join_url, content, generation)
+
+    def _existing(
+        self, number: int, link: str, content: Mapping[str, Any], generation: int
+    ) -> Existing:
+        """A meeting of ours; without a verified link it may not be used."""
+        verified = self._verified_link(link)
+        data = {"joinUrl": verified} if verified else {}
+        return Existing(str(number), content, data, generation, usable=verified is not None)
 
     def _verified_link(self, url: str) -> str | None:
         """The link if its host is one of Zoom's, as configured in the settings; else None."""
@@ -215,6 +234,9 @@ class ZoomAdapter:
         if received.status != expected:
             raise error_of(received, now=self._clock.now())
         return received
+
+
+CONFERENCE = Conference(name="zoom", oauth=oauth_provider, adapter=ZoomAdapter)
 
 
 async def _without_retry(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import asyncpg
 import orjson
@@ -41,6 +41,8 @@ CONTENTION: tuple[type[Exception], ...] = (
     asyncpg.LockNotAvailableError,
 )
 
+AtEnd = Callable[[bool], None]
+
 _NO_RESPONSE: tuple[type[Exception], ...] = (asyncpg.exceptions.InterfaceError, *UNAVAILABLE)
 
 _CUT = re.compile(r"connection is closed|pool is clos|connection has been released")
@@ -56,8 +58,29 @@ _SERVER_SETTINGS = {
 class _Session(asyncpg.Connection):
     """A connection without session state, which needs no reset: one round trip less for each use."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.database: Database
+        """Whose transaction the connection is in."""
+        self._at_end: list[AtEnd] = []
+
     def get_reset_query(self) -> str:
         return ""
+
+    def at_end(self, call: AtEnd) -> None:
+        """Call this when the transaction has ended, with whether it was committed."""
+        self._at_end.append(call)
+
+    def begin(self, database: "Database") -> None:
+        """A transaction of this database begins."""
+        self.database = database
+        self._at_end = []
+
+    def end(self, *, committed: bool) -> None:
+        """The transaction has ended."""
+        calls, self._at_end = self._at_end, []
+        for call in calls:
+            call(committed)
 
 
 async def _set_codecs(connection: asyncpg.Connection) -> None:
@@ -73,12 +96,24 @@ async def _set_codecs(connection: asyncpg.Connection) -> None:
     )
 
 
+def database_of(db: Tx) -> "Database":
+    """The database whose transaction this is."""
+    return cast("_Session", db).database
+
+
+def at_end(db: Tx, call: AtEnd) -> None:
+    """Call this when the transaction has ended, with whether it was committed."""
+    cast("_Session", db).at_end(call)
+
+
 class Database:
     """One service's database. `uuid` columns are 26-character ids, `jsonb` are Python values."""
 
     def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
         self.pool = pool
         self.dsn = dsn
+        self.workers: list[Any] = []
+        """The workers of this process that lease desired states as they are stored."""
         self._subscribers: list[asyncio.Event] = []
 
     @classmethod
@@ -112,12 +147,20 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
         """A transaction; subscribers are notified after the commit unless `notify` is False."""
-        async with self._connection() as connection, connection.transaction():
+        async with self._connection() as connection:
+            committed = False
+            session = cast("_Session", connection)
+            session.begin(self)
             try:
-                yield connection
-            except TimeoutError:
-                connection.terminate()  # else the rollback would wait as long again
-                raise
+                async with connection.transaction():
+                    try:
+                        yield connection
+                    except TimeoutError:
+                        connection.terminate()  # else the rollback would wait as long again
+                        raise
+                committed = True
+            finally:
+                session.end(committed=committed)
         if notify:
             self.notify()
 

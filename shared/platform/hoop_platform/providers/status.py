@@ -44,6 +44,18 @@ async def set_status(
     return await _release_credential(db, connection, status=status, reason=reason, now=now)
 
 
+async def suspend_account(
+    db: Tx, account_id: str, connection_id: str, *, reason: str, now: datetime
+) -> None:
+    """Set an active connection to `pending`: the provider refuses access until its owner reconnects.
+
+    The external objects stay as they are.
+    """
+    connection = await provider_accounts.lock_provider_account(db, account_id, connection_id)
+    if connection is not None and connection.status == "active":
+        await set_status(db, connection, status="pending", reason=reason, now=now)
+
+
 async def record_sync(db: Tx, connection: ProviderAccount, *, now: datetime) -> ProviderAccount:
     """Set the time of the last sync of a locked connection, and announce it."""
     return await provider_accounts.update_provider_account(

@@ -1,275 +1,286 @@
-"""Workers: claim desired states that are due, soonest first, one at a time per provider user."""
+"""The worker: leases desired states that are due, soonest first, and works on each until it is stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
-from typing import Generic, TypeVar
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from hoop_platform import telemetry
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost, Row, Tx
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost
 from hoop_platform.failpoints import fp
-from hoop_platform.ids import new_id
-from hoop_platform.reconcile.desired_state import (
-    Claimed,
-    DesiredState,
-    Done,
-    Failed,
-    Later,
-    Outcome,
-)
+from hoop_platform.reconcile import work
+from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.outcome import Later, Outcome
+from hoop_platform.reconcile.work import Look, ObjectsDiffer, Position
 from hoop_platform.telemetry import cause, log, span
 from hoop_platform.timing import until_set
 
-R = TypeVar("R")
-Perform = Callable[[R, Claimed], Awaitable[Outcome]]
+Perform = Callable[[Claimed], Awaitable[Outcome]]
+"""One attempt to bring the provider to a desired state."""
 
-LEASE = timedelta(seconds=20)
-"""Renewed three times as often while the work goes on; so long a claim outlives its worker."""
 LONGEST_WORK = timedelta(seconds=40)
-"""Nothing is renewed beyond this: at least three times the longest call to a provider."""
-LONGEST_WAIT = timedelta(minutes=15)
-
-_ANY = "SELECT EXISTS (SELECT FROM ready_work WHERE kind = $1)"
-_CLAIM = """
-    WITH soonest AS (
-        SELECT DISTINCT ON (provider, provider_user) kind, subject, due_start
-          FROM ready_work WHERE kind = $1 ORDER BY provider, provider_user, due_start),
-    chosen AS (
-        SELECT kind, subject FROM work
-         WHERE (kind, subject) IN (SELECT kind, subject FROM soonest ORDER BY due_start LIMIT $4)
-           AND status = 'due' AND (lease_until IS NULL OR lease_until < statement_timestamp())
-           FOR UPDATE SKIP LOCKED)
-    UPDATE work AS w SET lease_token = $2, lease_until = clock_timestamp() + $3::interval,
-                         attempts = w.attempts + 1
-      FROM chosen WHERE w.kind = chosen.kind AND w.subject = chosen.subject
-    RETURNING w.*
-"""
-_RENEW = """
-    UPDATE work SET lease_until = clock_timestamp() + $3::interval
-     WHERE kind = $1 AND subject = $2 AND lease_token = $4 AND lease_until > clock_timestamp()
-    RETURNING true
-"""
-_CLOSE = """
-    UPDATE work
-       SET lease_token = NULL, lease_until = NULL, last_error = $4,
-           done_sequence = CASE WHEN $5 = 'due' THEN done_sequence ELSE $6 END,
-           attempts = CASE WHEN desired_sequence > $6 OR $5 = 'done' THEN 0 ELSE attempts END,
-           status = CASE WHEN desired_sequence > $6 THEN 'due' ELSE $5 END,
-           next_attempt_at = CASE WHEN desired_sequence > $6 THEN clock_timestamp()
-                ELSE greatest(coalesce($8, clock_timestamp()), clock_timestamp() + $7) END
-     WHERE kind = $1 AND subject = $2 AND lease_token = $3
-    RETURNING next_attempt_at
-"""
+"""No lease is renewed beyond this: at least three times the longest call to a provider."""
+POLL_SECONDS = 5.0
+"""How often a worker looks for what other processes have left behind."""
+FULL_LOOK_SECONDS = 2.0
+"""How often a look begins at the very first desired state, not where the last look began."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between looks that find nothing although something is due: its users are busy."""
+PROMPT_ATTEMPTS = 5
+"""So often an attempt whose view was outdated is repeated at once."""
+LONGEST_CHAIN = 16
+"""Desired states of one provider user in a row, before other users have their turn."""
 
 
-class Worker(Generic[R]):
-    """Works on the desired states of one kind, at most `concurrency` of them at a time."""
+class Worker:
+    """Works on desired states, at most `concurrency` at a time, one at a time for a provider user.
+
+    What this process stores is leased in the statement that stores it, and never looked for. A look
+    is for what was postponed or left behind; its cost does not depend on how much that is.
+    """
 
     def __init__(
-        self,
-        kind: str,
-        database: Database,
-        runtime: R,
-        perform: Perform[R],
-        *,
-        concurrency: int = 8,
+        self, database: Database, kinds: Mapping[str, Perform], *, concurrency: int = 8
     ) -> None:
-        self.kind = kind
+        self.kinds: Collection[str] = frozenset(kinds)
+        self._perform = kinds
         self._database = database
-        self._runtime = runtime
-        self._perform = perform
         self._concurrency = concurrency
-        self._wake = database.subscribe(asyncio.Event())
+        self._reserved = 0
+        self._running = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._wake = asyncio.Event()
+        self._left_behind = True
+        self._looks = _LookTimes()
+
+    def reserve(self, wanted: int) -> int:
+        """Reserve up to so many free places for a transaction; `hand_over` releases them."""
+        places = max(0, min(wanted, self._concurrency - self._running - self._reserved))
+        self._reserved += places
+        return places
+
+    def hand_over(self, claimed: Sequence[Claimed], *, reserved: int, left_behind: bool) -> None:
+        """A transaction has ended: begin with what it leased, look for what it left behind."""
+        self._reserved -= reserved
+        for each in claimed:
+            self._begin(each)
+        self._left_behind |= left_behind
+        if self._left_behind:
+            self._wake.set()
+
+    def _begin(self, claimed: Claimed) -> None:
+        assert self._tasks is not None
+        self._running += 1
+        self._tasks.create_task(self._work_through(claimed))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until told to stop; then nothing is claimed any more, and what was claimed is finished."""
-        busy: set[asyncio.Task[None]] = set()
-        async with asyncio.TaskGroup() as tasks:
-            patience = 0.05
-            while not stop.is_set():
-                self._wake.clear()
-                started_at = asyncio.get_running_loop().time()
-                claimed = await self._find(self._concurrency - len(busy))
-                took = asyncio.get_running_loop().time() - started_at
-                for mine in claimed:
-                    task = tasks.create_task(self._work_on(mine))
-                    busy.add(task)
-                    task.add_done_callback(busy.discard)
-                    task.add_done_callback(lambda _: self._wake.set())
-                if not claimed:
-                    # at most half of the time goes into looking
-                    await asyncio.sleep(min(took, 0.1))
-                patience = 0.05 if claimed else min(patience * 2, 1.0)
-                await until_set(self._wake, patience)
+        """Run until told to stop; then nothing is leased any more, and what was leased is finished."""
+        async with asyncio.TaskGroup() as self._tasks:
+            waking = self._tasks.create_task(self._wake_when_set(stop))
+            self._database.workers.append(self)
+            try:
+                while not stop.is_set():
+                    self._wake.clear()
+                    seconds = await self._look_if_due()
+                    await until_set(self._wake, seconds)
+            finally:
+                self._database.workers.remove(self)
+                waking.cancel()
+            await self._until_handed_over()
 
-    async def _find(self, free: int) -> Sequence[Claimed]:
-        """Claim as many as may run; first a cheap query, since most commits bring no work."""
+    async def _wake_when_set(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _until_handed_over(self) -> None:
+        """Wait for the transactions that were promised a place; their leases would expire unused."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while self._reserved:
+                    await asyncio.sleep(0.01)
+
+    async def _look_if_due(self) -> float:
+        """Look for work unless there is no place or no reason; returns the seconds to wait."""
+        now = asyncio.get_running_loop().time()
+        if not self._left_behind and now < self._looks.due_at:
+            return self._looks.due_at - now
+        places = self.reserve(self._concurrency)
+        if not places:
+            self._left_behind = True  # a place that becomes free wakes the loop
+            return POLL_SECONDS
+        self._left_behind = False
         try:
-            if free and await self._database.fetchval(_ANY, self.kind):
-                return await self._claim(free)
+            look = await self._claim(places)
         except (*UNAVAILABLE, *CONTENTION) as error:
-            log.warning("worker waits for postgres", kind=self.kind, error=cause(error))
-        return ()
+            log.warning("worker waits for postgres", error=cause(error))
+            return LONGEST_PAUSE
+        finally:
+            self._reserved -= places
+        for claimed in look.claimed:
+            self._begin(claimed)
+        self._left_behind |= len(look.claimed) == places
+        return 0.0 if self._left_behind else self._looks.pause_after(look)
+
+    async def _claim(self, most: int) -> Look:
+        look = await work.claim_due(
+            self._database, self.kinds, most, self._looks.position_of_next()
+        )
+        self._looks.position = look.position
+        return look
 
     async def once(self) -> bool:
         """Work on the most urgent desired state; True if there was one."""
-        claimed = await self._claim(1)
-        for mine in claimed:
-            await self._work_on(mine)
-        return bool(claimed)
+        look = await work.claim_due(self._database, self.kinds, 1, Position())
+        for claimed in look.claimed:
+            await self._work_on(claimed, chain=False)
+        return bool(look.claimed)
 
-    async def _claim(self, most: int) -> Sequence[Claimed]:
-        """One claim at a time in a database, or two workers would claim two states of one user."""
-        async with self._database.transaction(notify=False) as db:
-            await db.execute("SELECT pg_advisory_xact_lock(727002)")
-            rows = await db.fetch(_CLAIM, self.kind, new_id(), LEASE, most)
-        return [_claimed(row) for row in rows]
-
-    async def _work_on(self, mine: Claimed) -> None:
-        await fp(f"{self.kind}_claimed")
-        title = f"{self.kind} {mine.desired_state.provider}"
-        attributes = {"hoop.subject": mine.desired_state.subject, "hoop.attempt": mine.attempts}
-        with span(title, parent=mine.traceparent, attributes=attributes):
-            outcome = await self._try(mine)
-            try:
-                outcome = await self._store(mine, outcome)
-            except LeaseLost:
-                log.warning("lease lost", kind=self.kind, subject=mine.desired_state.subject)
-        telemetry.reconcile_attempts.labels(
-            telemetry.name(), self.kind, type(outcome).__name__.lower()
-        ).inc()
-
-    async def _try(self, mine: Claimed) -> Outcome:
+    async def _work_through(self, claimed: Claimed) -> None:
+        """Work on a desired state, then on the next ones of the same provider user."""
         try:
-            async with asyncio.timeout(_safely(LEASE)) as limit, self._renewing(mine, limit):
-                return await self._perform(self._runtime, mine)
+            following: Claimed | None = claimed
+            for number in range(1, LONGEST_CHAIN + 1):
+                chain = number < LONGEST_CHAIN and self in self._database.workers
+                since = claimed.desired_state.due_start if number % 4 else None
+                following = await self._work_on(claimed, chain=chain, since=since)
+                if following is None:
+                    self._left_behind |= not chain
+                    break
+                claimed = following
+        finally:
+            self._running -= 1
+            if self._left_behind:
+                self._wake.set()
+
+    async def _work_on(
+        self, claimed: Claimed, *, chain: bool, since: datetime | None = None
+    ) -> Claimed | None:
+        """Make one attempt and store its outcome; with `chain`, the user's next desired state."""
+        state = claimed.desired_state
+        await fp(f"{state.kind}_claimed")
+        title = f"{state.kind} {state.provider}"
+        attributes = {"hoop.subject": state.subject, "hoop.attempt": claimed.attempts}
+        following = None
+        with span(title, parent=claimed.traceparent, attributes=attributes):
+            outcome = await self._try(claimed)
+            try:
+                outcome, following = await self._store(claimed, outcome, chain=chain, since=since)
+            except LeaseLost:
+                log.warning("lease lost", kind=state.kind, subject=state.subject)
+        result = type(outcome).__name__.lower()
+        telemetry.reconcile_attempts.labels(telemetry.name(), state.kind, result).inc()
+        return following
+
+    async def _try(self, claimed: Claimed) -> Outcome:
+        state = claimed.desired_state
+        if (perform := self._perform.get(state.kind)) is None:
+            return Later("this version does not know the kind", wait=timedelta(minutes=1))
+        limit_at = claimed.begun + _safely(work.LEASE)
+        try:
+            async with asyncio.timeout_at(limit_at) as limit, self._renewing(claimed, limit):
+                return await perform(claimed)
         except UNAVAILABLE as error:
             return Later(cause(error)[:500])
         except Exception as error:  # noqa: BLE001 -- a state that crashes its job is tried again, visibly
-            log.error(
-                "job failed", kind=self.kind, subject=mine.desired_state.subject, exc_info=error
-            )
+            log.error("job failed", kind=state.kind, subject=state.subject, exc_info=error)
             return Later(cause(error)[:500])
 
     @asynccontextmanager
-    async def _renewing(self, mine: Claimed, limit: asyncio.Timeout) -> AsyncIterator[None]:
+    async def _renewing(self, claimed: Claimed, limit: asyncio.Timeout) -> AsyncIterator[None]:
         # No TaskGroup: it would wrap what the work itself raises.
-        renewing = asyncio.create_task(self._renew(mine, limit))  # noqa: TID251 -- ends below
+        renewing = asyncio.create_task(self._renew(claimed, limit))  # noqa: TID251 -- ends below
         try:
             yield
         finally:
             renewing.cancel()
 
-    async def _renew(self, mine: Claimed, limit: asyncio.Timeout) -> None:
+    async def _renew(self, claimed: Claimed, limit: asyncio.Timeout) -> None:
         """Renew the lease while the work goes on; work without a lease is cancelled before it expires."""
         loop = asyncio.get_running_loop()
         longest = loop.time() + LONGEST_WORK.total_seconds()
         while loop.time() < longest:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
-            asked_at = loop.time()
+            await asyncio.sleep(work.LEASE.total_seconds() / 3)
+            began = loop.time()
             with suppress(*UNAVAILABLE, *CONTENTION):
-                state = mine.desired_state
-                kept = await self._database.fetchval(
-                    _RENEW, state.kind, state.subject, LEASE, mine.lease_token
-                )
-                if not kept or limit.expired():
+                if not await work.renew(self._database, claimed) or limit.expired():
                     return
-                limit.reschedule(asked_at + _safely(LEASE))
+                limit.reschedule(began + _safely(work.LEASE))
 
-    async def _store(self, mine: Claimed, outcome: Outcome) -> Outcome:
+    async def _store(
+        self, claimed: Claimed, outcome: Outcome, *, chain: bool, since: datetime | None
+    ) -> tuple[Outcome, Claimed | None]:
         """Store the outcome; without Postgres, try again until the lease has expired."""
-        deadline = asyncio.get_running_loop().time() + LEASE.total_seconds()
+        deadline = asyncio.get_running_loop().time() + work.LEASE.total_seconds()
+        kind, subject = claimed.desired_state.kind, claimed.desired_state.subject
         while True:
             try:
-                await self._complete(mine, outcome)
+                await fp(f"{kind}_performed")
+                following = await self._complete(claimed, outcome, chain=chain, since=since)
             except (*UNAVAILABLE, *CONTENTION) as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise LeaseLost from error
-                log.warning("outcome not recorded yet", kind=self.kind, error=cause(error))
+                log.warning("outcome not recorded yet", kind=kind, error=cause(error))
                 await asyncio.sleep(0.2)
+            except ObjectsDiffer:
+                again = timedelta() if claimed.attempts < PROMPT_ATTEMPTS else None
+                outcome = Later("the external objects were changed meanwhile", wait=again)
             except LeaseLost:
                 raise
             except Exception as error:
-                if outcome.record is None:
+                if isinstance(outcome, Later) and outcome.record is None:
                     raise
-                log.error(
-                    "record failed",
-                    kind=self.kind,
-                    subject=mine.desired_state.subject,
-                    exc_info=error,
-                )
+                log.error("record failed", kind=kind, subject=subject, exc_info=error)
                 outcome = Later(cause(error)[:500])
             else:
-                return outcome
+                return outcome, following
 
-    async def _complete(self, mine: Claimed, outcome: Outcome) -> None:
-        async with self._database.transaction() as db:
-            await _close(db, mine, outcome)
-            if outcome.record is not None:
+    async def _complete(
+        self, claimed: Claimed, outcome: Outcome, *, chain: bool, since: datetime | None
+    ) -> Claimed | None:
+        """Store the outcome in one statement; in one transaction with its record if it has one."""
+        if outcome.record is None:
+            following = await work.finish(
+                self._database, claimed, outcome, chain=chain, since=since
+            )
+        else:
+            async with self._database.transaction() as db:
+                following = await work.finish(db, claimed, outcome, chain=chain, since=since)
                 await outcome.record(db)
-            await fp(f"{self.kind}_recorded")
+        if outcome.announcement is not None:
+            self._database.notify()
+        await fp(f"{claimed.desired_state.kind}_recorded")
+        return following
 
 
-async def _close(db: Tx, mine: Claimed, outcome: Outcome) -> None:
-    """Store the outcome if the lease is still held; a state that changed meanwhile stays due."""
-    wait = _wait(mine, outcome)
-    changed = await db.fetchrow(
-        _CLOSE,
-        mine.desired_state.kind,
-        mine.desired_state.subject,
-        mine.lease_token,
-        None if isinstance(outcome, Done) else outcome.reason,
-        {Done: "done", Later: "due", Failed: "failed"}[type(outcome)],
-        mine.desired_state.sequence,
-        wait,
-        outcome.at if isinstance(outcome, Later) else None,
-    )
-    if changed is None:
-        raise LeaseLost
-    if isinstance(outcome, Later) and outcome.opens_circuit:
-        await _open_circuit(db, mine, outcome, wait)
+class _LookTimes:
+    """When a worker has to look for work again, and where the look begins."""
+
+    def __init__(self) -> None:
+        self.due_at = 0.0
+        self.position = Position()
+        self._full_at = 0.0
+        self._pause = SHORTEST_PAUSE
+
+    def position_of_next(self) -> Position:
+        """Where the last look began, and now and then the very first desired state."""
+        now = asyncio.get_running_loop().time()
+        if now < self._full_at:
+            return self.position
+        self._full_at = now + FULL_LOOK_SECONDS
+        return replace(self.position, since=None)
+
+    def pause_after(self, look: Look) -> float:
+        """The seconds until the next look, which is due then."""
+        seconds = POLL_SECONDS if look.next_in is None else min(look.next_in, POLL_SECONDS)
+        if seconds > 0 or look.claimed:
+            self._pause = SHORTEST_PAUSE
+        else:
+            self._pause = seconds = min(2 * self._pause, LONGEST_PAUSE)
+        self.due_at = asyncio.get_running_loop().time() + seconds
+        return max(seconds, 0.0)
 
 
 def _safely(lease: timedelta) -> float:
-    """Seconds after which work is cancelled, before another worker may claim the state."""
+    """Seconds after which work is cancelled, before another worker may lease the state."""
     return lease.total_seconds() * 0.8
-
-
-def _claimed(row: Row) -> Claimed:
-    state = DesiredState(
-        account_id=row["account_id"],
-        kind=row["kind"],
-        subject=row["subject"],
-        provider=row["provider"],
-        provider_user=row["provider_user"],
-        due_start=row["due_start"],
-        desired=row["desired"],
-        sequence=row["desired_sequence"],
-    )
-    return Claimed(
-        state, row["attempts"], row["lease_token"], row["lease_until"], row["traceparent"]
-    )
-
-
-def _wait(mine: Claimed, outcome: Outcome) -> timedelta:
-    """Growing waits, 0.5 s to 15 min, for an outcome that names no time of its own."""
-    if not isinstance(outcome, Later) or outcome.at is not None:
-        return timedelta()
-    return min(timedelta(seconds=0.25 * 2 ** min(mine.attempts, 20)), LONGEST_WAIT)
-
-
-async def _open_circuit(db: Tx, mine: Claimed, outcome: Later, wait: timedelta) -> None:
-    await db.execute(
-        """
-        INSERT INTO circuit AS c (provider, provider_user, open_until, reason)
-        VALUES ($1, $2, greatest(coalesce($4, clock_timestamp()), clock_timestamp() + $5), $3)
-        ON CONFLICT (provider, provider_user) DO UPDATE
-           SET open_until = greatest(c.open_until, excluded.open_until), reason = excluded.reason
-        """,
-        mine.desired_state.provider,
-        mine.desired_state.provider_user,
-        outcome.reason,
-        outcome.at,
-        wait,
-    )

@@ -62,45 +62,77 @@ CREATE TABLE dead_letter (
     PRIMARY KEY (topic, partition, record_offset)
 );
 
--- Desired states: how an external object should be, until it is.
+-- Desired states: how an external object should be, until it is. `due`: to be worked on at once;
+-- `waiting`: from `next_attempt_at` on.
 CREATE TABLE work (
-    account_id       uuid        NOT NULL,
-    kind             text        NOT NULL,
-    subject          text        NOT NULL,
-    provider         text        NOT NULL,
-    provider_user    text        NOT NULL,
-    due_start        timestamptz NOT NULL,
-    desired          jsonb       NOT NULL,
-    desired_sequence bigint      NOT NULL,
-    done_sequence    bigint      NOT NULL DEFAULT 0,
-    status           text        NOT NULL DEFAULT 'due' CHECK (status IN ('due', 'done', 'failed')),
-    next_attempt_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    attempts         int         NOT NULL DEFAULT 0,
-    lease_token      uuid,
-    lease_until      timestamptz,
-    last_error       text,
-    traceparent      text,
+    account_id         uuid        NOT NULL,
+    kind               text        NOT NULL,
+    subject            text        NOT NULL,
+    provider           text        NOT NULL,
+    -- Calls are made for one desired state of this user of the provider at a time.
+    provider_user      text        NOT NULL,
+    -- The provider account that calls go through, if there is one.
+    connection_id      uuid,
+    due_start          timestamptz NOT NULL,
+    desired            jsonb       NOT NULL,
+    -- The sequence of the newest event that the desired state comes from.
+    desired_sequence   bigint      NOT NULL,
+    -- Counts the changes of the desired state; an attempt at an older revision completes nothing.
+    revision           bigint      NOT NULL DEFAULT 1,
+    status             text        NOT NULL DEFAULT 'due'
+                                   CHECK (status IN ('due', 'waiting', 'done', 'failed')),
+    next_attempt_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts           int         NOT NULL DEFAULT 0,
+    lease_token        uuid,
+    lease_until        timestamptz,
+    last_error         text,
+    -- The status as last announced, and the number of announcements.
+    announced          jsonb,
+    announced_sequence bigint      NOT NULL DEFAULT 0,
+    traceparent        text,
     PRIMARY KEY (kind, subject)
 );
-CREATE INDEX work_due ON work (kind, next_attempt_at) WHERE status = 'due';
-CREATE INDEX work_leased ON work (provider, provider_user) WHERE lease_until IS NOT NULL;
+CREATE INDEX work_due ON work (due_start) WHERE status = 'due';
+CREATE INDEX work_due_of_user ON work (provider, provider_user, due_start) WHERE status = 'due';
+CREATE INDEX work_postponed_of_user ON work (provider, provider_user)
+    WHERE status IN ('waiting', 'failed');
+CREATE INDEX work_waiting ON work (next_attempt_at) WHERE status = 'waiting';
+CREATE INDEX work_leased ON work (provider, provider_user, lease_until) WHERE lease_token IS NOT NULL;
+CREATE INDEX work_connection ON work (connection_id) WHERE connection_id IS NOT NULL;
 
--- External objects: what exists, or may exist, at a provider for a subject.
+-- External objects: what exists, or may exist, at a provider for a subject. Written by the platform
+-- alone. `content`: what the object says there, NULL when unknown. `data`: what the adapter needs.
 CREATE TABLE external (
-    account_id      uuid        NOT NULL,
-    kind            text        NOT NULL,
-    subject         text        NOT NULL,
-    generation      int         NOT NULL,
-    connection_id   uuid        NOT NULL,
-    remote_calendar text,
-    external_id     text,
-    state           text        NOT NULL CHECK (state IN ('intended', 'live', 'to_delete', 'gone', 'abandoned')),
-    etag            text,
-    data            jsonb       NOT NULL DEFAULT '{}',
-    intent_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    account_id    uuid        NOT NULL,
+    kind          text        NOT NULL,
+    subject       text        NOT NULL,
+    generation    int         NOT NULL,
+    connection_id uuid,
+    external_id   text,
+    state         text        NOT NULL CHECK (state IN ('intended', 'live', 'to_delete', 'gone', 'abandoned')),
+    content       jsonb,
+    data          jsonb       NOT NULL DEFAULT '{}',
+    -- A search at the provider did not find the object of this intent (yet).
+    looked_up     boolean     NOT NULL DEFAULT false,
+    -- When the intent, or the latest change, was stored.
+    at            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (kind, subject, generation)
 );
+-- A subject has at most one live object, however many exist at the provider.
+CREATE UNIQUE INDEX external_one_live ON external (kind, subject) WHERE state = 'live';
 CREATE INDEX external_connection ON external (connection_id) WHERE state IN ('intended', 'live', 'to_delete');
+
+-- The calls made for a user of a provider on a UTC day, counted before each call, whatever its
+-- outcome. `exhausted`: the provider itself says that the day's quota is used up.
+CREATE TABLE provider_quota (
+    account_id    uuid    NOT NULL,
+    provider      text    NOT NULL,
+    provider_user text    NOT NULL,
+    day           date    NOT NULL,
+    calls         int     NOT NULL DEFAULT 0,
+    exhausted     boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (provider, provider_user, day, account_id)
+);
 
 -- Circuits that are open: until then nothing is tried for this user of the provider.
 CREATE TABLE circuit (

@@ -1,0 +1,110 @@
+"""The plan: the next step from the observed state to the desired one. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from hoop_platform.reconcile.observed_state import SETTLE_TIME, ExternalObject, ObservedState
+
+LostCalls = Literal["found", "repeated", "uncertain"]
+"""What can be done about a create whose response was lost. found: a search at the provider finds the
+object by its mark · repeated: the same create again has its effect once · uncertain: neither."""
+
+UNCERTAIN_WAIT = timedelta(minutes=2)
+"""After this an uncertain create is repeated, with the same identity, once."""
+
+
+@dataclass(frozen=True)
+class InSync:
+    """The provider agrees, or nothing can be changed any more."""
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """Search for the objects that calls without a response may have created."""
+
+    lost: tuple[ExternalObject, ...]
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create the object of this generation, with its intent stored first."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class Update:
+    external: ExternalObject
+
+
+@dataclass(frozen=True)
+class Delete:
+    external: ExternalObject
+
+
+@dataclass(frozen=True)
+class WaitFor:
+    """The provider agrees, but a call without a response may still take effect within `wait`."""
+
+    wait: timedelta
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The object may or may not exist; nothing more is tried."""
+
+    external: ExternalObject
+
+
+Call = LookUp | Create | Update | Delete
+"""The steps that call the provider."""
+Step = InSync | Call | WaitFor | GiveUp
+
+
+def next_step(
+    content: Mapping[str, Any] | None, observed: ObservedState, *, lost_calls: LostCalls
+) -> Step:
+    """The next step towards exactly one object with this content, or none if it is None."""
+    lost = [found for found in observed.ours if found.state == "intended"]
+    if lost_calls == "found" and any(not found.looked_up or found.settled for found in lost):
+        return LookUp(tuple(lost))
+    if lost_calls == "uncertain" and lost:
+        return _repeat_once(lost[0])
+    unneeded = [found for found in observed.ours if _is_unneeded(found, content, lost_calls)]
+    if unneeded:
+        return Delete(unneeded[0])
+    if content is not None and (step := _towards(content, observed, lost_calls)):
+        return step
+    unsettled = [SETTLE_TIME - found.age for found in lost]
+    return WaitFor(max(unsettled)) if unsettled and lost_calls == "found" else InSync()
+
+
+def _is_unneeded(
+    found: ExternalObject, content: Mapping[str, Any] | None, lost_calls: LostCalls
+) -> bool:
+    if found.state == "to_delete":
+        return True
+    if content is not None:
+        return False
+    return found.state == "live" or (found.state == "intended" and lost_calls == "repeated")
+
+
+def _towards(
+    content: Mapping[str, Any], observed: ObservedState, lost_calls: LostCalls
+) -> Create | Update | None:
+    live = observed.live
+    if live is not None:
+        return None if live.content == content else Update(live)
+    lost = [found for found in observed.ours if found.state == "intended"]
+    repeat = lost_calls == "repeated" and lost
+    return Create(lost[-1].generation if repeat else observed.next_generation)
+
+
+def _repeat_once(lost: ExternalObject) -> Create | WaitFor | GiveUp:
+    if lost.looked_up:
+        return GiveUp(lost)
+    if lost.age < UNCERTAIN_WAIT:
+        return WaitFor(UNCERTAIN_WAIT - lost.age)
+    return Create(lost.generation)
