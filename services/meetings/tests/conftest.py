@@ -30,9 +30,9 @@ from hoop_platform.http.app import application
 from hoop_platform.ids import new_id
 from hoop_platform.kafka.global_table import GlobalTables
 from hoop_platform.reconcile.attempt import attempt
+from hoop_platform.reconcile.claims import Position, claim_due
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Outcome
-from hoop_platform.reconcile.work import Position, claim_due
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import new_key

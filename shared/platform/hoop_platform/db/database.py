@@ -71,16 +71,11 @@ class _Session(asyncpg.Connection):
         """Call this when the transaction has ended, with whether it was committed."""
         self._at_end.append(call)
 
-    def begin(self, database: "Database") -> None:
-        """A transaction of this database begins."""
+    def begin(self, database: "Database") -> list[AtEnd]:
+        """A transaction of this database begins; returns the calls for its end, to be filled."""
         self.database = database
         self._at_end = []
-
-    def end(self, *, committed: bool) -> None:
-        """The transaction has ended."""
-        calls, self._at_end = self._at_end, []
-        for call in calls:
-            call(committed)
+        return self._at_end
 
 
 async def _set_codecs(connection: asyncpg.Connection) -> None:
@@ -149,8 +144,7 @@ class Database:
         """A transaction; subscribers are notified after the commit unless `notify` is False."""
         async with self._connection() as connection:
             committed = False
-            session = cast("_Session", connection)
-            session.begin(self)
+            at_end = cast("_Session", connection).begin(self)
             try:
                 async with connection.transaction():
                     try:
@@ -160,7 +154,8 @@ class Database:
                         raise
                 committed = True
             finally:
-                session.end(committed=committed)
+                for call in at_end:
+                    call(committed)
         if notify:
             self.notify()
 

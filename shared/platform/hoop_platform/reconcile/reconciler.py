@@ -108,6 +108,10 @@ class Reconciler(Generic[D]):
         """The desired state as the service's own type."""
         raise NotImplementedError
 
+    async def load(self, claimed: Claimed) -> D:
+        """As `read`, with what else the attempt needs from the service's own tables, read once."""
+        return self.read(claimed.desired_state)
+
     def plan(self, desired: D, observed: ObservedState, *, now: datetime) -> Step:
         """The next step. Pure."""
         raise NotImplementedError
@@ -122,11 +126,9 @@ class Reconciler(Generic[D]):
         now: datetime,
     ) -> BaseModel | None:
         """The status to announce if it has changed; None: nothing is announced."""
-        return None
 
     def initial_status(self, claimed: Claimed) -> Mapping[str, Any] | None:
         """The status that holds before the first announcement, and so is not announced."""
-        return None
 
     def event(self, claimed: Claimed, status: Any, sequence: int) -> Event:
         """The event of the `sequence`-th announcement of this desired state."""

@@ -70,20 +70,22 @@ BEGIN
     FOR _s IN
         SELECT * FROM jsonb_to_recordset(_states)
             AS s (account_id uuid, kind text, subject text, provider text, provider_user text,
-                  connection_id uuid, due_start timestamptz, delay_if_live interval, desired jsonb,
-                  sequence bigint, traceparent text)
+                  connection_id uuid, due_start timestamptz, delay_if_live interval, wait interval,
+                  desired jsonb, sequence bigint, traceparent text)
     LOOP
-        _idle := _token IS NOT NULL AND _most > 0
+        _idle := _token IS NOT NULL AND _most > 0 AND _s.wait IS NULL
                  AND lock_idle_user(_s.provider, _s.provider_user);
         INSERT INTO work AS u (account_id, kind, subject, provider, provider_user, connection_id,
-                               due_start, desired, desired_sequence, traceparent, lease_token,
-                               lease_until, attempts)
+                               due_start, desired, desired_sequence, status, next_attempt_at,
+                               traceparent, lease_token, lease_until, attempts)
         VALUES (_s.account_id, _s.kind, _s.subject, _s.provider, _s.provider_user, _s.connection_id,
                 _s.due_start + CASE WHEN _s.delay_if_live IS NOT NULL AND EXISTS (
                         SELECT FROM external AS e
                          WHERE e.kind = _s.kind AND e.subject = _s.subject AND e.state = 'live')
                     THEN _s.delay_if_live ELSE interval '0' END,
-                _s.desired, coalesce(_s.sequence, 0), _s.traceparent,
+                _s.desired, coalesce(_s.sequence, 0),
+                CASE WHEN _s.wait IS NULL THEN 'due' ELSE 'waiting' END,
+                clock_timestamp() + coalesce(_s.wait, interval '0'), _s.traceparent,
                 CASE WHEN _idle THEN _token END,
                 CASE WHEN _idle THEN clock_timestamp() + _lease END,
                 CASE WHEN _idle THEN 1 ELSE 0 END)
@@ -91,8 +93,8 @@ BEGIN
            SET provider = excluded.provider, provider_user = excluded.provider_user,
                connection_id = excluded.connection_id, due_start = excluded.due_start,
                desired = excluded.desired, desired_sequence = excluded.desired_sequence,
-               traceparent = excluded.traceparent, revision = u.revision + 1, status = 'due',
-               next_attempt_at = clock_timestamp(),
+               traceparent = excluded.traceparent, revision = u.revision + 1,
+               status = excluded.status, next_attempt_at = excluded.next_attempt_at,
                attempts = CASE WHEN _idle AND coalesce(u.lease_until < clock_timestamp(), true)
                                THEN 1 ELSE 0 END,
                lease_token = CASE WHEN _idle AND coalesce(u.lease_until < clock_timestamp(), true)
@@ -354,7 +356,7 @@ END $$;
 
 -- Finish an attempt in one statement: record external objects, announce the status, store the
 -- outcome, release the lease, open the circuit, and, with a `_next_token`, lease the next due state
--- of the same user, none before `_since`.
+-- of the same user if it is one of `_kinds`, none before `_since`.
 -- `_status`: `due` (again, after `_wait`), `done`, `failed`; NULL records the objects and goes on.
 -- Returns `lease_lost`, `differs` (the recorded objects are not as they were to be: nothing else was
 -- stored), or `stored`; and the next claimed state, if there is one.
@@ -362,8 +364,8 @@ DROP FUNCTION IF EXISTS finish_attempt;
 CREATE FUNCTION finish_attempt(
     _account uuid, _kind text, _subject text, _token uuid, _revision bigint, _objects jsonb,
     _status text, _reason text, _wait interval, _opens_circuit boolean,
-    _announced jsonb, _event jsonb, _body bytea, _next_token uuid, _lease interval,
-    _since timestamptz)
+    _announced jsonb, _event jsonb, _body bytea, _next_token uuid, _kinds text[],
+    _lease interval, _since timestamptz)
 RETURNS TABLE (result text, claimed work, context jsonb)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -428,7 +430,7 @@ BEGIN
          WHERE w.provider = _w.provider AND w.provider_user = _w.provider_user
            AND w.status = 'due' AND w.due_start >= coalesce(_since, '-infinity')
          ORDER BY w.due_start LIMIT 1;
-        IF FOUND THEN
+        IF FOUND AND _next.kind = ANY (_kinds) THEN
             SELECT l.* INTO claimed
               FROM lease_work(_next.kind, _next.subject, _next.provider, _next.provider_user,
                               _next_token, _lease) AS l;
