@@ -11,7 +11,7 @@ from typing import Any, Literal
 from aiohttp import ClientSession, TraceConfig, TraceRequestEndParams, TraceRequestExceptionParams
 from aiohttp import TraceRequestStartParams as StartParams
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased
@@ -34,9 +34,9 @@ from hoop_platform.span_export import open_tracer_provider
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 _providers: dict[str, TracerProvider] = {}
-_tracers: dict[str, Tracer] = {}  # cached: asking the provider is slow
-_parent_decides: dict[str, bool] = {}
-"""Whether the sampler of a service leaves it to the parent if there is one."""
+_tracers: dict[str, tuple[Tracer, bool]] = {}
+"""Of services that export spans: the tracer (asking the provider is slow), and whether its sampler
+leaves the decision to the parent if there is one."""
 _ids = RandomIdGenerator()
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
 
@@ -88,15 +88,15 @@ def export(service: str, endpoint: str | None, *, version: str = "0.1.0") -> Non
     provider = open_tracer_provider(service, endpoint, version=version)
     if provider is not None:
         _providers[service] = provider
-        _tracers[service] = provider.get_tracer("hoop")
-        _parent_decides[service] = isinstance(provider.sampler, ParentBased)
+        tracer = provider.get_tracer("hoop")
+        _tracers[service] = tracer, isinstance(provider.sampler, ParentBased)
 
 
 def flush() -> None:
     """Export buffered spans, within two seconds; afterwards nothing is exported any more."""
     providers = list(_providers.values())
-    for state in (_providers, _tracers, _parent_decides):
-        state.clear()
+    _providers.clear()
+    _tracers.clear()
     if providers:
         with ThreadPoolExecutor(len(providers)) as threads:
             list(threads.map(TracerProvider.shutdown, providers))
@@ -145,17 +145,15 @@ def _start_span(
 
     The SDK takes several times as long to find that out.
     """
-    service = service_of_task.get()
-    tracer = _tracers.get(service)
-    context = _context(parent)
-    above = trace.get_current_span(context).get_span_context()
-    if tracer is None or (
-        above.is_valid and not above.trace_flags.sampled and _parent_decides[service]
-    ):
+    tracer, parent_decides = _tracers.get(service_of_task.get(), (None, True))
+    remote = _read(parent) if parent else None
+    above = remote or trace.get_current_span().get_span_context()
+    unsampled = parent_decides and above.is_valid and not above.trace_flags.sampled
+    if tracer is None or unsampled:
         return _ids_alone(above)
     return tracer.start_span(
         title,
-        context=context,
+        context=trace.set_span_in_context(NonRecordingSpan(remote)) if remote else None,
         kind=SpanKind[kind.upper()],
         links=[Link(span_context) for span_context in map(_read, links) if span_context],
         attributes=attributes,
@@ -171,12 +169,6 @@ def _ids_alone(above: SpanContext) -> Span:
         known, _ids.generate_span_id(), is_remote=False, trace_flags=above.trace_flags
     )
     return NonRecordingSpan(own)
-
-
-def _context(parent: str | None) -> Context | None:
-    """The context to continue; None continues what this task is in."""
-    span_context = _read(parent) if parent else None
-    return trace.set_span_in_context(NonRecordingSpan(span_context)) if span_context else None
 
 
 def _read(traceparent: str) -> SpanContext | None:
