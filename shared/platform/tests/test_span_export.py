@@ -208,11 +208,12 @@ async def test_a_collector_that_hangs_holds_nobody(sink: Sink, start: Start) -> 
     """Spans end and the export ends while no batch has had its response; what is lost is counted."""
     before = dropped("shutdown")
     sink.open.clear()
-    start(sink.url, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="4")
+    start(sink.url, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="4", OTEL_EXPORTER_OTLP_TIMEOUT="600")
     for n in range(20):
         with span(f"step {n}"):
             pass
-    await asyncio.to_thread(telemetry.flush)
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(telemetry.flush)
     assert not sink.spans
     sink.open.set()
 
@@ -222,17 +223,21 @@ async def test_a_collector_that_hangs_holds_nobody(sink: Sink, start: Start) -> 
     await eventually(all_counted)
 
 
-async def test_a_collector_that_refuses_holds_nobody(sink: Sink, start: Start) -> None:
-    """It asks to come again in a minute: the export ends without it, and the spans are counted."""
-    before = dropped("export_failed") + dropped("shutdown")
-    sink.status = 503
-    start(sink.url)
+@pytest.mark.parametrize(("status", "reason"), [(503, "shutdown"), (400, "export_failed")])
+async def test_a_collector_that_refuses_holds_nobody(
+    sink: Sink, start: Start, status: int, reason: str
+) -> None:
+    """It asks to come again in a minute, or never: the export ends without it, the span is counted."""
+    before = dropped(reason)
+    sink.status = status
+    start(sink.url, OTEL_EXPORTER_OTLP_TIMEOUT="600", OTEL_BSP_EXPORT_TIMEOUT="600000")
     with span("step"):
         pass
-    await asyncio.to_thread(telemetry.flush)
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(telemetry.flush)
 
     async def counted() -> bool:
-        return dropped("export_failed") + dropped("shutdown") - before == 1
+        return dropped(reason) - before == 1
 
     await eventually(counted)
 
