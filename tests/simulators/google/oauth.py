@@ -1,4 +1,4 @@
-"""Google's authorization server: credentials in the body, refresh tokens that stay as they are."""
+"""Google's authorization server: credentials in the body, refresh tokens that stay, ID tokens."""
 
 import hmac
 import secrets
@@ -10,6 +10,7 @@ from aiohttp import web
 from simulators.base import EarlyResponse
 from simulators.clock import SimClock
 from simulators.google.discovery import known_scopes
+from simulators.google.id_tokens import SigningKeys, id_token_claims
 from simulators.google.knobs import GoogleKnobs
 from simulators.oauth import (
     CODE_LIFETIME,
@@ -33,6 +34,7 @@ class GoogleOAuth:
     def __init__(self, knobs: GoogleKnobs, clock: SimClock) -> None:
         self.knobs = knobs
         self.tokens = TokenBook()
+        self.signing_keys = SigningKeys()
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
@@ -40,6 +42,7 @@ class GoogleOAuth:
             web.get("/o/oauth2/v2/auth", self.authorize, allow_head=False),
             web.post("/token", self.token),
             web.post("/revoke", self.revoke),
+            web.get("/oauth2/v3/certs", self.certs, allow_head=False),
         ]
 
     async def authorize(self, request: web.Request) -> web.Response:
@@ -62,6 +65,7 @@ class GoogleOAuth:
             scopes,
             offline,
             expires_at,
+            request.query.get("nonce"),
         )
         return authorization.redirect(code=self.tokens.new_code(code), scope=" ".join(scopes))
 
@@ -70,7 +74,8 @@ class GoogleOAuth:
         self._check_client(form)
         now = self._clock.now()
         if form.get("grant_type") == "authorization_code":
-            return self._issue_grant(self._redeem(form, now), now)
+            issuer = f"{request.url.origin()}"
+            return self._issue_grant(self._redeem(form, now), issuer, now)
         if form.get("grant_type") == "refresh_token":
             return web.json_response(self._token_body(self._active_grant(form), now))
         raise _error("unsupported_grant_type", f"Invalid grant_type: {form.get('grant_type')!s}")
@@ -82,6 +87,9 @@ class GoogleOAuth:
             raise _error("invalid_token", "Token expired or revoked")
         grant.dead = "revoked"
         return web.json_response({})
+
+    async def certs(self, _: web.Request) -> web.Response:
+        return web.json_response(self.signing_keys.published())
 
     def _check_client(self, form: dict[str, Any]) -> None:
         secret = str(form.get("client_secret", ""))
@@ -99,13 +107,21 @@ class GoogleOAuth:
             raise _error("invalid_grant", "Invalid code verifier.")
         return code
 
-    def _issue_grant(self, code: AuthorizationCode, now: datetime) -> web.Response:
-        """The tokens of a new grant; a refresh token is issued only now, and only for offline access."""
+    def _issue_grant(self, code: AuthorizationCode, issuer: str, now: datetime) -> web.Response:
+        """The tokens of a new grant; a refresh token is issued only now, and only for offline access.
+
+        An ID token is issued with the scope `openid`.
+        """
         grant = self.tokens.new_grant(code.user, code.scopes)
         body = self._token_body(grant, now)
         if code.offline:
             grant.refresh_token = body["refresh_token"] = "1//" + secrets.token_urlsafe(48)
             self._end_oldest_grants(code.user)
+        if "openid" in code.scopes:
+            claims = id_token_claims(
+                code, body["access_token"], issuer=issuer, knobs=self.knobs, now=now
+            )
+            body["id_token"] = self.signing_keys.sign(claims)
         return web.json_response(body)
 
     def _end_oldest_grants(self, user: str) -> None:
