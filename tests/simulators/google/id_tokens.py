@@ -14,9 +14,13 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from simulators.google.knobs import GoogleKnobs
-from simulators.oauth import AuthorizationCode
+from simulators.oauth import UserGrant
 
 LIFETIME = timedelta(hours=1)
+FULL_SCOPE_NAMES = {
+    part: f"https://www.googleapis.com/auth/userinfo.{part}" for part in ("email", "profile")
+}
+"""Google names these two scopes in full in its responses."""
 Jwk = dict[str, Any]
 
 
@@ -41,8 +45,9 @@ class SigningKeys:
         return self._keys
 
     def rotate(self) -> None:
+        predecessor = self._current[-1]
         self._number += 1
-        self._keys = [*self._current[-1:], _new_key(self._number)]
+        self._keys = [predecessor, _new_key(self._number)]
 
     def published(self) -> Any:
         """The JSON Web Key Set: public keys only."""
@@ -54,24 +59,30 @@ class SigningKeys:
 
 
 def id_token_claims(
-    code: AuthorizationCode, access_token: str, *, issuer: str, knobs: GoogleKnobs, now: datetime
+    grant: UserGrant,
+    access_token: str,
+    *,
+    issuer: str,
+    nonce: str | None,
+    knobs: GoogleKnobs,
+    now: datetime,
 ) -> dict[str, Any]:
-    """What Google says of the user who consented."""
+    """What Google says of the user who consented; `nonce` is that of the authorize request."""
     half = hashlib.sha256(access_token.encode()).digest()[:16]
     claims: dict[str, Any] = {
         "iss": issuer,
         "azp": knobs.client_id,
         "aud": knobs.client_id,
-        "sub": str(int.from_bytes(hashlib.sha256(code.user.encode()).digest()[:8], "big")),
+        "sub": str(int.from_bytes(hashlib.sha256(grant.user.encode()).digest()[:8], "big")),
         "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode(),
         "iat": int(now.timestamp()),
         "exp": int((now + LIFETIME).timestamp()),
     }
-    if code.nonce is not None:
-        claims["nonce"] = code.nonce
-    if {"email", "https://www.googleapis.com/auth/userinfo.email"} & set(code.scopes):
-        domain = code.user.rpartition("@")[2]
-        claims |= {"email": code.user, "email_verified": True}
+    if nonce is not None:
+        claims["nonce"] = nonce
+    if FULL_SCOPE_NAMES["email"] in grant.scopes:
+        domain = grant.user.rpartition("@")[2]
+        claims |= {"email": grant.user, "email_verified": True}
         if knobs.workspace and domain != "gmail.com":
             claims["hd"] = domain
     return claims | knobs.id_token_claims

@@ -62,6 +62,8 @@ class _PendingAuthorization:
     connection_id: str
     redirect_uri: str
     return_to: str | None
+    external_id: str | None
+    """Of the connection, if it was active before."""
     verifier: str = field(repr=False)
 
     async def lock_account(self, db: Tx) -> ProviderAccount | None:
@@ -151,9 +153,7 @@ async def finish_authorization(
         raise ConnectFailed("The provider did not accept the authorization; begin again.") from None
     if grant.scopes is not None and not provider.needed <= grant.scopes:
         await _refuse_scopes(database, pending, now=now)
-    identity = await _request_identity(
-        http, provider, grant, identify, verifier=pending.verifier, now=now
-    )
+    identity = await _request_identity(http, provider, pending, grant, identify, now=now)
     connection = await _activate(
         database, cipher, provider, pending, grant=grant, identity=identity, now=now, then=then
     )
@@ -180,7 +180,11 @@ async def _consume_state(
     ):
         raise ConnectFailed("This callback belongs to no authorization that we began.")
     row = await database.fetchrow(
-        "DELETE FROM oauth_state WHERE state_hash = $1 AND provider = $2 RETURNING *",
+        """
+        DELETE FROM oauth_state s WHERE state_hash = $1 AND provider = $2
+        RETURNING *, (SELECT external_id FROM provider_account a
+                       WHERE a.account_id = s.account_id AND a.id = s.connection_id) AS external_id
+        """,
         _hash(callback.state),
         provider.name,
     )
@@ -190,7 +194,7 @@ async def _consume_state(
         raise ConnectFailed("This callback comes from another provider.")
     aad = context(row["account_id"], provider.name, row["connection_id"])
     verifier = cipher.open(row["sealed_verifier"], aad=aad).decode()
-    kept = ("account_id", "connection_id", "redirect_uri", "return_to")
+    kept = ("account_id", "connection_id", "redirect_uri", "return_to", "external_id")
     return _PendingAuthorization(**{name: row[name] for name in kept}, verifier=verifier)
 
 
@@ -220,16 +224,20 @@ async def _refuse_scopes(
 async def _request_identity(
     http: ClientSession,
     provider: OAuthProvider,
+    pending: _PendingAuthorization,
     grant: Grant,
     identify: Identify,
     *,
-    verifier: str,
     now: datetime,
 ) -> Identity:
-    """Whom the ID token names, if there is one that suffices; else the provider is asked."""
+    """Whom the ID token names; without one that suffices, or if another was connected: `identify`."""
     try:
-        named = await identity_from_id_token(http, provider, grant, verifier=verifier, now=now)
-        return named or await identify(http, grant.access_token)
+        named = await identity_from_id_token(
+            http, provider, grant, verifier=pending.verifier, now=now
+        )
+        if named is not None and pending.external_id in (None, named.external_id):
+            return named
+        return await identify(http, grant.access_token)
     except IdTokenRefused as refused:
         log.warning("id token refused", provider=provider.name, reason=str(refused))
         raise ConnectFailed("The provider did not prove who connected; begin again.") from None
@@ -259,7 +267,17 @@ async def _activate(
             )
             refusal = refusal or (_NOTHING_LASTING if kept is None else None)
         if connection is not None and refusal is None:
-            connection = await _connected(db, connection, identity, kept, now=now)
+            connection = await provider_accounts.update_provider_account(
+                db,
+                connection,
+                status="active",
+                reason=None,
+                label=identity.label,
+                external_id=identity.external_id,
+                credential_id=kept,
+                connected_at=now,
+                now=now,
+            )
             if then is not None:
                 await then(db, connection, now)
             return connection
@@ -276,24 +294,3 @@ def _refusal(connection: ProviderAccount | None, identity: Identity) -> str | No
 
 
 _NOTHING_LASTING = "The provider gave no lasting permission. Remove our app in your account there, then begin again."
-
-
-async def _connected(
-    db: Tx,
-    connection: ProviderAccount,
-    identity: Identity,
-    credential_id: str | None,
-    *,
-    now: datetime,
-) -> ProviderAccount:
-    return await provider_accounts.update_provider_account(
-        db,
-        connection,
-        status="active",
-        reason=None,
-        label=identity.label,
-        external_id=identity.external_id,
-        credential_id=credential_id,
-        connected_at=now,
-        now=now,
-    )
