@@ -1,6 +1,5 @@
 """Calls to a provider's authorization server: bounded in time and size, never redirected."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -34,28 +33,18 @@ class ServerResponse:
 
 
 async def send(
-    http: ClientSession,
-    provider: str,
-    method: str,
-    url: str,
-    *,
-    timeout: float,
-    headers: Mapping[str, str] | None = None,
-    body: str | None = None,
+    http: ClientSession, provider: str, method: str, url: str, *, timeout: float, **request: Any
 ) -> ServerResponse:
-    """One call of at most `timeout` seconds. Raises `ProviderDown` without a whole response."""
+    """One call of at most `timeout` seconds, with aiohttp's arguments of a `request`.
+
+    Raises `ProviderDown` without a whole response.
+    """
+    request |= {"timeout": ClientTimeout(total=timeout), "allow_redirects": False}
     try:
-        async with http.request(
-            method,
-            url,
-            data=None if body is None else body.encode(),
-            headers=headers,
-            timeout=ClientTimeout(total=timeout),
-            allow_redirects=False,
-        ) as response:
+        async with http.request(method, url, **request) as response:
             retry_after = _seconds(response.headers.get("Retry-After"))
-            content = await _read(response.content)
-            return ServerResponse(provider, response.status, content, retry_after)
+            body = await _read(response.content)
+            return ServerResponse(provider, response.status, body, retry_after)
     except (ClientError, TimeoutError, OSError) as error:
         raise ProviderDown(f"{provider} did not answer: {type(error).__name__}") from error
 

@@ -3,6 +3,7 @@
 joserfc verifies the signature and the claims; fetching and caching the keys is ours.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +12,10 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import ClientSession
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from authlib.oidc.core.util import create_half_hash
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
+from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hoop_platform.providers.bounded_http import send
@@ -108,7 +109,7 @@ async def verify_id_token(
         iat={"essential": True},
         nonce={"essential": True, "value": nonce(verifier)},
         azp={"value": client_id},
-        at_hash={"value": create_half_hash(access_token, ALGORITHMS[0]).decode()},
+        at_hash={"value": _half_hash(access_token)},
     )
     try:
         claims = await _decode(http, issuer.jwks_url, token, timeout=timeout, now=now)
@@ -118,6 +119,11 @@ async def verify_id_token(
         raise IdTokenRefused(error.error) from None
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError):
         raise IdTokenRefused("malformed") from None  # the cause would quote the token
+
+
+def _half_hash(access_token: str) -> str:
+    """`at_hash` with SHA-256, which both algorithms use."""
+    return urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()[:16]).decode()
 
 
 async def _decode(

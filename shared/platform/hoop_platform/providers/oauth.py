@@ -172,23 +172,20 @@ def parse_grant(response: ServerResponse) -> Grant:
 def _raise_if_definitive(response: ServerResponse, definitive: Mapping[str, str]) -> None:
     """Raise `GrantRefused` for a definitive error code, which each provider puts into another field."""
     try:
-        error = response.json()
-    except ValueError:
+        codes = [str(response.json().get(name)) for name in _ERROR_FIELDS]
+    except (ValueError, AttributeError):  # not a JSON object
         return
-    if not isinstance(error, dict):
-        return
-    for name in _ERROR_FIELDS:
-        if (reason := definitive.get(str(error.get(name)))) is not None:
-            raise GrantRefused(reason)
+    for code in codes:
+        if code in definitive:
+            raise GrantRefused(definitive[code])
 
 
 async def _post(
     http: ClientSession, provider: OAuthProvider, url: str, body: str
 ) -> ServerResponse:
     url, headers, body = _client_auth(provider).prepare("POST", url, dict(DEFAULT_HEADERS), body)
-    return await send(
-        http, provider.name, "POST", url, timeout=provider.timeout, headers=headers, body=body
-    )
+    request = {"headers": headers, "data": body.encode()}
+    return await send(http, provider.name, "POST", url, timeout=provider.timeout, **request)
 
 
 def _client_auth(provider: OAuthProvider) -> ClientAuth:

@@ -159,6 +159,7 @@ async def test_the_grant_has_ended(http, status, body, reason):
         (400, '{"error": "invalid_client", "error_description": "c4naryt0ken"}'),
         (200, f'{{"access_token": "{CANARY * 2000}"}}'),
         (200, f'{{"access_token": "{CANARY * 6000}"}}'),
+        (200, '{"access_token": "c4naryt0ken", "x": "' + "x" * 65_536 + '"}'),
         (302, '{"access_token": "c4naryt0ken"}'),
         (403, '"c4naryt0ken"'),
         (500, '{"error": "invalid_grant", "x": "c4naryt0ken"}'),
@@ -182,6 +183,15 @@ def test_no_value_surprises_the_parser(value):
         response = ServerResponse("p", 200, json.dumps(token).encode(), None)
         with suppress(ProviderDown):
             assert isinstance(parse_grant(response), Grant)
+
+
+async def test_a_redirect_is_not_followed(http, listener):
+    """It would carry the client's secret to another host."""
+    async with answering(307, "", headers={"Location": listener.url}) as provider:
+        with pytest.raises(ProviderDown, match="307"):
+            await refresh(http, provider, refresh_token="r")
+
+    assert listener.heard == []
 
 
 async def test_retry_after_is_kept(http):
