@@ -11,8 +11,6 @@ from hoop_platform.reconcile.reconciler import Obstacle, ObstacleKind
 from meetings.domain.plan import detached, join_url
 from meetings.domain.sessions import DesiredMeeting
 
-PROVIDER_NAMES = {"zoom": "Zoom", "teams": "Microsoft Teams"}
-
 
 @dataclass(frozen=True)
 class Condition:
@@ -51,13 +49,17 @@ _UNCONFIRMED = Condition(
 
 def meeting_status(
     provider: str,
+    label: str,
     desired: DesiredMeeting,
     observed: ObservedState,
     obstacle: Obstacle | None = None,
     *,
     now: datetime,
 ) -> Meeting:
-    """The `meeting` of the session's appointments; `obstacle` is what ended the last attempt."""
+    """The `meeting` of the session's appointments.
+
+    `label`: the provider's name for people. `obstacle`: what ended the last attempt.
+    """
     if desired.phase == "unneeded":
         return _meeting(provider, None)
     if desired.phase == "unconfirmed":
@@ -66,34 +68,26 @@ def meeting_status(
         return _meeting(provider, None, state="ready", url=join_url(observed.live))
     if (left := detached(observed)) is not None:
         return _meeting(provider, None, state="detached", url=join_url(left))
-    return _meeting(provider, _condition(provider, desired, observed, obstacle, now), "pending")
-
-
-def _condition(
-    provider: str,
-    desired: DesiredMeeting,
-    observed: ObservedState,
-    obstacle: Obstacle | None,
-    now: datetime,
-) -> Condition | None:
     if desired.end <= now:
-        return _TOO_LATE
+        return _meeting(provider, _TOO_LATE)
     if not observed.connected:
-        return _blocked(provider, observed.account)
+        return _meeting(provider, _blocked(provider, label, observed.account))
+    return _meeting(provider, _condition(label, obstacle), "pending")
+
+
+def _condition(label: str, obstacle: Obstacle | None) -> Condition | None:
     if obstacle is None:
         return None
     state, reason, text = _OBSTACLES[obstacle.kind]
-    message = text.format(name=PROVIDER_NAMES[provider])
-    return Condition(state, reason, message, obstacle.expected_at)
+    return Condition(state, reason, text.format(name=label), obstacle.expected_at)
 
 
-def _blocked(provider: str, account: ObservedAccount | None) -> Condition:
-    name = PROVIDER_NAMES[provider]
+def _blocked(provider: str, label: str, account: ObservedAccount | None) -> Condition:
     if account is not None and account.reason == "waiting_for_admin":
-        text = f"An administrator of the host's {name} account must approve the app."
+        text = f"An administrator of the host's {label} account must approve the app."
         return Condition("blocked", "waiting_for_admin", text)
     again = " again" if account is not None and account.external_id is not None else ""
-    text = f"The host must connect {name}{again}; the link is made then."
+    text = f"The host must connect {label}{again}; the link is made then."
     return Condition("blocked", f"connect_{provider}", text)
 
 

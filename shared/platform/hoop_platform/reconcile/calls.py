@@ -84,6 +84,7 @@ class Calls(Generic[D]):
         """Create the object. If the response is lost, the intent stays, and tells the next attempt."""
         if self.created:
             raise Unusable("the created object may not be used")
+        is_repeat = self._by_generation(generation).state == "intended"
 
         async def create(call: CallContext) -> Existing:
             intended = self._intended(self.adapter.intent(call, generation))
@@ -98,7 +99,9 @@ class Calls(Generic[D]):
             self.change(self._gone(generation))
             return
         except CallRefused:
-            self.change(self._gone(generation))
+            earlier_may_succeed = is_repeat or self.adapter.lost_calls == "repeated"
+            if not earlier_may_succeed:
+                self.change(self._gone(generation))
             raise
         self.created = True
         await fp(f"{self.kind}_created")
@@ -279,6 +282,7 @@ class Calls(Generic[D]):
         return CallContext(
             token=self.token,
             subject=self.claimed.desired_state.subject,
+            provider_user=self.claimed.desired_state.provider_user,
             attempts=self.claimed.attempts,
             settings=account.settings if account else {},
         )
