@@ -1,0 +1,35 @@
+"""The JSON Schema of an event, as consumers without these models read it: draft 2020-12."""
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from hoop_events.base import Event
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TOPIC, KEY = "x-topic", "x-key"
+"""Keywords of ours, which validators ignore: where records are, and what their key identifies."""
+
+
+class _WithoutFieldTitles(GenerateJsonSchema):
+    """Leaves out the titles that pydantic makes from field names: `Calendarid` explains nothing."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 -- pydantic's hook
+        return False
+
+
+def json_schema(event: type[Event], revision: int) -> dict[str, Any]:
+    """The schema of an event's body, under the `$id` that records of this revision carry.
+
+    Required is what every record has; what has a default may be absent in records of older
+    revisions. Unknown properties are allowed, since later revisions add some.
+    """
+    body = event.model_json_schema(schema_generator=_WithoutFieldTitles)
+    return {
+        "$schema": DIALECT,
+        "$id": event.dataschema(revision),
+        "title": body.pop("title"),
+        TOPIC: event.topic,
+        KEY: event.key,
+        **body,
+    }
