@@ -1,4 +1,7 @@
-"""The JSON Schema of an event, as consumers without these models read it: draft 2020-12."""
+"""The JSON Schema of an event, as consumers without these models read it: draft 2020-12.
+
+The schemas of all published revisions are in shared/events/schemas, made by `./hoop codegen`.
+"""
 
 from typing import Any
 
@@ -21,7 +24,7 @@ class _WithoutFieldTitles(GenerateJsonSchema):
 def json_schema(event: type[Event], revision: int) -> dict[str, Any]:
     """The schema of an event's body, under the `$id` that records of this revision carry.
 
-    Required is what every record has; what has a default may be absent in records of older
+    Descriptions are the docstrings of models and fields. Required is what every record has; what has a default may be absent in records of older
     revisions. Unknown properties are allowed, since later revisions add some.
     """
     body = event.model_json_schema(schema_generator=_WithoutFieldTitles)
