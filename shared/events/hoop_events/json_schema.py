@@ -10,8 +10,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from hoop_events.base import Event
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TOPIC, KEY = "x-topic", "x-key"
-"""Keywords of ours, which validators ignore: where records are, and what their key identifies."""
+TOPIC = "x-topic"
+"""Keyword of ours: the Kafka topic of the records."""
+KEY = "x-key"
+"""Keyword of ours: the kind of aggregate whose id is the key of the records."""
 
 
 class _WithoutFieldTitles(GenerateJsonSchema):
@@ -24,8 +26,9 @@ class _WithoutFieldTitles(GenerateJsonSchema):
 def json_schema(event: type[Event], revision: int) -> dict[str, Any]:
     """The schema of an event's body, under the `$id` that records of this revision carry.
 
-    Descriptions are the docstrings of models and fields. Required is what every record has; what has a default may be absent in records of older
-    revisions. Unknown properties are allowed, since later revisions add some.
+    Descriptions are the docstrings of models and fields. Required is what every record has; what has
+    a default may be absent in records of older revisions. Unknown properties are allowed, since later
+    revisions add some. The topic and the kind of key are in keywords of ours, which validators ignore.
     """
     body = event.model_json_schema(schema_generator=_WithoutFieldTitles)
     return {
