@@ -18,7 +18,7 @@ from hoop_events.catalogue import EVENTS
 from hoop_events.json_schema import json_schema
 from hoop_events.revisions import REVISIONS
 from local.checks.published import FOLDER, MANIFEST, Published
-from local.checks.schema_changes import added_fields, breaking_changes, survives
+from local.checks.schema_changes import added_fields, breaking_changes, losses
 from local.checks.schema_form import plain
 from local.checks.schema_rules import Break, Rule
 
@@ -41,9 +41,7 @@ def breaches(root: Path, events: Iterable[type[Event]] = EVENTS) -> Iterator[str
     for name, event in sorted(known.items()):
         if published.is_intact(name) and not [*breaks_of(name, known, published)]:
             yield from missing_revision(event, published)
-    for name in sorted(published.golden.keys() & known.keys()):
-        for revision, records in published.golden[name].items():
-            yield from golden_breaches(known[name], revision, records, published)
+            yield from golden_breaches(event, published)
 
 
 def edited_files(published: Published) -> Iterator[str]:
@@ -111,26 +109,34 @@ def is_published(event: type[Event], published: Published) -> bool:
     return newest is not None and plain(newest) == plain(_today(event))
 
 
-def golden_breaches(
-    event: type[Event], revision: int, records: Mapping[str, Any], published: Published
-) -> Iterator[str]:
-    """Records that today's code no longer decodes, loses something of, or writes otherwise."""
-    current = revision == published.newest(event.type) and is_published(event, published)
-    for name, record in records.items():
-        where = f"{FOLDER}/golden/{event.type}/{revision}.json, record `{name}`"
-        headers = [(key, value.encode()) for key, value in record["headers"].items()]
-        try:
-            decoded = codec.decode(codec.envelope(headers), record["body"].encode(), [event])
-        except (codec.Undecodable, codec.UnknownType) as error:
-            yield f"{where}: today's code cannot decode it: {error}. {DECODE}."
-            continue
-        written = codec.body(decoded)
-        if not survives(orjson.loads(record["body"]), orjson.loads(written)):
-            yield f"{where}: decoded and encoded again, it becomes {written.decode()}. {SURVIVE}."
-        elif current and written != record["body"].encode():
-            yield f"{where}: today's code writes {written.decode()} for this event. {SAME_BYTES}."
-        elif current and (other := set(_headers(decoded, record["headers"])) - set(headers)):
-            yield f"{where}: today's code writes other headers: {sorted(other)}. {SAME_BYTES}."
+def golden_breaches(event: type[Event], published: Published) -> Iterator[str]:
+    """One paragraph for each thing that is wrong with the golden records of an event, naming them all."""
+    newest = published.newest(event.type) if is_published(event, published) else None
+    found: dict[str, list[str]] = {}
+    for revision, records in published.golden.get(event.type, {}).items():
+        for name, record in records.items():
+            for what in _wrong(event, record, current=revision == newest):
+                found.setdefault(what, []).append(f"`{name}` of revision {revision}")
+    for what, names in found.items():
+        yield f"{event.type}, golden record {', '.join(names)} ({FOLDER}/golden): {what}."
+
+
+def _wrong(event: type[Event], record: Mapping[str, Any], *, current: bool) -> Iterator[str]:
+    """Whether today's code no longer decodes a record, loses something of it, or writes it otherwise."""
+    headers = [(key, value.encode()) for key, value in record["headers"].items()]
+    published_body = record["body"].encode()
+    try:
+        decoded = codec.decode(codec.envelope(headers), published_body, [event])
+    except (codec.Undecodable, codec.UnknownType) as error:
+        yield f"today's code cannot decode it: {error}. {DECODE}"
+        return
+    written = codec.body(decoded)
+    if lost := [*losses("$", orjson.loads(published_body), orjson.loads(written))]:
+        yield f"decoded and encoded again, {'; '.join(lost)}. {SURVIVE}"
+    elif current and written != published_body:
+        yield f"today's code writes the same event in other bytes. {SAME_BYTES}"
+    elif current and (other := set(_headers(decoded, record["headers"])) - set(headers)):
+        yield f"today's code writes other headers: {sorted(other)}. {SAME_BYTES}"
 
 
 def _headers(event: Event, golden: Mapping[str, str]) -> list[tuple[str, bytes]]:

@@ -60,13 +60,23 @@ def _paths(path: str, schema: Any) -> Iterator[str]:
     yield from _paths(f"{path}[*]", schema.get("items"))
 
 
-def survives(old: Any, new: Any) -> bool:
-    """Whether a JSON value contains all that an older one says: objects may have gained properties."""
+def losses(path: str, old: Any, new: Any) -> Iterator[str]:
+    """What a JSON value no longer says of an older one, in words; objects may have gained properties."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return all(key in new and survives(value, new[key]) for key, value in old.items())
-    if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(survives, old, new))
-    return type(old) is type(new) and bool(old == new)
+        for key, value in old.items():
+            if key in new:
+                yield from losses(f"{path}.{key}", value, new[key])
+            else:
+                yield f"{path} has lost `{key}`"
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from losses(f"{path}[{index}]", one, other)
+    elif type(old) is not type(new) or old != new:
+        yield f"{path} was {_json(old)} and is {_json(new)}"
+
+
+def _json(value: Any) -> str:
+    return f"`{orjson.dumps(value).decode()}`"
 
 
 def _compare(path: str, old: Schema, new: Schema) -> Iterator[Break]:
@@ -154,15 +164,14 @@ def _removal(field: Schema, before: Schema, now: Schema) -> str:
 
 def _compare_defaults(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     """The default of a model may gain the defaults of the model's new fields."""
-    if ("default" in old) != ("default" in new) or not survives(
-        old.get("default"), new.get("default")
-    ):
+    before, now = old.get("default"), new.get("default")
+    if ("default" in old) != ("default" in new) or any(losses(path, before, now)):
         what = f"had the default {_default(old)} and has {_default(new)}"
         yield Break(Rule.DEFAULT, path, what)
 
 
 def _default(field: Schema) -> str:
-    return f"`{orjson.dumps(field['default']).decode()}`" if "default" in field else "none"
+    return _json(field["default"]) if "default" in field else "none"
 
 
 def _compare_contents(path: str, old: Schema, new: Schema) -> Iterator[Break]:
