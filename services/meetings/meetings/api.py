@@ -148,4 +148,9 @@ def _routes(conference: Conference) -> list[Route]:
     return [*integration.routes(), status]
 
 
-routes = tuple(route for conference in PROVIDERS.values() for route in _routes(conference))
+def meeting_routes() -> list[Route]:
+    """The routes of all providers."""
+    return [route for conference in PROVIDERS.values() for route in _routes(conference)]
+
+
+routes = meeting_routes()

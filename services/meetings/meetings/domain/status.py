@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
-from hoop_events.booking import Meeting, MeetingProvider, MeetingState
+from hoop_events.booking import Meeting, MeetingState
 from hoop_platform.reconcile.observed_state import ObservedAccount, ObservedState
 from hoop_platform.reconcile.reconciler import Obstacle, ObstacleKind
 from meetings.domain.plan import detached, join_url
@@ -60,19 +59,20 @@ def meeting_status(
 
     `label`: the provider's name for people. `obstacle`: what ended the last attempt.
     """
-    if desired.phase == "unneeded":
-        return _meeting(provider, None)
-    if desired.phase == "unconfirmed":
-        return _meeting(provider, _UNCONFIRMED)
-    if observed.live is not None:
-        return _meeting(provider, None, state="ready", url=join_url(observed.live))
-    if (left := detached(observed)) is not None:
-        return _meeting(provider, None, state="detached", url=join_url(left))
+    match desired.phase:
+        case "unneeded":
+            return _meeting(provider)
+        case "unconfirmed":
+            return _meeting(provider, _UNCONFIRMED)
+    if (shown := observed.live or detached(observed)) is not None:
+        state: MeetingState = "ready" if shown is observed.live else "detached"
+        return Meeting(provider=provider, state=state, join_url=join_url(shown))
+    condition = _condition(label, obstacle)
     if desired.end <= now:
-        return _meeting(provider, _TOO_LATE)
-    if not observed.connected:
-        return _meeting(provider, _blocked(provider, label, observed.account))
-    return _meeting(provider, _condition(label, obstacle), "pending")
+        condition = _TOO_LATE
+    elif not observed.connected:
+        condition = _blocked(provider, label, observed.account)
+    return _meeting(provider, condition, "pending")
 
 
 def _condition(label: str, obstacle: Obstacle | None) -> Condition | None:
@@ -92,16 +92,13 @@ def _blocked(provider: str, label: str, account: ObservedAccount | None) -> Cond
 
 
 def _meeting(
-    provider: str,
-    condition: Condition | None,
-    state: MeetingState = "none",
-    url: str | None = None,
+    provider: str, condition: Condition | None = None, state: MeetingState = "none"
 ) -> Meeting:
-    known_provider = cast("MeetingProvider", provider)
+    """A meeting without a link; `state` holds if there is no condition."""
     if condition is None:
-        return Meeting(provider=known_provider, state=state, join_url=url)
+        return Meeting(provider=provider, state=state)
     return Meeting(
-        provider=known_provider,
+        provider=provider,
         state=condition.state,
         reason=condition.reason,
         message=condition.message,
