@@ -62,6 +62,12 @@ def bench(
         list[int] | None,
         typer.Option(min=1, metavar="N", help="Past appointments, for growth; again for more."),
     ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Statements to list of each service, for statements."
+        ),
+    ] = None,
     floors: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +128,7 @@ def bench(
         "calendars": calendars,
         "events": events,
         "history": tuple(history) if history else None,
+        "top": top,
         "floors": str(floors) if floors else None,
     }
     plan = _plan(QUICK if quick else Plan(), **options)

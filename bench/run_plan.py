@@ -20,6 +20,12 @@ class Plan:
     """In the topics from which `rebuild` makes the read model again."""
     history: tuple[int, ...] = (100, 10_000, 100_000)
     """Past appointments of a calendar, for `growth`."""
+    bookings: int = 10
+    """Booked one at a time, for `statements`."""
+    rest: float = 20.0
+    """Seconds of each of the two rests of `statements`."""
+    top: int = 0
+    """Statements of each service that `statements` lists."""
     floors: str | None = None
     """A Python file with floors for the slot engine, for `slots`."""
 
@@ -32,4 +38,6 @@ QUICK = Plan(
     calendars=100,
     events=20_000,
     history=(100, 10_000),
+    bookings=4,
+    rest=8.0,
 )

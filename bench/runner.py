@@ -20,6 +20,7 @@ from bench.measures.post_appointment import post
 from bench.measures.read_model_rebuild import rebuild
 from bench.measures.response_growth import growth
 from bench.measures.slot_engine import slots
+from bench.measures.sql_statements import statements
 from bench.report import machine
 from bench.report.findings import Broken, Findings
 from bench.report.progress import ProgressReporter
@@ -37,6 +38,7 @@ ISOLATED: Mapping[str, IsolatedMeasure] = {
     "growth": growth,
     "post": post,
     "hot": hot,
+    "statements": statements,
 }
 MEASURES: Mapping[str, SystemMeasure | IsolatedMeasure] = {**ON_FULL_SYSTEM, **ISOLATED}
 BROKEN = (Broken, CannotStart, ApiError, ClientError, TimeoutError)
