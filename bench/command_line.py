@@ -68,6 +68,10 @@ def bench(
             min=1, metavar="N", help="Statements to list of each service, for statements."
         ),
     ] = None,
+    sustain: Annotated[
+        float | None,
+        typer.Option(min=2, max=600, metavar="SECONDS", help="Of the rate that sustained finds."),
+    ] = None,
     floors: Annotated[
         Path | None,
         typer.Option(
@@ -129,6 +133,7 @@ def bench(
         "events": events,
         "history": tuple(history) if history else None,
         "top": top,
+        "sustain": sustain,
         "floors": str(floors) if floors else None,
     }
     plan = _plan(QUICK if quick else Plan(), **options)

@@ -26,6 +26,8 @@ class Plan:
     """Seconds of each of the two rests of `statements`."""
     top: int = 0
     """Statements of each service that `statements` lists."""
+    sustain: float = 60.0
+    """Seconds for which `sustained` offers the rate that it finds."""
     floors: str | None = None
     """A Python file with floors for the slot engine, for `slots`."""
 
@@ -40,4 +42,5 @@ QUICK = Plan(
     history=(100, 10_000),
     bookings=4,
     rest=8.0,
+    sustain=10.0,
 )

@@ -21,6 +21,7 @@ from bench.measures.read_model_rebuild import rebuild
 from bench.measures.response_growth import growth
 from bench.measures.slot_engine import slots
 from bench.measures.sql_statements import statements
+from bench.measures.sustained_rate import sustained
 from bench.report import machine
 from bench.report.findings import Broken, Findings
 from bench.report.progress import ProgressReporter
@@ -30,7 +31,11 @@ from bench.systems.idle_watch import IdleWatch
 from hoop_platform.clock import Clock
 from local.servers.process import CannotStart
 
-ON_FULL_SYSTEM: Mapping[str, SystemMeasure] = {"effects": effects, "bookings": bookings}
+ON_FULL_SYSTEM: Mapping[str, SystemMeasure] = {
+    "effects": effects,
+    "bookings": bookings,
+    "sustained": sustained,
+}
 ISOLATED: Mapping[str, IsolatedMeasure] = {
     "slots": slots,
     "free-slots": free_slots,
