@@ -28,6 +28,10 @@ class Plan:
     """Statements of each service that `statements` lists."""
     sustain: float = 60.0
     """Seconds for which `sustained` offers the rate that it finds."""
+    backlogs: tuple[int, ...] = (2_000, 20_000, 300_000)
+    """Desired states that are due, for `claims`."""
+    held: float = 180.0
+    """Seconds for which `claims` holds a snapshot while rows change."""
     floors: str | None = None
     """A Python file with floors for the slot engine, for `slots`."""
 
@@ -43,4 +47,6 @@ QUICK = Plan(
     bookings=4,
     rest=8.0,
     sustain=10.0,
+    backlogs=(2_000, 20_000),
+    held=20.0,
 )

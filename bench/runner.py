@@ -12,6 +12,7 @@ from aiohttp import ClientError
 
 from bench.load.booking_client import ApiError, BookingClient
 from bench.measures.booking_throughput import bookings
+from bench.measures.claim_rate import claims
 from bench.measures.context import Context, IsolatedMeasure, SystemContext, SystemMeasure
 from bench.measures.effect_latency import effects
 from bench.measures.free_slots import free_slots
@@ -44,8 +45,11 @@ ISOLATED: Mapping[str, IsolatedMeasure] = {
     "post": post,
     "hot": hot,
     "statements": statements,
+    "claims": claims,
 }
 MEASURES: Mapping[str, SystemMeasure | IsolatedMeasure] = {**ON_FULL_SYSTEM, **ISOLATED}
+BY_NAME_ALONE = ("statements", "sustained", "claims")
+"""Measures that take minutes: a run of everything leaves them out."""
 BROKEN = (Broken, CannotStart, ApiError, ClientError, TimeoutError)
 
 

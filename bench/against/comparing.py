@@ -27,6 +27,8 @@ OVER_HTTP: Mapping[str, Callable[[PairContext], Awaitable[None]]] = {
     "post": post,
     "hot": hot,
 }
+COMPARED = (*OVER_HTTP, *BY_OWN_CODE)
+"""Measures of two commits."""
 
 
 async def compare(
