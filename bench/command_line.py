@@ -72,6 +72,10 @@ def bench(
         float | None,
         typer.Option(min=2, max=600, metavar="SECONDS", help="Of the rate that sustained finds."),
     ] = None,
+    held: Annotated[
+        float | None,
+        typer.Option(min=1, max=600, metavar="SECONDS", help="Of the held snapshot, for claims."),
+    ] = None,
     floors: Annotated[
         Path | None,
         typer.Option(
@@ -136,6 +140,7 @@ def bench(
         "history": tuple(history) if history else None,
         "top": top,
         "sustain": sustain,
+        "held": held,
         "floors": str(floors) if floors else None,
     }
     plan = _plan(QUICK if quick else Plan(), **options)

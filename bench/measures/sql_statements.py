@@ -23,8 +23,6 @@ from bench.systems.settled import SettledWatch, settled_watch
 from bench.systems.statement_counter import StatementCounter
 
 HOSTS = 10
-MAILS = 2
-"""Of a booking: the contact's and the host's."""
 WINDOW = 4.0
 """Seconds of a booking's window, at least: loops that look ever more rarely are at rest by then."""
 TAIL = 1.5  # seconds of the window after everything has settled, at least
@@ -39,7 +37,7 @@ class _Run:
     counter: StatementCounter
     client: BookingClient
     watch: SettledWatch
-    mails: int = 0
+    booked: int = 0
     bookings: list[Window] = field(default_factory=list)
     rest: list[Window] = field(default_factory=list)
     texts: Mapping[Statement, str] = field(default_factory=dict)
@@ -58,8 +56,8 @@ class _Run:
         """Book one slot; return when nothing of it is owed and the window is over."""
         begun = time.perf_counter()
         await self.client.book(calendars)
-        self.mails += MAILS
-        await self.watch.wait(mails=self.mails)
+        self.booked += 1
+        await self.watch.wait(bookings=self.booked)
         await asyncio.sleep(max(TAIL, begun + WINDOW - time.perf_counter()))
 
 
@@ -72,7 +70,7 @@ async def statements(context: Context) -> None:
         opened.push_async_callback(counter.close)
         client = await opened.enter_async_context(BookingClient(facts))
         watch = await opened.enter_async_context(settled_watch(counter.facts))
-        run = _Run(context, counter, client, watch, await watch.mails())
+        run = _Run(context, counter, client, watch)
         await _count(run)
     context.findings.rows += [*_booking_rows(run), *_rest_rows(run)]
     context.findings.bursts.append(_noted(run))
@@ -84,8 +82,8 @@ async def _count(run: _Run) -> None:
     calendars = await run.client.create_calendars(HOSTS, connected=True)
     for _ in range(HOSTS):  # access tokens, connections, prepared statements
         await run.client.book(calendars)
-    run.mails += MAILS * HOSTS
-    await run.watch.wait(mails=run.mails)
+    run.booked += HOSTS
+    await run.watch.wait(bookings=run.booked)
     await asyncio.sleep(WINDOW)
     with run.context.progress.steps("statements", plan.bookings + 2) as steps:
         steps.next("at rest")

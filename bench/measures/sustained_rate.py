@@ -17,6 +17,7 @@ from bench.report.findings import Broken, Row
 from bench.report.paired_ratios import percentile
 from bench.run_plan import Plan
 from bench.systems.idle_watch import IdleWatch
+from bench.systems.provider_effects import Effects, count_effects
 
 MAIL_LIMIT = 2000.0  # ms from the commit to the accepted mail, p99
 OWED_LIMIT = 5.0  # seconds after the last booking until nothing is owed any more
@@ -86,6 +87,8 @@ async def search(
 ) -> Burst:
     """Return the burst at the highest rate that held for the plan's seconds; rate 0 if none did."""
     held: dict[int, Burst] = {}
+    http, facts = system.client.http, system.client.facts
+    before, stored = await count_effects(http, facts), await system.watch.appointments()
 
     def holds_for(seconds: float) -> Holds:
         async def holds(rate: int) -> bool:
@@ -101,6 +104,10 @@ async def search(
     rate = await highest_rate(holds_for(probe), first=FIRST, most=MOST)
     if probe < plan.sustain:
         rate = await confirmed_rate(holds_for(plan.sustain), rate, tries=TRIES)
+    made = (await count_effects(http, facts)).since(before)
+    expected = Effects.expected(await system.watch.appointments() - stored)
+    if made != expected:
+        raise Broken(f"{made} were made instead of {expected}")
     return held.get(rate, Burst(0, plan.sustain, refused=False))
 
 

@@ -69,7 +69,10 @@ class IdleWatch:
     @classmethod
     async def open(cls, facts: Mapping[str, Any]) -> "IdleWatch":
         dsns: Mapping[str, str] = facts["postgres"]
-        return cls({name: await _Database.open(dsn) for name, dsn in dsns.items()})
+        databases = {name: await _Database.open(dsn) for name, dsn in dsns.items()}
+        if not any(one.desired_states for one in databases.values()):
+            raise Broken(f"no table has the columns {DESIRED_STATES}, so none shows what is due")
+        return cls(databases)
 
     async def close(self) -> None:
         for database in self._databases.values():

@@ -1,15 +1,17 @@
-"""Waiting until a system owes nothing: idle as IdleWatch means it, no lag on any topic, mails accepted."""
+"""Waiting until a system owes nothing: idle as IdleWatch means it, no lag on any topic, all effects made."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import ClientSession
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.report.findings import Broken
 from bench.systems.idle_watch import IdleWatch
+from bench.systems.provider_effects import Effects, count_effects
 
 LIMIT = 60.0  # seconds
 Offsets = Mapping[tuple[str, int], int]
@@ -28,33 +30,28 @@ def lag(ends: Offsets, consumed: Mapping[str, Offsets]) -> int:
 
 @dataclass(frozen=True)
 class SettledWatch:
-    """Looks at databases, topics and the mailbox of a system."""
+    """Looks at databases, topics and providers of a system, in which nobody else books."""
 
+    facts: Mapping[str, Any]
     watch: IdleWatch
     broker: AIOKafkaConsumer
     http: ClientSession
-    mailbox: str
+    before: Effects
+    """What had been made when this watch was opened."""
 
-    async def mails(self) -> int:
-        """Count the mails that the mail server has accepted."""
-        address = f"{self.mailbox}/_sim/log?verb=DATA"
-        async with self.http.get(address) as response:
-            entries = await response.json()
-        return sum(str(one["reply"]).startswith("250") for one in entries)
-
-    async def wait(self, *, mails: int) -> None:
-        """Return once nothing is owed and so many mails are accepted, twice in a row."""
+    async def wait(self, *, bookings: int) -> None:
+        """Return once nothing is owed of so many bookings since the watch was opened, twice in a row."""
+        expected = Effects.expected(bookings)
         deadline, settled = time.monotonic() + LIMIT, 0
         while settled < 2:
             await self.watch.wait_until_idle()
-            behind, accepted = await self._lag(), await self.mails()
-            settled = settled + 1 if not behind and accepted >= mails else 0
-            if accepted > mails:
-                raise Broken(f"{accepted} mails were accepted instead of {mails}")
+            behind = await self._lag()
+            made = (await count_effects(self.http, self.facts)).since(self.before)
+            settled = settled + 1 if not behind and made == expected else 0
             if time.monotonic() > deadline:
                 raise Broken(
                     f"not settled within {LIMIT:.0f} s: {behind} records not consumed,"
-                    f" {accepted} of {mails} mails accepted"
+                    f" {made} instead of {expected}"
                 )
 
     async def _lag(self) -> int:
@@ -70,7 +67,7 @@ class SettledWatch:
 
 
 @asynccontextmanager
-async def settled_watch(facts: Mapping[str, object]) -> AsyncIterator[SettledWatch]:
+async def settled_watch(facts: Mapping[str, Any]) -> AsyncIterator[SettledWatch]:
     """Look at the system of this stack.json."""
     async with AsyncExitStack() as opened:
         watch = await IdleWatch.open(facts)
@@ -80,6 +77,5 @@ async def settled_watch(facts: Mapping[str, object]) -> AsyncIterator[SettledWat
         await broker.start()
         opened.push_async_callback(broker.stop)
         await broker.topics()
-        mail = facts["mail"]
-        assert isinstance(mail, dict)
-        yield SettledWatch(watch, broker, http, mail["inbox_url"])
+        before = await count_effects(http, facts)
+        yield SettledWatch(facts, watch, broker, http, before)
