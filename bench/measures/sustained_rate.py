@@ -104,10 +104,10 @@ async def search(
     rate = await highest_rate(holds_for(probe), first=FIRST, most=MOST)
     if probe < plan.sustain:
         rate = await confirmed_rate(holds_for(plan.sustain), rate, tries=TRIES)
-    made = (await count_effects(http, facts)).since(before)
+    effects = (await count_effects(http, facts)).since(before)
     expected = Effects.expected(await system.watch.appointments() - stored)
-    if made != expected:
-        raise Broken(f"{made} were made instead of {expected}")
+    if effects != expected:
+        raise Broken(f"{effects} were caused instead of {expected}")
     return held.get(rate, Burst(0, plan.sustain, refused=False))
 
 

@@ -1,4 +1,4 @@
-"""The platform's reconciler as a queue of jobs: the one place that knows how a desired state is made and claimed.
+"""The platform's reconciler as a queue of jobs: the one module that knows how a desired state is made and claimed.
 
 `DELETE` and no `TRUNCATE`, so that rows leave the versions behind that they leave in production.
 """

@@ -1,4 +1,4 @@
-"""Waiting until a system owes nothing: idle as IdleWatch means it, no lag on any topic, all effects made."""
+"""Waiting until a system owes nothing: idle as IdleWatch means it, no lag on any topic, no effect missing."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -37,7 +37,7 @@ class SettledWatch:
     broker: AIOKafkaConsumer
     http: ClientSession
     before: Effects
-    """What had been made when this watch was opened."""
+    """Those that were there when this watch was opened."""
 
     async def wait(self, *, bookings: int) -> None:
         """Return once nothing is owed of so many bookings since the watch was opened, twice in a row."""
@@ -46,12 +46,12 @@ class SettledWatch:
         while settled < 2:
             await self.watch.wait_until_idle()
             behind = await self._lag()
-            made = (await count_effects(self.http, self.facts)).since(self.before)
-            settled = settled + 1 if not behind and made == expected else 0
+            effects = (await count_effects(self.http, self.facts)).since(self.before)
+            settled = settled + 1 if not behind and effects == expected else 0
             if time.monotonic() > deadline:
                 raise Broken(
                     f"not settled within {LIMIT:.0f} s: {behind} records not consumed,"
-                    f" {made} instead of {expected}"
+                    f" {effects} instead of {expected}"
                 )
 
     async def _lag(self) -> int:
