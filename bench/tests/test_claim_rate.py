@@ -8,10 +8,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from bench.baselines.pgqueuer_queue import pgqueuer_queue
+from bench.baselines.procrastinate_queue import procrastinate_queue
 from bench.measures.claim_rate import _Bursts, _turns, backlog_rows, queue_rows
 from bench.measures.held_snapshot import Rates, held_rows
 from bench.measures.queue_bursts import jobs_a_second, start_times
 from bench.systems.reconciler import Reconciler
+from bench.systems.single_service import Servers
 
 
 def test_each_backlog_is_beside_the_smallest() -> None:
@@ -55,3 +58,13 @@ async def test_a_burst_runs_the_platform_reconciler(new_database: Any) -> None:
     assert len(await start_times(reconciler, count=3)) == 3
     await reconciler.change(25)
     assert await jobs_a_second(reconciler, seconds=20, most=25) > 1
+
+
+@pytest.mark.parametrize("opened", [procrastinate_queue, pgqueuer_queue])
+async def test_a_burst_runs_the_queue_of_a_library(postgres_dsn: str, opened: Any) -> None:
+    """What is measured beside ours works with the installed version."""
+    servers = Servers(Path(), postgres_dsn, bootstrap="", pids={}, binaries=Path())
+    async with opened(servers) as queue:
+        await queue.fill(40)
+        assert await jobs_a_second(queue, seconds=20, most=40) > 2
+        assert len(await start_times(queue, count=3)) == 3
