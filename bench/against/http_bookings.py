@@ -99,7 +99,11 @@ async def sustained(context: PairContext) -> None:
 
     async def one(side: RunningSide) -> Figures:
         await _offer(side, calendars[side.name], 10, context.plan.hosts / 10)
-        burst = await search(side, calendars[side.name], context.plan, context.progress.line)
+
+        def say(text: str) -> None:
+            context.progress.line(f"{side.name}: {text}")
+
+        burst = await search(side, calendars[side.name], context.plan, say)
         return {Key("sustained", burst.title, "/s"): burst.rate}
 
     await context.pair(0, one)
