@@ -1,6 +1,6 @@
-"""The platform's reconciler as a queue of jobs: the one module that knows how a desired state is made and claimed.
+"""The platform's reconciler as a queue of jobs: the one module that knows how a desired state is written and claimed.
 
-`DELETE` and no `TRUNCATE`, so that rows leave the versions behind that they leave in production.
+Rows are deleted one by one, so that rows leave the versions behind that they leave in production.
 """
 
 import asyncio
