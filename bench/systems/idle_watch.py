@@ -39,11 +39,11 @@ class _Database:
         return cls(connection, offsets[0], await _tables(connection, *DESIRED_STATES))
 
     async def pending(self) -> int:
-        """Count outbox rows and desired states that are due."""
+        """Count outbox rows and desired states that are due, now or later."""
         count: int = await self.connection.fetchval("SELECT count(*) FROM outbox")
         for table in self.desired_states:
             count += await self.connection.fetchval(
-                f"SELECT count(*) FROM {table} WHERE status = 'due'"
+                f"SELECT count(*) FROM {table} WHERE status IN ('due', 'waiting')"
             )
         return count
 

@@ -16,7 +16,9 @@ from bench.systems.single_service import Servers
 from hoop_platform.db.database import Database
 from hoop_platform.db.migrate import migrate
 from hoop_platform.ids import new_id
-from hoop_platform.reconcile.desired_state import Claimed, DesiredState, Done, Outcome, desire
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState
+from hoop_platform.reconcile.outcome import Done, Outcome
+from hoop_platform.reconcile.work import desire
 from hoop_platform.reconcile.worker import Worker
 
 KIND = "bench"
@@ -102,11 +104,11 @@ class Reconciler:
 
     @asynccontextmanager
     async def working(self, on_start: OnStart) -> AsyncIterator[None]:
-        async def perform(_: None, claimed: Claimed) -> Outcome:
+        async def perform(claimed: Claimed) -> Outcome:
             on_start(claimed.desired_state.subject)
             return Done()
 
-        worker = Worker(KIND, self.database, None, perform, concurrency=CONCURRENCY)
+        worker = Worker(self.database, {KIND: perform}, concurrency=CONCURRENCY)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(worker.run(stop))
