@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from noted import going
+from noted import going, note, noted_on
 
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
 from hoop_platform.reconcile import claims
-from hoop_platform.reconcile.claims import Position, claim_due
+from hoop_platform.reconcile.claims import Finish, Position, claim_due
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
-from hoop_platform.reconcile.outcome import Done, Later, Outcome
+from hoop_platform.reconcile.outcome import Announcement, Done, Later, Outcome
 from hoop_platform.reconcile.work import close_circuit, desire
 from hoop_platform.reconcile.worker import Worker
 from local.testing.polling import eventually
@@ -248,8 +248,8 @@ async def test_a_look_passes_over_what_is_finished_while_an_old_snapshot_is_held
         position = Position()
         while (look := await claim_due(database, ["meeting"], 50, position)).claimed:
             position = look.position
-            for claimed in look.claimed:
-                await claims.finish(database, claimed, Done())
+            ends = [Finish(claimed, Done()) for claimed in look.claimed]
+            assert await claims.finish(database, ends, patient=False) == [None] * len(ends)
         await mountain_of_another_day(database)
         assert position.since is not None
         unknown = await pages_read(database, None)
@@ -277,6 +277,42 @@ async def pages_read(database: Database, since: datetime | None) -> int:
     [plan] = json.loads(explained)
     pages: int = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
     return pages
+
+
+async def test_an_attempt_whose_row_is_locked_delays_no_other(database: Database) -> None:
+    """Of eight that end together, one waits for the transaction that has locked its desired state."""
+    performed = Performed()
+    performed.may_end.clear()
+    subjects = [new_id() for _ in range(8)]
+    async with going(Worker(database, {"meeting": performed})):
+        async with database.transaction() as db:
+            await desire(db, *(desired(f"user {s}", s) for s in subjects))
+        async with database.transaction() as db:
+            await db.execute("SELECT FROM work WHERE subject = $1 FOR UPDATE", subjects[0])
+            performed.may_end.set()
+            await eventually(lambda: are_done(database, 7))
+            await asyncio.sleep(0.1)
+            assert await count_done(database) == 7
+        await eventually(lambda: are_done(database, 8))
+
+
+async def test_an_attempt_that_cannot_be_stored_spoils_no_other(database: Database) -> None:
+    """Eight end together; the event of one is refused by the database."""
+    end, subjects = asyncio.Event(), [new_id() for _ in range(8)]
+
+    async def perform(claimed: Claimed) -> Outcome:
+        await end.wait()
+        state = claimed.desired_state
+        if state.subject != subjects[0] or claimed.attempts > 1:
+            return Done()
+        broken = note(noted_on("notes"), "\0", 1)  # no text that Postgres can store
+        return Done(announcement=Announcement({}, broken, NOON))
+
+    async with going(Worker(database, {"meeting": perform})):
+        async with database.transaction() as db:
+            await desire(db, *(desired(f"user {s}", s) for s in subjects))
+        end.set()
+        await eventually(lambda: are_done(database, 8))
 
 
 async def test_a_circuit_that_is_closed_makes_its_user_s_states_due(database: Database) -> None:

@@ -10,8 +10,9 @@ from hoop_platform import telemetry
 from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost
 from hoop_platform.failpoints import fp
 from hoop_platform.reconcile import claims
-from hoop_platform.reconcile.claims import Look, ObjectsDiffer, Position
+from hoop_platform.reconcile.claims import Finish, Look, ObjectsDiffer, Position
 from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.finishing import Finishing
 from hoop_platform.reconcile.outcome import Later, Outcome
 from hoop_platform.telemetry import cause, log, span
 from hoop_platform.timing import until_set
@@ -55,6 +56,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._left_behind = True
         self._looks = _LookTimes()
+        self._finishing = Finishing(database)
 
     def reserve(self, wanted: int) -> int:
         """Reserve up to so many free places for a transaction; `hand_over` releases them."""
@@ -235,19 +237,21 @@ class Worker:
     async def _complete(
         self, claimed: Claimed, outcome: Outcome, *, chain: Collection[str], since: datetime | None
     ) -> Claimed | None:
-        """Store the outcome in one statement; in one transaction with its record if it has one."""
+        """Store the outcome, together with those of others; in one transaction with its record."""
+        finish = Finish(claimed, outcome, kinds=chain, since=since)
         if outcome.record is None:
-            following = await claims.finish(
-                self._database, claimed, outcome, chain=chain, since=since
-            )
+            finished = await self._finishing.finish(finish)
         else:
             async with self._database.transaction() as db:
-                following = await claims.finish(db, claimed, outcome, chain=chain, since=since)
-                await outcome.record(db)
+                [finished] = await claims.finish(db, [finish], patient=True)
+                if not isinstance(finished, Exception):
+                    await outcome.record(db)
+        if isinstance(finished, Exception):
+            raise finished
         if outcome.announcement is not None:
             self._database.notify()
         await fp(f"{claimed.desired_state.kind}_recorded")
-        return following
+        return finished
 
 
 class _LookTimes:
