@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -56,6 +57,10 @@ _SERVER_SETTINGS = {
 class _Session(asyncpg.Connection):
     """A connection without session state, which needs no reset: one round trip less for each use."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.signals: set[str] = set()
+
     def get_reset_query(self) -> str:
         return ""
 
@@ -79,7 +84,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
         self.pool = pool
         self.dsn = dsn
-        self._subscribers: list[asyncio.Event] = []
+        self._subscribers: defaultdict[str | None, list[asyncio.Event]] = defaultdict(list)
 
     @classmethod
     async def open(cls, dsn: str, *, name: str, pool_size: int = 10) -> Self:
@@ -104,22 +109,30 @@ class Database:
         except TimeoutError:
             self.pool.terminate()
 
-    def subscribe(self, event: asyncio.Event) -> asyncio.Event:
-        """Set `event` after every commit of this process, so that its owner need not poll fast."""
-        self._subscribers.append(event)
+    def subscribe(self, event: asyncio.Event, signal: str | None = None) -> asyncio.Event:
+        """Set `event` after every commit that carries `signal`, so that its owner need not look for work.
+
+        Without a signal: after every commit of this process.
+        """
+        self._subscribers[signal].append(event)
         return event
 
     @asynccontextmanager
     async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
-        """A transaction; subscribers are notified after the commit unless `notify` is False."""
+        """A transaction; after the commit, subscribers of its signals are notified.
+
+        So are those of every commit, unless `notify` is False.
+        """
         async with self._connection() as connection, connection.transaction():
             try:
                 yield connection
-            except TimeoutError:
-                connection.terminate()  # else the rollback would wait as long again
+            except BaseException as error:
+                _signals(connection).clear()
+                if isinstance(error, TimeoutError):
+                    connection.terminate()  # else the rollback would wait as long again
                 raise
         if notify:
-            self.notify()
+            self._set(None)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["Tx | Database"]:
@@ -127,9 +140,13 @@ class Database:
         async with self._connection() as connection:
             yield connection
 
-    def notify(self) -> None:
-        """Notify the subscribers: the relay and the jobs of this process."""
-        for event in self._subscribers:
+    def notify(self, *signals: str) -> None:
+        """Notify the subscribers of these signals now; of all, if none is named."""
+        for signal in signals or list(self._subscribers):
+            self._set(signal)
+
+    def _set(self, signal: str | None) -> None:
+        for event in self._subscribers[signal]:
             event.set()
 
     @asynccontextmanager
@@ -137,11 +154,16 @@ class Database:
         """A pooled connection. The many errors of a connection that was cut become `UNAVAILABLE` ones."""
         try:
             async with self.pool.acquire(timeout=5) as connection:
+                signals = _signals(connection)
                 try:
                     yield connection
                 except (asyncpg.exceptions.InternalClientError, TimeoutError):
                     connection.terminate()  # no response or half of one: the connection is unusable
                     raise
+                finally:  # also after a commit that failed, for it may have come through
+                    for signal in signals:
+                        self._set(signal)
+                    signals.clear()
         except asyncpg.exceptions.InternalClientError as error:
             raise DatabaseGone(str(error)) from error
         except asyncpg.exceptions.InterfaceError as error:
@@ -152,31 +174,26 @@ class Database:
     @asynccontextmanager
     async def listen(
         self, channel: str, *, on_payload: Callable[[str], None], on_lost: Callable[[], None]
-    ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    ) -> AsyncIterator["Listener"]:
         """LISTEN on a connection of its own: `on_payload` is called once a commit is visible.
 
-        `on_lost` is called when the connection is cut. Yields a health check that the caller runs now
-        and then: it finds within a second that the connection is silently dead. LISTEN needs a
-        session: the DSN must not lead through a transaction pooler.
+        `on_lost` is called when the connection is cut. LISTEN needs a session: the DSN must not lead
+        through a transaction pooler.
         """
         connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=1)
 
         def cut(_: object) -> None:
             on_lost()
 
-        async def alive() -> bool:
-            try:
-                await connection.execute("SELECT")
-            except _NO_RESPONSE:
-                return False
-            return True
-
         connection.add_termination_listener(cut)
         try:
-            await connection.add_listener(
-                channel, lambda _c, _p, _n, payload: on_payload(str(payload))
-            )
-            yield alive
+            try:
+                await connection.add_listener(
+                    channel, lambda _c, _p, _n, payload: on_payload(str(payload))
+                )
+            except asyncpg.exceptions.InterfaceError as error:
+                raise DatabaseGone(str(error)) from error
+            yield Listener(connection)
         finally:
             connection.remove_termination_listener(cut)
             connection.terminate()
@@ -199,3 +216,38 @@ class Database:
         async with self._connection() as connection:
             status: str = await connection.execute(sql, *args)
             return status
+
+
+class Listener:
+    """A session that LISTENs. Called, it returns whether the session is alive.
+
+    The caller does so now and then: it finds within a second that the connection is silently dead.
+    """
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self.pid: int = connection.get_server_pid()
+
+    async def __call__(self) -> bool:
+        try:
+            await self._connection.execute("SELECT")
+        except _NO_RESPONSE:
+            return False
+        return True
+
+
+def notify_after_commit(db: Tx | Database, signal: str) -> None:
+    """Notify the subscribers of `signal` once the transaction of `db` is committed; never after a rollback.
+
+    Outside of a transaction: once the connection is given back, or at once where `db` is the pool.
+    """
+    if isinstance(db, Database):
+        db.notify(signal)
+    else:
+        _signals(db).add(signal)
+
+
+def _signals(connection: Tx) -> set[str]:
+    """The signals recorded on a connection; a connection without a pool has no subscribers."""
+    found: set[str] = getattr(connection, "signals", set())
+    return found
