@@ -1,6 +1,6 @@
 """The floor of the outbox never passes a row that is yet to be committed, and rises without one."""
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import asyncpg
@@ -146,18 +146,12 @@ async def snapshot(database: Database) -> Any:
     await session.close()
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from _nodes(child)
-
-
 async def pages_read(database: Database, call: str) -> int:
     """How many pages a call reads, once it has been made before."""
     async with database.transaction() as db:
         await db.fetch(call)
-        [(plan,)] = await db.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {call}")
-        top = __import__("json").loads(plan)[0]["Plan"]
+        plan = await db.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {call}")
+    top = json.loads(plan)[0]["Plan"]
     return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
 
 
@@ -186,7 +180,7 @@ async def test_under_an_old_snapshot_a_look_from_the_floor_reads_no_dead_row(
     at_many = await pages_read(database, f"SELECT * FROM list_outbox({many + 1}, 500, '{{}}')")
     from_the_beginning = await pages_read(database, "SELECT * FROM list_outbox(0, 500, '{}')")
     assert at_many <= at_few + 3  # the index is deeper
-    assert from_the_beginning > 100 * at_many
+    assert from_the_beginning > 50 * at_many
 
 
 _LEAVE = """

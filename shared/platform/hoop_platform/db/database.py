@@ -95,7 +95,7 @@ class Database:
             max_size=pool_size,
             timeout=5,
             command_timeout=10,
-            max_inactive_connection_lifetime=60,
+            max_inactive_connection_lifetime=300,
             connection_class=_Session,
             init=_set_codecs,
             server_settings={**_SERVER_SETTINGS, "application_name": name},

@@ -9,7 +9,6 @@ from hoop_platform.db.database import Tx, notify_after_commit
 from hoop_platform.ids import new_id
 from hoop_platform.telemetry import name, span, traceparent
 
-
 OUTBOX = "outbox"
 """The signal of a transaction that has written outbox rows."""
 

@@ -86,11 +86,12 @@ class RelayLease:
     async def _lead(self, now: float, *, due: bool, tell: bool) -> None:
         if due:
             self.listens, self._echoed = self._echoed, False
+        listens = self.listens  # what the leader hears of itself may come before the response
         row = await self._database.fetchrow(
             "SELECT * FROM lead_outbox($1, $2, $3, $4, $5)",
             self.owner,
-            LEASE_SECONDS if self.listens else POLLING_LEASE_SECONDS,
-            self._session if self.listens else None,
+            LEASE_SECONDS if listens else POLLING_LEASE_SECONDS,
+            self._session if listens else None,
             PATIENCE if due else None,
             tell,
         )
@@ -98,7 +99,8 @@ class RelayLease:
         self.epoch = row["epoch"] or 0
         if self.epoch:
             self._renewed_at = now
-            self.due_at = now + (LEASE_SECONDS * 2 if self.listens else POLLING_LEASE_SECONDS) / 3
+            if listens == self.listens:
+                self.due_at = now + (LEASE_SECONDS * 2 if listens else POLLING_LEASE_SECONDS) / 3
             self._measure(row)
         elif due:
             self.due_at = now + (STANDBY_SECONDS if row["listens"] else POLLING_STANDBY_SECONDS)
