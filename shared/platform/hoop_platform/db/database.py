@@ -191,7 +191,10 @@ class Database:
                 await connection.add_listener(
                     channel, lambda _c, _p, _n, payload: on_payload(str(payload))
                 )
-            except asyncpg.exceptions.InterfaceError as error:
+            except (
+                asyncpg.exceptions.InterfaceError,
+                asyncpg.exceptions.InternalClientError,
+            ) as error:
                 raise DatabaseGone(str(error)) from error
             yield Listener(connection)
         finally:
