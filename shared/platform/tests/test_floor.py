@@ -18,7 +18,7 @@ from hoop_platform.outbox.relay import Relay
 from local.testing.polling import eventually
 
 Type = type[Noted]
-BATCH = 3
+BATCH = 1
 
 
 class Outbox(RuleBasedStateMachine):
@@ -90,6 +90,13 @@ def test_it_rises_when_everybody_is_finished() -> None:
     assert floor.id == 0
     floor.rise(Look(last_id=30, xmin=6))
     assert floor.id == 11
+
+
+def test_a_look_that_leaves_rows_does_not_pass_them() -> None:
+    floor = Floor()
+    floor.rise(Look(last_id=10, xmin=5), xid=6, lowest_left=3)
+    floor.rise(Look(last_id=10, xmin=7), xid=7, lowest_left=5)
+    assert floor.id == 5
 
 
 def test_a_row_that_is_found_again_sinks_it() -> None:

@@ -91,11 +91,11 @@ class Relay:
 
     async def _rest(self, stop: asyncio.Event, leads: bool, patience: float) -> bool:
         """Wait until there is something to do; returns whether it was notified of rows."""
-        now, ends = asyncio.get_running_loop().time(), [self.lease.due_at, *self._missing.values()]
-        seconds = max(min(ends) - now, 0)
+        until = min([self.lease.due_at, *(self._missing.values() if leads else ())])
+        seconds = until - asyncio.get_running_loop().time()
         if leads and not self.lease.listens:
             seconds = min(seconds, patience)
-        if not await until_set(self._wake, seconds, stop=stop):
+        if not await until_set(self._wake, max(seconds, 0), stop=stop):
             return False
         await pause(stop, JOIN_SECONDS if leads else TELL_SECONDS)
         return True
