@@ -52,7 +52,7 @@ async def two(
             yield leader, standby
 
 
-async def test_a_sleeping_leader_is_told_of_a_row_of_another_process(
+async def test_a_sleeping_leader_is_notified_of_a_row_of_another_process(
     database: Database, other: Database, kafka_bootstrap: str, noted: Type
 ) -> None:
     async with two(database, other, kafka_bootstrap) as (leader, standby):
@@ -62,6 +62,17 @@ async def test_a_sleeping_leader_is_told_of_a_row_of_another_process(
             await eventually(lambda: _empty(database), within=SOON)
         assert leader.lease.epoch
         assert not standby.lease.epoch
+
+
+async def test_a_sleeping_leader_is_notified_by_a_command(
+    database: Database, other: Database, kafka_bootstrap: str, noted: Type
+) -> None:
+    """It has no relay that could stand by."""
+    leader = Relay(database, bootstrap=kafka_bootstrap)
+    async with going(leader):
+        await eventually(lambda: _sleeps(leader), within=20)
+        await say(other, note(noted, new_id(), 1))
+        await eventually(lambda: _empty(database), within=SOON)
 
 
 async def test_a_leader_whose_session_was_cut_listens_again(

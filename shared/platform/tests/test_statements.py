@@ -11,6 +11,7 @@ from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
 from hoop_platform.kafka.batch import BatchHandler
 from hoop_platform.outbox import lease
+from hoop_platform.outbox.announce import OUTBOX
 from hoop_platform.outbox.relay import Relay
 from local.testing.polling import eventually
 
@@ -23,6 +24,7 @@ async def counted(database: Database) -> AsyncIterator[tuple[Database, Statement
     """The database with one connection, and the statements that were sent on it."""
     found = await Database.open(database.dsn, name="counted", pool_size=1)
     sent: Statements = []
+    found.subscribe(asyncio.Event(), OUTBOX)
     await _use_all_types(found)
     async with found.pool.acquire() as connection:
         connection.add_query_logger(lambda query: sent.append(" ".join(query.query.split())))

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import asyncpg
@@ -145,6 +145,14 @@ class Database:
         for signal in signals or list(self._subscribers):
             self._set(signal)
 
+    def _deliver(self, signals: set[str]) -> Sequence[str]:
+        """Notify the subscribers of these signals; returns those that have none in this process."""
+        for signal in signals:
+            self._set(signal)
+        unheard = [signal for signal in signals if not self._subscribers[signal]]
+        signals.clear()
+        return unheard
+
     def _set(self, signal: str | None) -> None:
         for event in self._subscribers[signal]:
             event.set()
@@ -161,9 +169,8 @@ class Database:
                     connection.terminate()  # no response or half of one: the connection is unusable
                     raise
                 finally:  # also after a commit that failed, for it may have come through
-                    for signal in signals:
-                        self._set(signal)
-                    signals.clear()
+                    unheard = self._deliver(signals)
+                await _notify_others(connection, unheard)
         except asyncpg.exceptions.InternalClientError as error:
             raise DatabaseGone(str(error)) from error
         except asyncpg.exceptions.InterfaceError as error:
@@ -242,12 +249,20 @@ class Listener:
 def notify_after_commit(db: Tx | Database, signal: str) -> None:
     """Notify the subscribers of `signal` once the transaction of `db` is committed; never after a rollback.
 
-    Outside of a transaction: once the connection is given back, or at once where `db` is the pool.
+    Outside of a transaction: once the connection is given back, or at once where `db` is the pool. A
+    signal without a subscriber in this process goes to others, as a NOTIFY on the channel of its name.
     """
     if isinstance(db, Database):
         db.notify(signal)
     else:
         _signals(db).add(signal)
+
+
+async def _notify_others(connection: Tx, signals: Sequence[str]) -> None:
+    """NOTIFY other processes, after the commit: a command has no relay of its own."""
+    with suppress(*_NO_RESPONSE, asyncpg.exceptions.InternalClientError):
+        for signal in signals:
+            await connection.execute("SELECT pg_notify($1, 'rows')", signal)
 
 
 def _signals(connection: Tx) -> set[str]:

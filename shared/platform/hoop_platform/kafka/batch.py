@@ -164,7 +164,7 @@ class BatchHandler:
     ) -> None:
         for record, found in decoded:
             if isinstance(found, Undecodable):
-                await _insert_dead_letter(db, record, found)
+                await dead_letters.insert_dead_letter(db, record, cause(found))
                 result.dead_letters.append((record, found))
                 continue
             fate = await self._deliver(db, found, record, applied)
@@ -245,7 +245,7 @@ class BatchHandler:
             async with self._database.transaction() as db:
                 next_offset = record.offset + 1
                 if await inbox.leave_batch(db, *partition, next_offset=next_offset, newest={}):
-                    await _insert_dead_letter(db, record, error)
+                    await dead_letters.insert_dead_letter(db, record, cause(error))
         except UNAVAILABLE:
             return False
         failed.add(key)
@@ -265,19 +265,6 @@ class BatchHandler:
 
 def _unhandled_fate(found: Decoded) -> str:
     return "tombstone" if found is None else "other type"
-
-
-async def _insert_dead_letter(db: Tx, record: Record, error: Exception) -> None:
-    await dead_letters.insert_dead_letter(
-        db,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        error=cause(error),
-    )
 
 
 def _key(record: Record) -> str:
