@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hoop_platform import telemetry
 from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost
 from hoop_platform.failpoints import fp
+from hoop_platform.outbox.announce import OUTBOX
 from hoop_platform.reconcile import claims
 from hoop_platform.reconcile.claims import Finish, Look, ObjectsDiffer, Position
 from hoop_platform.reconcile.desired_state import Claimed
@@ -249,7 +250,7 @@ class Worker:
         if isinstance(finished, Exception):
             raise finished
         if outcome.announcement is not None:
-            self._database.notify()
+            self._database.notify(OUTBOX)
         await fp(f"{claimed.desired_state.kind}_recorded")
         return finished
 
