@@ -82,21 +82,15 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop; then nothing is leased any more, and what was leased is finished."""
         async with asyncio.TaskGroup() as self._tasks:
-            waking = self._tasks.create_task(self._wake_when_set(stop))
             self._database.workers.append(self)
             try:
                 while not stop.is_set():
                     self._wake.clear()
                     seconds = await self._look_if_due()
-                    await until_set(self._wake, seconds)
+                    await until_set(self._wake, seconds, stop=stop)
             finally:
                 self._database.workers.remove(self)
-                waking.cancel()
             await self._until_handed_over()
-
-    async def _wake_when_set(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._wake.set()
 
     async def _until_handed_over(self) -> None:
         """Wait for the transactions that were promised a place; their leases would expire unused."""

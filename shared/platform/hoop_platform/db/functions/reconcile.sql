@@ -3,34 +3,40 @@
 
 -- What an attempt needs to know of a desired state, in one document: the provider account and its
 -- credential, and all external objects, oldest first.
-CREATE OR REPLACE FUNCTION attempt_context(w work) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
-        'account', (
-            SELECT jsonb_build_object('connection_id', p.id, 'status', p.status, 'reason', p.reason,
-                                      'external_id', p.external_id, 'settings', p.settings)
-              FROM provider_account AS p
-             WHERE p.account_id = w.account_id AND p.id = w.connection_id
-               AND p.status <> 'disconnected'),
-        'credential', (
-            SELECT jsonb_build_object(
+CREATE OR REPLACE FUNCTION attempt_context(_w work) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    _account jsonb;
+    _credential jsonb;
+    _objects jsonb;
+BEGIN
+    IF _w.connection_id IS NOT NULL THEN
+        SELECT CASE WHEN p.status <> 'disconnected' THEN
+                   jsonb_build_object('connection_id', p.id, 'status', p.status,
+                                      'reason', p.reason, 'external_id', p.external_id,
+                                      'settings', p.settings) END,
+               CASE WHEN k.id IS NOT NULL THEN
+                   jsonb_build_object(
                        'id', k.id, 'provider', k.provider, 'provider_user', k.provider_user,
                        'generation', k.generation, 'sealed', encode(k.sealed, 'hex'),
                        'fresh_until', k.fresh_until,
                        'leased', coalesce(k.leased_until > clock_timestamp(), false),
-                       'resting', coalesce(k.resting_until > clock_timestamp(), false))
-              FROM provider_account AS p
-              JOIN credential AS k ON k.account_id = p.account_id AND k.id = p.credential_id
-             WHERE p.account_id = w.account_id AND p.id = w.connection_id),
-        'objects', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'generation', e.generation, 'connection_id', e.connection_id,
-                       'state', e.state, 'external_id', e.external_id, 'content', e.content,
-                       'data', e.data, 'looked_up', e.looked_up,
-                       'age', extract(epoch FROM clock_timestamp() - e.at)) ORDER BY e.generation),
-                       '[]')
-              FROM external AS e WHERE e.kind = w.kind AND e.subject = w.subject))
-$$;
+                       'resting', coalesce(k.resting_until > clock_timestamp(), false)) END
+          INTO _account, _credential
+          FROM provider_account AS p
+          LEFT JOIN credential AS k ON k.account_id = p.account_id AND k.id = p.credential_id
+         WHERE p.account_id = _w.account_id AND p.id = _w.connection_id;
+    END IF;
+    SELECT jsonb_agg(jsonb_build_object(
+               'generation', e.generation, 'connection_id', e.connection_id, 'state', e.state,
+               'external_id', e.external_id, 'content', e.content, 'data', e.data,
+               'looked_up', e.looked_up,
+               'age', extract(epoch FROM clock_timestamp() - e.at)) ORDER BY e.generation)
+      INTO _objects
+      FROM external AS e WHERE e.kind = _w.kind AND e.subject = _w.subject;
+    RETURN jsonb_build_object('account', _account, 'credential', _credential,
+                              'objects', coalesce(_objects, '[]'));
+END $$;
 
 -- Whether work may begin for this user of the provider: the circuit is closed, and no desired state
 -- of the user is leased. True only under the user's lock, which is held until the end of the
