@@ -1,13 +1,33 @@
 """Events on Kafka, in the form in which the relay of a service publishes them."""
 
+import json
 from datetime import datetime
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
 
 from hoop_events.base import Event
-from hoop_events.codec import attributes, body
+from hoop_events.codec import attributes, body, decode, envelope
 from hoop_platform.clock import Clock
 from hoop_platform.ids import new_id
+from local.paths import ROOT
+
+GOLDEN = ROOT / "shared/events/golden"
+E = TypeVar("E", bound=Event)
+
+
+def example(kind: type[E], **state: Any) -> E:
+    """An event of this type as a handler gets it: with an id, and every field filled.
+
+    It is the full golden record of the newest revision; fields of its `state` may be replaced.
+    """
+    newest = max((GOLDEN / kind.type).glob("*.json"), key=lambda path: int(path.stem))
+    record = json.loads(newest.read_bytes())["full"]
+    headers = [(name, value.encode()) for name, value in record["headers"].items()]
+    found = decode(envelope(headers), record["body"].encode(), [kind])
+    changed = found.model_copy(update={"state": found.state.model_copy(update=state)})
+    assert isinstance(changed, kind)
+    return changed.with_event_id(new_id())
 
 
 async def publish(kafka_bootstrap: str, *events: Event) -> None:
@@ -20,11 +40,15 @@ async def publish(kafka_bootstrap: str, *events: Event) -> None:
 
 
 def headers(
-    event: Event, *, time: datetime | None = None, traceparent: str | None = None
+    event: Event,
+    *,
+    event_id: str | None = None,
+    time: datetime | None = None,
+    traceparent: str | None = None,
 ) -> list[tuple[str, bytes]]:
-    """The headers of the record of an event. `time`: when it was announced, now by default."""
+    """The headers of the record of an event. By default it has a new id and is announced now."""
     return attributes(
-        event_id=new_id(),
+        event_id=event_id or new_id(),
         source=event.source,
         type=event.type,
         subject=event.subject,

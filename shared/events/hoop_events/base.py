@@ -1,7 +1,8 @@
 """The base of every event: a change of one aggregate of one account, with its whole state afterwards."""
 
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar
+from functools import cached_property
+from typing import Annotated, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -114,3 +115,16 @@ class Event(Contract):
     @property
     def sequence(self) -> int:
         return self.state.sequence
+
+    @cached_property
+    def event_id(self) -> str:
+        """The record's `ce_id`, the same each time the event is delivered; no part of the body.
+
+        Raises `LookupError` for an event that was not read from a record.
+        """
+        raise LookupError(f"{self.type}: only an event that was read from a record has an id")
+
+    def with_event_id(self, event_id: str) -> Self:
+        """Give the event its id, and return it; equality does not take the id into account."""
+        self.__dict__["event_id"] = event_id  # where `cached_property` keeps its value
+        return self

@@ -99,7 +99,7 @@ def envelope(headers: Headers) -> Envelope:
 def decode(
     meta: Envelope, value: bytes, types: Iterable[type[Event]] | Mapping[str, type[Event]]
 ) -> Event:
-    """The event, checked against its contract and its envelope.
+    """The event, checked against its contract and its envelope, with its `event_id`.
 
     `types` are the known event types; a mapping by name saves building one for each record. Raises
     `UnknownType` or `Undecodable`.
@@ -116,4 +116,4 @@ def decode(
     named = (meta.subject, meta.sequence, meta.account_id)
     if named != (event.subject, event.sequence, event.account_id):
         raise Undecodable(f"{meta.type}: headers and body name different facts")
-    return event
+    return event.with_event_id(meta.id)

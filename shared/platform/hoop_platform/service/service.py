@@ -17,6 +17,7 @@ from hoop_platform.http.route import Route
 from hoop_platform.kafka.batch import Handler, Subscriptions, Tombstone
 from hoop_platform.kafka.global_table import GlobalTables
 from hoop_platform.kafka.group import ConsumerGroup
+from hoop_platform.reconcile.effects import Reconciles
 from hoop_platform.runtime import Runtime
 
 BackgroundTask = Callable[[asyncio.Event], Awaitable[None]]
@@ -28,7 +29,11 @@ Command = Callable[[Any, Sequence[str]], Coroutine[Any, Any, int]]
 
 @dataclass(frozen=True)
 class Service:
-    """One service: its routes, subscriptions, announcements, jobs and commands."""
+    """One service: its routes, subscriptions, announcements, desired states, jobs and commands.
+
+    Its folders `migrations` and `functions` exist if it has tables of its own. `reconciles` says how
+    the desired states of each kind come true; one worker of the platform does it for all kinds.
+    """
 
     name: str
     settings: type[Settings] = Settings
@@ -36,6 +41,7 @@ class Service:
     subscriptions: Mapping[type[Event], Handler] = field(default_factory=dict)
     tombstones: Mapping[str, Tombstone] = field(default_factory=dict)
     announces: Sequence[type[Event]] = ()
+    reconciles: Mapping[str, Reconciles] = field(default_factory=dict)
     jobs: Callable[[Runtime[Any]], Sequence[BackgroundTask]] = lambda _: ()
     commands: Mapping[str, Command] = field(default_factory=dict)
 
