@@ -1,6 +1,6 @@
 """Schema migrations in plain SQL: forward-only files, and functions that are re-applied when changed.
 
-A package keeps `migrations/NNNN_name.sql`, each applied once and never edited afterwards, and
+A package with tables keeps `migrations/NNNN_name.sql`, each applied once and never edited afterwards, and
 `functions/name.sql` (functions, triggers, views), each written so that it can be applied again.
 """
 
@@ -17,6 +17,8 @@ from hoop_platform.db.database import Tx
 
 PLATFORM = "hoop_platform.db"
 LOCK = 727001
+NOT_EMPTY = ";SELECT"
+"""Behind each script: asyncpg fails on a text without a statement, such as a comment."""
 
 
 class MigrationChanged(Exception):
@@ -111,7 +113,7 @@ async def _apply(connection: Tx, script: Script) -> bool:
     async with connection.transaction():
         if script.repeatable:  # a function may name another one that is applied after it
             await connection.execute("SET LOCAL check_function_bodies = off")
-        await connection.execute(script.sql)
+        await connection.execute(f"{script.sql}\n{NOT_EMPTY}")
         await connection.execute(
             """
             INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)
