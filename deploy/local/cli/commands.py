@@ -153,6 +153,30 @@ def codegen(
     raise typer.Exit(Exit.OK if run_codegen(check=check) else Exit.FAILED)
 
 
+@app.command(
+    "new-service",
+    epilog="Example: [bold]./hoop new-service webhooks[/] ·"
+    " [bold]./hoop new-service crm-sync --event ContactChanged[/]",
+)
+def new_service(
+    name: Annotated[str, typer.Argument(help="Lowercase letters, digits, hyphens.")],
+    *,
+    event: Annotated[
+        str, typer.Option(metavar="TYPE", help="The event that it handles.")
+    ] = "AppointmentCreated",
+) -> None:
+    """Write a new consumer, with its test and README, and register it everywhere.
+
+    It posts each event to an HTTP endpoint, with the event's id as `Idempotency-Key`.
+    """
+    from local.cli.new_service import NameRefused, run_new_service  # noqa: PLC0415 - it imports every service
+
+    try:
+        raise typer.Exit(run_new_service(name, event_type=event))
+    except NameRefused as refused:
+        raise typer.BadParameter(f"{refused}.") from refused
+
+
 @app.command(epilog="[bold]./hoop codegen[/] writes it together with the other generated files.")
 def openapi(
     *,
