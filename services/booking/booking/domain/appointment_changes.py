@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from booking.domain.assignment import (
     RequestedTime,
@@ -10,13 +11,25 @@ from booking.domain.assignment import (
     excluded_appointment,
     named_host,
 )
+from booking.domain.calendars import Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch
-from booking.domain.decisions import Decision, decide, decide_entry, with_assignment
+from booking.domain.decisions import (
+    NO_MEETING,
+    Decision,
+    SessionEntry,
+    assigned_user,
+    changed,
+    closed_session,
+    enter_session,
+    entered,
+    is_shared,
+    locks,
+    meeting_for,
+    time_and_hosts,
+)
 from booking.domain.recurrence import check_rule_unchanged
 from booking.domain.snapshot import Snapshot
-from booking.domain.venue import NO_MEETING, meeting_for, with_venue
 from hoop_events.booking import Appointment
-from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.errors import StateConflict, invalid
 
 MAX_LENGTH = timedelta(days=31)
@@ -31,27 +44,39 @@ def change(
     now: datetime,
 ) -> Decision | None:
     """Apply a patch; None when nothing changes. `snapshot` is of the calendar after the change."""
-    check_rule_unchanged(before, patch)
+    if patch.rrule is not None:
+        check_rule_unchanged(before, patch)
     if patch.host not in (None, *before.hosts):
         named_host(snapshot.calendar, patch.host)
     after = _edited(before, snapshot, patch)
     moves = _moves(before, after, patch)
     if not moves:
-        host = before.hosts[0]
-        venue = with_venue(after, snapshot.calendar, host, patch, reassigned=False)
-        after = _still_without_time(before, venue)
+        venue = _venue(after, snapshot, before.hosts[0], patch, reassigned=False)
+        after = _still_without_time(before, after.model_copy(update=venue))
     elif before.appointment_status not in ("new", "confirmed", "active") and not (
         after.occupies and not before.occupies
     ):
         raise StateConflict
     if after == before:
         return None
-    after = after.model_copy(update={"date_updated": now, "version": before.version + 1})
     if not after.occupies:
-        return decide(before, after.model_copy(update={"meeting": NO_MEETING}), snapshot, patch)
+        return _decision(before, after, snapshot, patch, {"meeting": NO_MEETING}, now=now)
     if before.occupies and not moves:
-        return _stay(before, after, snapshot, patch)
+        return _stay(before, after, snapshot, patch, now=now)
     return _move(before, after, snapshot, patch, session_id=session_id, now=now)
+
+
+def _venue(
+    after: Appointment, snapshot: Snapshot, host: str, patch: AppointmentPatch, *, reassigned: bool
+) -> dict[str, Any]:
+    """The fields of the venue that the patch names; else of the present one."""
+    present = Venue(after.meeting_location_id, after.meeting_location_type, after.personal.address)
+    venue = choose_venue(present, snapshot.calendar, host, patch, reassigned=reassigned)
+    return {
+        "meeting_location_id": venue.location_id,
+        "meeting_location_type": venue.kind,
+        "personal": after.personal.model_copy(update={"address": venue.address}),
+    }
 
 
 def _still_without_time(before: Appointment, after: Appointment) -> Appointment:
@@ -99,15 +124,20 @@ def _moves(before: Appointment, after: Appointment, patch: AppointmentPatch) -> 
 
 
 def _stay(
-    before: Appointment, after: Appointment, snapshot: Snapshot, patch: AppointmentPatch
+    before: Appointment,
+    after: Appointment,
+    snapshot: Snapshot,
+    patch: AppointmentPatch,
+    *,
+    now: datetime,
 ) -> Decision:
     """Same session, same seat; the meeting changes with the venue, or with the confirmation."""
-    session = snapshot.session(before.session)
-    provider = PROVIDER_OF_LOCATION_TYPE.get(after.meeting_location_type)
+    fields: dict[str, Any] = {}
     if _meeting_differs(before, after):
-        meeting = meeting_for(provider, session, confirmed=after.confirmed)
-        after = after.model_copy(update={"meeting": meeting})
-    return decide(before, after, snapshot, patch, seat=snapshot.seat)
+        session = snapshot.session(before.session)
+        kind = after.meeting_location_type
+        fields["meeting"] = meeting_for(kind, session, confirmed=after.confirmed)
+    return _decision(before, after, snapshot, patch, fields, now=now, seat=snapshot.seat)
 
 
 def _meeting_differs(before: Appointment, after: Appointment) -> bool:
@@ -139,11 +169,51 @@ def _move(
     found = assign_seat(snapshot, request, excluded=excluded, now=now)
     if _keeps_session(before, after, found):
         found = replace(found, joins=snapshot.session(before.session))
-    after = with_assignment(after, snapshot, found, patch)
-    return decide_entry(before, after, snapshot, found, patch, session_id=session_id)
+    stays = before.occupies and found.joins is not None and found.joins.id == before.session
+    entry = enter_session(before, after.end_time, found, session_id=session_id)
+    fields = {
+        **entered(snapshot, entry, found),
+        **_venue(after, snapshot, found.hosts[0], patch, reassigned=True),
+        "assigned_user_id": assigned_user(snapshot, found),
+        "shared": is_shared(snapshot, found.joins),
+    }
+    if not stays:
+        kind = fields["meeting_location_type"]
+        fields["meeting"] = meeting_for(kind, found.joins, confirmed=after.confirmed)
+    seat = snapshot.seat if stays else found.seat
+    return _decision(before, after, snapshot, patch, fields, now=now, seat=seat, entry=entry)
 
 
 def _keeps_session(before: Appointment, after: Appointment, found: SeatAssignment) -> bool:
     """Whether only the end changes: then the session stays the same, and with it the link."""
     was = (before.calendar_id, before.start_time, before.hosts)
     return before.occupies and was == (after.calendar_id, after.start_time, found.hosts)
+
+
+def _decision(
+    before: Appointment,
+    after: Appointment,
+    snapshot: Snapshot,
+    patch: AppointmentPatch,
+    fields: dict[str, Any],
+    *,
+    now: datetime,
+    seat: int | None = None,
+    entry: SessionEntry | None = None,
+) -> Decision:
+    """The decision with its event; the appointment gets these fields and what counts its changes."""
+    takes = (*fields.get("hosts", ()), *fields.get("resources", ()))
+    fixed = locks(before, snapshot, entry, takes)
+    hosts = fields.get("hosts", after.hosts)
+    rescheduled = time_and_hosts(before) != (after.start_time, after.end_time, hosts)
+    counted = {
+        "sequence": before.sequence + 1,
+        "version": before.version + 1,
+        "time_revision": before.time_revision + rescheduled,
+        "date_updated": now,
+        "versions": fixed.versions,
+    }
+    after = after.model_copy(update={**fields, **counted})
+    event = changed(snapshot.calendar.account_id, before, after, patch)
+    closes = closed_session(before, snapshot, entry=entry, occupies=after.occupies)
+    return Decision(before, after, snapshot, (event,), fixed, seat, entry, closes)

@@ -152,7 +152,9 @@ def _assign(
     request: RequestedTime,
     excluded: ExcludedAppointment | None,
 ) -> SeatAssignment:
-    joins = snapshot.session_at(hosts[0], request.start)
+    key = (snapshot.calendar.id, hosts[0], request.start)
+    found = (s for s in snapshot.sessions if (s.calendar_id, s.hosts[0], s.starts) == key)
+    joins = next(found, None)
     if joins is None or _is_left_empty(joins, excluded):
         return SeatAssignment(hosts, 1, None, resources)
     seat = next(n for n in range(1, len(joins.seats) + 2) if n not in joins.seats)

@@ -53,8 +53,3 @@ class Snapshot:
 
     def session(self, session_id: str) -> Session | None:
         return next((s for s in self.sessions if s.id == session_id), None)
-
-    def session_at(self, host: str, starts: datetime) -> Session | None:
-        """The open session of this calendar with this host at this start."""
-        key = (self.calendar.id, host, starts)
-        return next((s for s in self.sessions if (s.calendar_id, s.host, s.starts) == key), None)

@@ -43,16 +43,16 @@ async def on_connection_changed(db: Tx, event: ConnectionChanged, _: datetime) -
 async def on_external_busy_changed(db: Tx, event: ExternalBusyChanged, _: datetime) -> None:
     """Replace the busy times of an external calendar in a week, and invalidate open snapshots."""
     state = event.state
-    resource = state.user_id or state.calendar_id
+    bookable = state.user_id or state.calendar_id
     await projections.update_external_busy(
         db,
         event.account_id,
         connection_id=state.connection_id,
         week=state.week,
-        resource_id=resource,
+        bookable_id=bookable,
         intervals=[(interval.start, interval.end) for interval in state.intervals],
     )
-    await update_versions(db, event.account_id, calendars=(), others=[resource])
+    await update_versions(db, event.account_id, calendars=(), others=[bookable])
 
 
 async def on_meeting_link_changed(db: Tx, event: MeetingLinkChanged, now: datetime) -> None:
