@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from booking.store import database
-from booking.store.database import QUEUE_CONCURRENCY as CONCURRENCY
-from booking.store.database import BookingDatabase
+from booking.store.database import CONCURRENCY, BookingDatabase
 from hoop_platform.ids import new_id
 
 ACCOUNT, CALENDAR = new_id(), new_id()

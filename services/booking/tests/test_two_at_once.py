@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from booking.domain.appointments import convert_hold
 from booking.domain.commands import AppointmentPatch, NewAppointment
+from booking.domain.holds import release
 from booking.handlers.appointments import book_held, change_appointment
 from booking.handlers.calendars import delete_calendar
 from booking.handlers.holds import release_expired, release_hold
-from hoop_events.booking import Appointment
+from booking.store.commit import commit_decision
+from booking.store.snapshot import SnapshotRequest, get_snapshot
+from hoop_events.booking import Appointment, Hold
 from hoop_platform.db.database import Database
 from hoop_platform.errors import NotFound, Refused
 
@@ -93,6 +97,29 @@ async def together(rivals: Rivals, first: Request, second: Request, late: float)
 async def announced(office: Any, subject: str) -> list[tuple[str, str | None]]:
     """What was announced of the seat, in order: types and reasons."""
     return [(kind, body["change"]["reason"]) for kind, body in await office.announced(subject)]
+
+
+async def test_a_decision_on_a_hold_that_was_booked_meanwhile_is_outdated(office: Any) -> None:
+    """Hold and appointment have the same id, and both begin with sequence 1."""
+    calendar = await office.calendar()
+    hold = await office.hold(calendar)
+    db, account = office.runtime.db, office.tenant.account_id
+    old = await get_snapshot(db, SnapshotRequest(account, NOW, appointment=hold.id, held=True))
+    await office.book_held(hold.id)
+    async with asyncio.timeout(30):  # what is still in the outbox would refuse the second as well
+        while await db.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
+            await asyncio.sleep(0.01)
+    new = await get_snapshot(db, SnapshotRequest(account, NOW, calendar, hold.start_time))
+    assert old.snapshot is not None
+    assert new.snapshot is not None
+    assert isinstance(old.before, Hold)
+    snapshot = replace(old.snapshot, versions=new.snapshot.versions)
+    contact = NewAppointment(hold.id, office.tenant.contact_ids[1])
+    again = convert_hold(old.before, snapshot, contact, AppointmentPatch(), now=NOW)
+    assert not await commit_decision(db, again, now=NOW)
+    released = release(old.before, snapshot, reason="released")
+    assert not await commit_decision(db, released, now=NOW)
+    assert await office.violations() == []
 
 
 async def test_one_hold_is_booked_once(rivals: Rivals) -> None:

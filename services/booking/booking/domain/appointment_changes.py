@@ -5,28 +5,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from booking.domain.assignment import (
+    NO_MEETING,
     RequestedTime,
     SeatAssignment,
     assign_seat,
+    assigned_user,
     excluded_appointment,
+    is_shared,
+    meeting_for,
     named_host,
 )
 from booking.domain.calendars import Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch
-from booking.domain.decisions import (
-    NO_MEETING,
-    Decision,
-    SessionEntry,
-    assigned_user,
-    changed,
-    closed_session,
-    enter_session,
-    entered,
-    is_shared,
-    locks,
-    meeting_for,
-    time_and_hosts,
-)
+from booking.domain.decisions import Decision, decide_change, enter_session, entered
 from booking.domain.recurrence import check_rule_unchanged
 from booking.domain.snapshot import Snapshot
 from hoop_events.booking import Appointment
@@ -60,7 +51,7 @@ def change(
     if after == before:
         return None
     if not after.occupies:
-        return _decision(before, after, snapshot, patch, {"meeting": NO_MEETING}, now=now)
+        return decide_change(before, after, snapshot, patch, {"meeting": NO_MEETING}, now=now)
     if before.occupies and not moves:
         return _stay(before, after, snapshot, patch, now=now)
     return _move(before, after, snapshot, patch, session_id=session_id, now=now)
@@ -134,10 +125,10 @@ def _stay(
     """Same session, same seat; the meeting changes with the venue, or with the confirmation."""
     fields: dict[str, Any] = {}
     if _meeting_differs(before, after):
-        session = snapshot.session(before.session)
+        session = snapshot.sessions.get(before.session)
         kind = after.meeting_location_type
         fields["meeting"] = meeting_for(kind, session, confirmed=after.confirmed)
-    return _decision(before, after, snapshot, patch, fields, now=now, seat=snapshot.seat)
+    return decide_change(before, after, snapshot, patch, fields, now=now, seat=snapshot.seat)
 
 
 def _meeting_differs(before: Appointment, after: Appointment) -> bool:
@@ -168,7 +159,7 @@ def _move(
     excluded = excluded_appointment(before, snapshot)
     found = assign_seat(snapshot, request, excluded=excluded, now=now)
     if _keeps_session(before, after, found):
-        found = replace(found, joins=snapshot.session(before.session))
+        found = replace(found, joins=snapshot.sessions.get(before.session))
     stays = before.occupies and found.joins is not None and found.joins.id == before.session
     entry = enter_session(before, after.end_time, found, session_id=session_id)
     fields = {
@@ -181,39 +172,10 @@ def _move(
         kind = fields["meeting_location_type"]
         fields["meeting"] = meeting_for(kind, found.joins, confirmed=after.confirmed)
     seat = snapshot.seat if stays else found.seat
-    return _decision(before, after, snapshot, patch, fields, now=now, seat=seat, entry=entry)
+    return decide_change(before, after, snapshot, patch, fields, now=now, seat=seat, entry=entry)
 
 
 def _keeps_session(before: Appointment, after: Appointment, found: SeatAssignment) -> bool:
     """Whether only the end changes: then the session stays the same, and with it the link."""
     was = (before.calendar_id, before.start_time, before.hosts)
     return before.occupies and was == (after.calendar_id, after.start_time, found.hosts)
-
-
-def _decision(
-    before: Appointment,
-    after: Appointment,
-    snapshot: Snapshot,
-    patch: AppointmentPatch,
-    fields: dict[str, Any],
-    *,
-    now: datetime,
-    seat: int | None = None,
-    entry: SessionEntry | None = None,
-) -> Decision:
-    """The decision with its event; the appointment gets these fields and what counts its changes."""
-    takes = (*fields.get("hosts", ()), *fields.get("resources", ()))
-    fixed = locks(before, snapshot, entry, takes)
-    hosts = fields.get("hosts", after.hosts)
-    rescheduled = time_and_hosts(before) != (after.start_time, after.end_time, hosts)
-    counted = {
-        "sequence": before.sequence + 1,
-        "version": before.version + 1,
-        "time_revision": before.time_revision + rescheduled,
-        "date_updated": now,
-        "versions": fixed.versions,
-    }
-    after = after.model_copy(update={**fields, **counted})
-    event = changed(snapshot.calendar.account_id, before, after, patch)
-    closes = closed_session(before, snapshot, entry=entry, occupies=after.occupies)
-    return Decision(before, after, snapshot, (event,), fixed, seat, entry, closes)

@@ -4,25 +4,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from booking.domain.assignment import RequestedTime, SeatAssignment, assign_seat, named_host
+from booking.domain.assignment import (
+    NO_MEETING,
+    RequestedTime,
+    SeatAssignment,
+    assign_seat,
+    assigned_user,
+    is_shared,
+    meeting_for,
+    named_host,
+)
 from booking.domain.calendars import Calendar, Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch, NewAppointment
-from booking.domain.decisions import (
-    NO_MEETING,
-    Decision,
-    SessionEntry,
-    assigned_user,
-    created,
-    enter_session,
-    entered,
-    hold_deleted,
-    is_shared,
-    locks,
-    meeting_for,
-)
+from booking.domain.decisions import Decision, decide_new, enter_session
 from booking.domain.snapshot import Snapshot
-from hoop_events.base import Event, Personal
-from hoop_events.booking import Appointment, Hold
+from hoop_events.base import Personal
+from hoop_events.booking import Hold
 from hoop_platform.errors import CalendarInactive, invalid
 from hoop_scheduling.zones import epoch_ms, utc_datetime
 
@@ -42,10 +39,10 @@ def book(
         return _without_time(snapshot, new, patch, session_id=session_id, status=status, now=now)
     request = RequestedTime(start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
     found = assign_seat(snapshot, request, excluded=None, now=now)
-    entry = enter_session(None, end, found, session_id=session_id)
     fields = _fields(snapshot, new, patch, found, status=status, now=now)
     fields |= {"start_time": start, "end_time": end}
-    return _decision(snapshot, patch, found, entry, fields)
+    entry = enter_session(None, end, found, session_id=session_id)
+    return decide_new(snapshot, patch, found, entry, fields)
 
 
 def create_unconfirmed(
@@ -74,7 +71,7 @@ def _without_time(
     fields = _fields(snapshot, new, patch, found, status=status, now=now)
     fields |= {"start_time": start, "end_time": end, "session": session_id, "occupies": False}
     fields |= {"shared": False, "meeting": NO_MEETING}
-    return _decision(snapshot, patch, found, None, fields)
+    return decide_new(snapshot, patch, found, None, fields)
 
 
 def convert_hold(
@@ -82,7 +79,7 @@ def convert_hold(
 ) -> Decision:
     """Give the held seat to the contact: same id, same session; the rules are not checked again."""
     _check_matches_hold(hold, patch)
-    session = snapshot.session(hold.session)
+    session = snapshot.sessions.get(hold.session)
     if not snapshot.calendar.rules.active or session is None:
         raise CalendarInactive
     status = _status(snapshot.calendar, patch)
@@ -92,7 +89,7 @@ def convert_hold(
     entry = enter_session(hold, hold.end_time, found, session_id=hold.session)
     fields = _fields(snapshot, new, patch, found, status=status, now=now)
     fields |= {"start_time": hold.start_time, "end_time": hold.end_time}
-    return _decision(snapshot, patch, found, entry, fields, hold=hold)
+    return decide_new(snapshot, patch, found, entry, fields, hold=hold)
 
 
 def _check_matches_hold(hold: Hold, patch: AppointmentPatch) -> None:
@@ -109,26 +106,6 @@ def _check_matches_hold(hold: Hold, patch: AppointmentPatch) -> None:
         raise invalid("assignedUserId", "held", "the hold is of another host", hold.hosts)
 
 
-def _decision(
-    snapshot: Snapshot,
-    patch: AppointmentPatch,
-    found: SeatAssignment,
-    entry: SessionEntry | None,
-    fields: Mapping[str, Any],
-    *,
-    hold: Hold | None = None,
-) -> Decision:
-    """The decision with its events. The appointment is made once, as it will be stored."""
-    fixed = locks(hold, snapshot, entry, (*found.hosts, *found.resources))
-    seat = {} if entry is None else entered(snapshot, entry, found)
-    after = Appointment(**{**fields, **seat}, versions=fixed.versions)
-    events: tuple[Event, ...] = (created(snapshot.calendar.account_id, after, patch),)
-    if hold is not None:
-        events += (hold_deleted(hold, snapshot, fixed, reason="booked", actor=patch.actor),)
-    seat_number = None if entry is None else found.seat
-    return Decision(hold, after, snapshot, events, fixed, seat_number, entry)
-
-
 def _fields(
     snapshot: Snapshot,
     new: NewAppointment,
@@ -140,6 +117,7 @@ def _fields(
 ) -> dict[str, Any]:
     """The fields of the new appointment, but for its times and its session."""
     calendar, host = snapshot.calendar, found.hosts[0]
+    title = patch.title or _title(calendar.settings, snapshot.contact_name or "")
     venue = choose_venue(Venue(), calendar, host, patch, reassigned=True)
     confirmed = status in CONFIRMED
     return {
@@ -161,7 +139,7 @@ def _fields(
         "meeting_location_id": venue.location_id,
         "meeting": meeting_for(venue.kind, found.joins, confirmed=confirmed),
         "personal": Personal(
-            title=patch.title or _title(calendar.settings, snapshot.contact_name or ""),
+            title=title,
             description=patch.description or "",
             address=venue.address,
         ),

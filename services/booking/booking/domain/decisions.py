@@ -1,13 +1,13 @@
 """A decision on a seat: the appointment or hold afterwards, what has to be locked, and the events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from booking.domain.assignment import SeatAssignment
 from booking.domain.commands import AppointmentPatch
-from booking.domain.snapshot import Session, Snapshot
+from booking.domain.snapshot import Snapshot
 from hoop_events.base import Change, Event, Gone
 from hoop_events.booking import (
     Appointment,
@@ -18,14 +18,11 @@ from hoop_events.booking import (
     AppointmentUpdated,
     Hold,
     HoldDeleted,
-    Meeting,
 )
-from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 
 Occupant = Appointment | Hold
 """What takes a seat of a session: an appointment, or a hold."""
 
-NO_MEETING = Meeting()
 _BOOKKEEPING = {"sequence", "version", "date_updated", "versions", "personal"}
 
 
@@ -75,27 +72,6 @@ class Decision:
     entry: SessionEntry | None = None
     closes: str | None = None
 
-    @property
-    def id(self) -> str:
-        return self.events[0].subject
-
-    @property
-    def account_id(self) -> str:
-        return self.snapshot.calendar.account_id
-
-    @property
-    def independent(self) -> bool:
-        """Whether it can be committed together with others: it changes nothing that exists."""
-        entry = self.entry
-        return self.before is None and not self.locks.counts and (entry is None or entry.opens)
-
-    @property
-    def sessions(self) -> set[str]:
-        """The open sessions that are left or entered: their revisions must not have changed."""
-        before, entry = self.before, self.entry
-        left = {before.session} if before is not None and before.occupies else set()
-        return left | ({entry.session_id} if entry is not None and not entry.opens else set())
-
 
 def enter_session(
     before: Occupant | None, ends: datetime, found: SeatAssignment, *, session_id: str
@@ -129,17 +105,6 @@ def entered(snapshot: Snapshot, entry: SessionEntry, found: SeatAssignment) -> d
     }
 
 
-def assigned_user(snapshot: Snapshot, found: SeatAssignment) -> str | None:
-    """The user of the API's `assignedUserId`: the first host, unless the calendar is its own."""
-    calendar = snapshot.calendar
-    return None if calendar.hosts == (calendar.id,) else found.hosts[0]
-
-
-def is_shared(snapshot: Snapshot, joins: Session | None) -> bool:
-    """Whether the session has several seats, or had when it was opened."""
-    return snapshot.calendar.rules.capacity > 1 or (joins is not None and joins.shared)
-
-
 def locks(
     before: Occupant | None, snapshot: Snapshot, entry: SessionEntry | None, takes: Iterable[str]
 ) -> Locks:
@@ -165,28 +130,8 @@ def closed_session(
     if before is None or not before.occupies:
         return None
     leaves = not occupies or (entry is not None and entry.session_id != before.session)
-    session = snapshot.session(before.session)
+    session = snapshot.sessions.get(before.session)
     return before.session if leaves and session and len(session.seats) == 1 else None
-
-
-def meeting_for(kind: str, session: Session | None, *, confirmed: bool) -> Meeting:
-    """The meeting that an appointment of this location type shows when it enters a session.
-
-    `session` None: a new one.
-    """
-    provider = PROVIDER_OF_LOCATION_TYPE.get(kind)
-    if provider not in ("zoom", "teams"):
-        return NO_MEETING
-    if session is not None and provider in session.meetings:
-        return session.meetings[provider]
-    if not confirmed:
-        return Meeting(
-            provider=provider,
-            state="pending",
-            reason="awaiting_confirmation",
-            message="The link is made when the appointment is confirmed.",
-        )
-    return Meeting(provider=provider, state="pending", message="The link is being made.")
 
 
 def hold_deleted(
@@ -198,12 +143,6 @@ def hold_deleted(
         state=Gone(id=hold.id, sequence=hold.sequence + 1, versions=fixed.versions),
         change=Change(reason=reason, actor=actor),
     )
-
-
-def created(account_id: str, after: Appointment, patch: AppointmentPatch) -> AppointmentCreated:
-    """The event that announces a new appointment."""
-    change = Change(notify=patch.notify, actor=patch.actor)
-    return AppointmentCreated(account_id=account_id, state=after, change=change)
 
 
 def changed(
@@ -238,3 +177,55 @@ def _difference(
     return Change(
         fields=fields, previous=previous, notify=patch.notify, actor=patch.actor, reason=reason
     )
+
+
+def decide_new(
+    snapshot: Snapshot,
+    patch: AppointmentPatch,
+    found: SeatAssignment,
+    entry: SessionEntry | None,
+    fields: Mapping[str, Any],
+    *,
+    hold: Hold | None = None,
+) -> Decision:
+    """The decision on a new appointment, which is made here, once, as it will be stored."""
+    fixed = locks(hold, snapshot, entry, (*found.hosts, *found.resources))
+    seat = {} if entry is None else entered(snapshot, entry, found)
+    after = Appointment(**{**fields, **seat}, versions=fixed.versions)
+    change = Change(notify=patch.notify, actor=patch.actor)
+    account_id = snapshot.calendar.account_id
+    events: tuple[Event, ...] = (
+        AppointmentCreated(account_id=account_id, state=after, change=change),
+    )
+    if hold is not None:
+        events += (hold_deleted(hold, snapshot, fixed, reason="booked", actor=patch.actor),)
+    return Decision(hold, after, snapshot, events, fixed, found.seat if entry else None, entry)
+
+
+def decide_change(
+    before: Appointment,
+    after: Appointment,
+    snapshot: Snapshot,
+    patch: AppointmentPatch,
+    fields: Mapping[str, Any],
+    *,
+    now: datetime,
+    seat: int | None = None,
+    entry: SessionEntry | None = None,
+) -> Decision:
+    """The decision on a change: `after` gets these fields, and what counts its changes."""
+    takes = (*fields.get("hosts", ()), *fields.get("resources", ()))
+    fixed = locks(before, snapshot, entry, takes)
+    hosts = fields.get("hosts", after.hosts)
+    rescheduled = time_and_hosts(before) != (after.start_time, after.end_time, hosts)
+    counted = {
+        "sequence": before.sequence + 1,
+        "version": before.version + 1,
+        "time_revision": before.time_revision + rescheduled,
+        "date_updated": now,
+        "versions": fixed.versions,
+    }
+    after = after.model_copy(update={**fields, **counted})
+    event = changed(snapshot.calendar.account_id, before, after, patch)
+    closes = closed_session(before, snapshot, entry=entry, occupies=after.occupies)
+    return Decision(before, after, snapshot, (event,), fixed, seat, entry, closes)

@@ -29,17 +29,23 @@ async def commit_decision(db: Tx | Database, decision: Decision, *, now: datetim
 
     New appointments that arrive at the same time share a round trip and a commit.
     """
-    with span("commit", attributes={"hoop.appointment": decision.id}):
+    with span("commit", attributes={"hoop.appointment": decision.events[0].subject}):
         document = orjson.dumps(_document(decision, now))
         written = None
-        if isinstance(db, BookingDatabase) and decision.independent:
+        if isinstance(db, BookingDatabase) and _is_independent(decision):
             written = await _commit_together(db, document)
+        if written is not None:
+            return written
         try:
-            return (
-                written if written is not None else (await _commit_all(db, [document]))[0] or False
-            )
+            return bool(await db.fetchval(_ONE, document.decode()))
         except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
             return False  # the backstop: another transaction took the time first
+
+
+def _is_independent(decision: Decision) -> bool:
+    """Whether it can be committed together with others: it changes nothing that exists."""
+    opens = decision.entry is None or decision.entry.opens
+    return decision.before is None and opens and not decision.locks.counts
 
 
 async def _commit_together(db: BookingDatabase, document: bytes) -> bool | None:
@@ -53,12 +59,8 @@ async def _commit_together(db: BookingDatabase, document: bytes) -> bool | None:
 
 
 async def _commit_all(db: Tx | Database, documents: Sequence[bytes]) -> Sequence[bool | None]:
-    """One result for each; the only one waits for locks."""
-    if len(documents) == 1:
-        return [await db.fetchval(_ONE, documents[0].decode())]
-    found: Sequence[bool | None] = await db.fetchval(
-        _SEVERAL, b"[%b]".decode() % b",".join(documents).decode()
-    )
+    array = b"[" + b",".join(documents) + b"]"
+    found: Sequence[bool | None] = await db.fetchval(_SEVERAL, array.decode())
     return found
 
 
@@ -66,10 +68,14 @@ def _document(decision: Decision, now: datetime) -> dict[str, Any]:
     """The argument of the function `commit_decision`, which describes it."""
     before, after, locks = decision.before, decision.after, decision.locks
     versions = decision.snapshot.versions
-    revisions = {s.id: s.revision for s in decision.snapshot.sessions if s.id in decision.sessions}
+    left_or_entered = {
+        *([before.session] if before is not None and before.occupies else ()),
+        *([decision.entry.session_id] if decision.entry else ()),
+    }
+    sessions = [one for one in decision.snapshot.sessions.values() if one.id in left_or_entered]
     return {
-        "account": _hexed(decision.account_id),
-        "id": _hexed(decision.id),
+        "account": _hexed(decision.snapshot.calendar.account_id),
+        "id": _hexed(decision.events[0].subject),
         "sequence": before.sequence if before else None,
         "held": isinstance(before, Hold),
         "closes": decision.closes and _hexed(decision.closes),
@@ -78,8 +84,8 @@ def _document(decision: Decision, now: datetime) -> dict[str, Any]:
         "counts": locks.counts,
         "taken": [_hexed(one) for one in locks.taken],
         "taken_versions": [versions.get(one, 0) for one in locks.taken],
-        "sessions": [_hexed(one) for one in revisions],
-        "revisions": list(revisions.values()),
+        "sessions": [_hexed(one.id) for one in sessions],
+        "revisions": [one.revision for one in sessions],
         "after": _appointment_row(decision, after) if after else None,
         "session": _session_row(decision, after, decision.entry)
         if after and decision.entry

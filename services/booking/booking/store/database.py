@@ -17,29 +17,29 @@ RunAll = Callable[[Tx | Database, Sequence[Item]], Awaitable[Sequence[Result]]]
 """Reads or commits for several requests in one statement: a result for each, in their order."""
 
 MAX_WAIT = 5.0  # seconds
-QUEUE_CONCURRENCY = 2
+CONCURRENCY = 2
 """While one request waits for the database, another computes; a third would read outdated data."""
-BATCH_CONCURRENCY = 2
-"""While one batch is with the database, the requests of another compute and fill the next."""
 BATCH_SIZE = 32
 
 
 @dataclass(eq=False)
 class _Entry(Generic[Item, Result]):
-    """An item of a batch. `woken`: its result is there, or (True) it leads the next batch itself."""
+    """An item of a batch, and its result or its error, once there is one."""
 
     item: Item
-    woken: asyncio.Future[bool]
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is finished, or when its request is the one that runs the next batch."""
     results: Sequence[Result] = ()
     error: BaseException | None = None
+    leads: bool = False
 
 
 @dataclass
-class _Batch(Generic[Item, Result]):
-    """The requests for one kind of statement: those that wait, and how many batches are on their way."""
+class _Batches(Generic[Item, Result]):
+    """The requests for one kind of statement: those that wait while a batch is on its way."""
 
     waiting: list[_Entry[Item, Result]] = field(default_factory=list)
-    running: int = 0
+    running: bool = False
 
 
 class BookingDatabase(Database):
@@ -51,7 +51,7 @@ class BookingDatabase(Database):
     def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
         super().__init__(pool, dsn)
         self._queues = WeakValueDictionary[tuple[str, str], asyncio.Semaphore]()
-        self._batches: dict[RunAll[Any, Any], _Batch[Any, Any]] = {}
+        self._batches: dict[RunAll[Any, Any], _Batches[Any, Any]] = {}
 
     @asynccontextmanager
     async def turn(self, account_id: str, key: str) -> AsyncIterator[None]:
@@ -59,7 +59,7 @@ class BookingDatabase(Database):
 
         Raises `TimeoutError` after `MAX_WAIT`.
         """
-        queue = self._queues.setdefault((account_id, key), asyncio.Semaphore(QUEUE_CONCURRENCY))
+        queue = self._queues.setdefault((account_id, key), asyncio.Semaphore(CONCURRENCY))
         async with asyncio.timeout(MAX_WAIT) if queue.locked() else nullcontext():
             await queue.acquire()
         try:
@@ -70,30 +70,35 @@ class BookingDatabase(Database):
     async def together(self, run: RunAll[Item, Result], item: Item) -> Result:
         """The result of `run` for the item, which goes with those that arrive at the same time.
 
-        An error is that of the whole batch. The first request that finds no batch under way leads the
-        next one, and hands over to one that arrived meanwhile.
+        One batch of each kind is on its way at a time, so `run` must not wait for locks. The first
+        request leads the first batch; then one of those that arrived meanwhile leads the next. An
+        error is that of the whole batch.
         """
-        batch: _Batch[Item, Result] = self._batches.setdefault(run, _Batch())
-        entry = _Entry[Item, Result](item, asyncio.get_running_loop().create_future())
-        batch.waiting.append(entry)
-        if batch.running >= BATCH_CONCURRENCY:
-            leads = await entry.woken
-        else:
-            batch.running += 1
-            leads = True
-            await asyncio.sleep(0)  # for those that arrive in this turn of the event loop
-        if leads:
-            await self._lead(batch, run, entry)
+        batches: _Batches[Item, Result] = self._batches.setdefault(run, _Batches())
+        entry = _Entry[Item, Result](item)
+        batches.waiting.append(entry)
+        entry.leads, batches.running = not batches.running, True
+        try:
+            if not entry.leads:
+                await entry.woken.wait()
+            if entry.leads:
+                await asyncio.sleep(0)  # for those that arrive in this turn of the event loop
+                await self._run_batch(batches, run)
+        finally:
+            if entry in batches.waiting:  # it was cancelled
+                batches.waiting.remove(entry)
+            if entry.leads and batches.waiting:
+                batches.waiting[0].leads = True
+                batches.waiting[0].woken.set()
+            elif entry.leads:
+                batches.running = False
         if entry.error is not None:
             raise entry.error
         return entry.results[0]
 
-    async def _lead(
-        self, batch: _Batch[Item, Result], run: RunAll[Item, Result], own: _Entry[Item, Result]
-    ) -> None:
-        """Run what waits, then let the next one lead."""
-        others = [one for one in batch.waiting if one is not own and not one.woken.done()]
-        taken, batch.waiting = [own, *others[: BATCH_SIZE - 1]], others[BATCH_SIZE - 1 :]
+    async def _run_batch(self, batches: _Batches[Item, Result], run: RunAll[Item, Result]) -> None:
+        """Run what waits, in the order of arrival: the entry that leads is the first."""
+        taken, batches.waiting = batches.waiting[:BATCH_SIZE], batches.waiting[BATCH_SIZE:]
         error: BaseException | None = DatabaseGone("the request that led the batch was cancelled")
         try:
             async with self.connection() as db:
@@ -106,11 +111,4 @@ class BookingDatabase(Database):
         finally:
             for one in taken:
                 one.error = error
-                if not one.woken.done():
-                    one.woken.set_result(False)
-            batch.running -= 1
-            for one in batch.waiting:
-                if not one.woken.done():  # else its request was cancelled
-                    batch.running += 1
-                    one.woken.set_result(True)
-                    break
+                one.woken.set()

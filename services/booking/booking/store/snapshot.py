@@ -104,9 +104,9 @@ async def _found(db: Tx | Database, request: SnapshotRequest, row: Row) -> Found
     if row["id"] is None:
         return Found(before, None)
     busy = busy_of(row)
-    sessions = (
-        await list_sessions(db, request.account_id, ids) if (ids := row["session_ids"]) else ()
-    )
+    ids = row["session_ids"]
+    sessions = await list_sessions(db, request.account_id, ids) if ids else {}
+
     calendar = Calendar.of(row)
     start = request.start or before.start_time
     counts = calendar.rules.equal_distribution
@@ -135,12 +135,12 @@ def busy_of(row: Row) -> dict[str, Busy]:
 
 async def list_sessions(
     db: Tx | Database, account_id: str, ids: Sequence[str]
-) -> tuple[Session, ...]:
-    """Open sessions with the seats taken in each.
+) -> dict[str, Session]:
+    """Open sessions by id, with the seats taken in each.
 
     They are read after the snapshot: a change in between shows in their revisions.
     """
-    return tuple(_session(row) for row in await db.fetch(_SESSIONS, account_id, list(ids)))
+    return {row["id"]: _session(row) for row in await db.fetch(_SESSIONS, account_id, list(ids))}
 
 
 def _session(row: Row) -> Session:
