@@ -10,6 +10,7 @@ import orjson
 
 from booking.domain.decisions import Decision, Occupant, SessionEntry
 from booking.store.database import BookingDatabase
+from hoop_events.base import Event
 from hoop_events.booking import Appointment, Hold
 from hoop_platform import ids
 from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, Tx
@@ -90,7 +91,7 @@ def _document(decision: Decision, now: datetime) -> dict[str, Any]:
         "session": _session_row(decision, after, decision.entry)
         if after and decision.entry
         else None,
-        "events": [_outbox_row(announce.row(event, now=now)) for event in decision.events],
+        "events": [outbox_row(event, now) for event in decision.events],
     }
 
 
@@ -140,7 +141,8 @@ def _session_row(decision: Decision, after: Occupant, entry: SessionEntry) -> di
     }
 
 
-def _outbox_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the outbox as part of the document; the body stays as it is, byte by byte."""
+def outbox_row(event: Event, now: datetime) -> dict[str, Any]:
+    """A row of the outbox; its body stays as it is, byte by byte."""
+    row = announce.row(event, now=now)
     del row["account_id"]
     return {**row, "event_id": ids.hexed(row["event_id"]), "body": orjson.Fragment(row["body"])}
