@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from booking.store.database import BATCH_SIZE, BookingDatabase
+from booking.store.database import BATCH_SIZE, BATCHES, BookingDatabase
 from hoop_platform.db.database import DatabaseGone
 
 
@@ -82,21 +82,24 @@ async def test_a_cancelled_request_leaves_the_others_an_answer(database: Booking
     statement = Statement()
     leader, other = [start(database.together(statement.run, n)) for n in (1, 2)]
     await until(lambda: statement.batches)
+    full = [start(database.together(statement.run, n)) for n in range(3, 2 + BATCHES)]
+    await until(lambda: len(statement.batches) == BATCHES)
     waiting = [start(database.together(statement.run, n)) for n in (7, 8, 9)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     leader.cancel()
     found = await asyncio.gather(leader, other, return_exceptions=True)
     assert [type(one) for one in found] == [asyncio.CancelledError, DatabaseGone]
-    await until(lambda: len(statement.batches) == 2)
+    await until(lambda: len(statement.batches) == BATCHES + 1)
     waiting.append(start(database.together(statement.run, 10)))
     await asyncio.sleep(0)
     waiting[1].cancel()  # it leads
     statement.may.set()
-    found = await asyncio.gather(*waiting, return_exceptions=True)
+    found = await asyncio.gather(*waiting, *full, return_exceptions=True)
     assert isinstance(found[2], DatabaseGone)
     assert found[3] == 20
-    assert await database.together(statement.run, 21) == 42
+    for n in range(20):
+        assert await database.together(statement.run, n + 20) == 2 * n + 40
 
 
 async def test_nobody_waits_for_the_lock_of_another(office: Any) -> None:

@@ -226,3 +226,11 @@ BEGIN
     RETURN results;
 END
 $$;
+
+-- The same for one decision, which is cheaper: an error if it would have to wait for a lock for long.
+CREATE OR REPLACE FUNCTION commit_soon(p_decision json)
+RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '20ms' AS $$
+BEGIN
+    RETURN commit_decision(p_decision);
+END
+$$;

@@ -19,6 +19,7 @@ from hoop_platform.telemetry import span
 from hoop_scheduling.zones import day_of, epoch_ms
 
 _ONE = "SELECT commit_decision($1::text::json)"
+_ONE_SOON = "SELECT commit_soon($1::text::json)"
 _SEVERAL = "SELECT commit_decisions($1::text::json)"
 
 _hexed = lru_cache(65_536)(ids.hexed)
@@ -53,6 +54,8 @@ async def _commit_together(db: BookingDatabase, document: bytes) -> bool | None:
     """None when it has to be committed alone: it would have waited for a lock, or one of all failed."""
     try:
         return await db.together(_commit_all, document)
+    except asyncpg.LockNotAvailableError:
+        return None
     except (*UNAVAILABLE, *CONTENTION):
         raise
     except asyncpg.exceptions.PostgresError:
@@ -60,6 +63,9 @@ async def _commit_together(db: BookingDatabase, document: bytes) -> bool | None:
 
 
 async def _commit_all(db: Tx | Database, documents: Sequence[bytes]) -> Sequence[bool | None]:
+    """One result for each; no other than its own waits for the locks that one needs."""
+    if len(documents) == 1:
+        return [await db.fetchval(_ONE_SOON, documents[0].decode())]
     array = b"[" + b",".join(documents) + b"]"
     found: Sequence[bool | None] = await db.fetchval(_SEVERAL, array.decode())
     return found

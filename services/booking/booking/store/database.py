@@ -20,26 +20,40 @@ MAX_WAIT = 5.0  # seconds
 CONCURRENCY = 2
 """While one request waits for the database, another computes; a third would read outdated data."""
 BATCH_SIZE = 32
+BATCHES = 2
+"""Batches of one kind on their way at a time: while one is with the database, another fills."""
 
 
 @dataclass(eq=False)
 class _Entry(Generic[Item, Result]):
-    """An item of a batch, and its result or its error, once there is one."""
+    """An item of a batch, and its result or its error, once it is finished."""
 
     item: Item
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it is finished, or when its request is the one that runs the next batch."""
+    """Set when it is finished, or when its request is to run the next batch."""
     results: Sequence[Result] = ()
     error: BaseException | None = None
+    finished: bool = False
     leads: bool = False
 
 
 @dataclass
 class _Batches(Generic[Item, Result]):
-    """The requests for one kind of statement: those that wait while a batch is on its way."""
+    """The requests for one kind of statement that wait, and how many batches are on their way."""
 
     waiting: list[_Entry[Item, Result]] = field(default_factory=list)
-    running: bool = False
+    running: int = 0
+
+    def lead_next(self, former: _Entry[Item, Result]) -> None:
+        """Let requests that wait run the next batches; `former` leads none any more."""
+        if former.leads:
+            former.leads = False
+            self.running -= 1
+        free = BATCHES - self.running
+        for one in [each for each in self.waiting if not each.leads][:free]:
+            one.leads = True
+            self.running += 1
+            one.woken.set()
 
 
 class BookingDatabase(Database):
@@ -70,45 +84,43 @@ class BookingDatabase(Database):
     async def together(self, run: RunAll[Item, Result], item: Item) -> Result:
         """The result of `run` for the item, which goes with those that arrive at the same time.
 
-        One batch of each kind is on its way at a time, so `run` must not wait for locks. The first
-        request leads the first batch; then one of those that arrived meanwhile leads the next. An
-        error is that of the whole batch.
+        Some batches of each kind are on their way at a time, so `run` must not wait for locks. Each is
+        run by the first of its requests. An error is that of the whole batch.
         """
         batches: _Batches[Item, Result] = self._batches.setdefault(run, _Batches())
         entry = _Entry[Item, Result](item)
         batches.waiting.append(entry)
-        entry.leads, batches.running = not batches.running, True
+        batches.lead_next(entry)
         try:
-            if not entry.leads:
+            while not entry.finished:
                 await entry.woken.wait()
-            if entry.leads:
-                await asyncio.sleep(0)  # for those that arrive in this turn of the event loop
-                await self._run_batch(batches, run)
+                entry.woken.clear()
+                if entry.leads:
+                    await asyncio.sleep(0)  # for those that arrive in this turn of the event loop
+                    await self._run_batch(batches, run)
+                    batches.lead_next(entry)
         finally:
             if entry in batches.waiting:  # it was cancelled
                 batches.waiting.remove(entry)
-            if entry.leads and batches.waiting:
-                batches.waiting[0].leads = True
-                batches.waiting[0].woken.set()
-            elif entry.leads:
-                batches.running = False
+            batches.lead_next(entry)
         if entry.error is not None:
             raise entry.error
         return entry.results[0]
 
     async def _run_batch(self, batches: _Batches[Item, Result], run: RunAll[Item, Result]) -> None:
-        """Run what waits, in the order of arrival: the entry that leads is the first."""
+        """Run what waits, in the order of arrival; nothing, if another batch has taken it along."""
         taken, batches.waiting = batches.waiting[:BATCH_SIZE], batches.waiting[BATCH_SIZE:]
         error: BaseException | None = DatabaseGone("the request that led the batch was cancelled")
         try:
-            async with self.connection() as db:
-                results = await run(db, [one.item for one in taken])
-            for one, result in zip(taken, results, strict=True):
-                one.results = (result,)
+            if taken:
+                async with self.connection() as db:
+                    results = await run(db, [one.item for one in taken])
+                for one, result in zip(taken, results, strict=True):
+                    one.results = (result,)
             error = None
         except Exception as failed:  # noqa: BLE001 -- raised again, by each request of the batch
             error = failed
         finally:
             for one in taken:
-                one.error = error
+                one.error, one.finished = error, True
                 one.woken.set()
