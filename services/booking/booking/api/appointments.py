@@ -20,6 +20,7 @@ from booking.api.schemas.appointments import (
     CreateAppointment,
     EventDeletedResponse,
     UpdateAppointment,
+    patch_of,
 )
 from booking.api.validation import known_id
 from booking.domain.assignment import SlotLost
@@ -81,7 +82,7 @@ async def create_appointment(call: Call[CreateAppointment]) -> Reply:
     await location_zone(call.caller, body.location_id, call.runtime.tables)
     if not (is_id(body.calendar_id) and is_id(body.contact_id)):
         raise NotFound
-    patch = _patch(body, call)
+    patch = patch_of(body, actor=call.caller.key_id)
     try:
         if body.hold_id is not None:
             return await _create_held(call, body.hold_id, patch)
@@ -139,26 +140,6 @@ async def _create(
     return result
 
 
-def _patch(body: CreateAppointment | UpdateAppointment, call: AnyCall) -> AppointmentPatch:
-    return AppointmentPatch(
-        calendar_id=body.calendar_id,
-        start=body.start_time,
-        end=body.end_time,
-        host=body.assigned_user_id,
-        status=body.appointment_status,
-        meeting_location_type=body.chosen_location_type,
-        meeting_location_id=body.chosen_location_id,
-        title=body.title,
-        description=body.description,
-        address=body.address,
-        rrule=body.rrule,
-        notify=body.to_notify,
-        ignore_range=body.ignore_date_range,
-        ignore_rules=body.ignore_free_slot_validation,
-        actor=call.caller.key_id,
-    )
-
-
 async def get_appointment(call: Call) -> Reply:
     """An appointment or an occurrence; of a series its next occurrence, else its last."""
     event_id = call.row_id("eventId")
@@ -179,7 +160,7 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
     body = call.body
     if body.calendar_id is not None:
         known_id(body.calendar_id)
-    patch = _patch(body, call)
+    patch = patch_of(body, actor=call.caller.key_id)
     try:
         return appointment_reply(await _change_appointment(call, patch))
     except SlotLost as lost:
