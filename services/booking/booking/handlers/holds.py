@@ -1,7 +1,7 @@
 """Commands on holds: create one, release one, release all that have expired."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from booking.domain import holds as domain
 from booking.domain.assignment import RequestedTime
@@ -13,6 +13,7 @@ from booking.handlers.commit import (
     read_snapshot,
 )
 from booking.store import holds as store
+from booking.store.snapshot import SnapshotRequest
 from hoop_events.booking import Hold
 from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.errors import NotFound
@@ -37,22 +38,16 @@ async def create_hold(
     database: Database, account_id: str, hold_id: str, request: HoldRequest, *, now: datetime
 ) -> Hold:
     """Hold the requested time, under the rules of a booking."""
-    start = request.start
 
     async def decide(db: Tx | Database) -> Decision:
-        found = await read_snapshot(
-            db,
-            account_id,
-            request.calendar_id,
-            start=start,
-            end=max(request.end or start, start),
-            before=None,
-            now=now,
-        )
-        length = timedelta(milliseconds=found.calendar.rules.length)
-        time = RequestedTime(start, request.end or start + length, request.host)
+        read = SnapshotRequest(account_id, now, request.calendar_id, request.start, request.end)
+        snapshot = (await read_snapshot(db, read)).snapshot
+        if snapshot is None:
+            raise NotFound
+        end = request.end or request.start + snapshot.calendar.length
+        time = RequestedTime(request.start, end, request.host)
         return domain.hold(
-            found, time, hold_id=hold_id, session_id=new_id(), until=request.until, now=now
+            snapshot, time, hold_id=hold_id, session_id=new_id(), until=request.until, now=now
         )
 
     decision = await decide_and_commit(
@@ -84,12 +79,11 @@ async def release_expired(database: Database, *, now: datetime) -> int:
     released = 0
     for account_id, hold_id in await store.list_expired_holds(database, now, limit=BATCH):
         try:
-            decision = await commit_release(
+            released += await commit_release(
                 database, account_id, hold_id, reason="expired", now=now
             )
         except CONTENTION:
             continue
-        released += decision is not None
     if released:
         database.notify()
     return released
