@@ -45,7 +45,6 @@ async def decide_and_commit(
             except CONTENTION:
                 continue
             if written:
-                database.notify()
                 return decision
         return await _commit_under_locks(database, account_id, decide, now)
 

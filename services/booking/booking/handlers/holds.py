@@ -19,6 +19,8 @@ from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.errors import NotFound
 from hoop_platform.ids import new_id
 
+HELD = "held"
+"""The signal of a new hold."""
 BATCH = 100
 """The most expired holds that are released at once."""
 
@@ -55,6 +57,7 @@ async def create_hold(
     )
     assert decision is not None
     assert isinstance(decision.after, Hold)
+    database.notify(HELD)
     return decision.after
 
 
@@ -75,7 +78,6 @@ async def release_hold(
 
 async def release_expired(database: Database, *, now: datetime) -> int:
     """Release expired holds of all accounts; returns their number. A contended one is left for later."""
-    await store.delete_old_gone_holds(database)
     released = 0
     for account_id, hold_id in await store.list_expired_holds(database, now, limit=BATCH):
         try:
@@ -84,6 +86,4 @@ async def release_expired(database: Database, *, now: datetime) -> int:
             )
         except CONTENTION:
             continue
-    if released:
-        database.notify()
     return released

@@ -7,8 +7,9 @@ import orjson
 
 from booking.store.commit import outbox_row
 from hoop_events.booking import Appointment, AppointmentUpdated, Meeting, MeetingProvider
-from hoop_platform.db.database import Database, Tx
+from hoop_platform.db.database import Database, Tx, notify_after_commit
 from hoop_platform.ids import hexed
+from hoop_platform.outbox.announce import OUTBOX
 
 CURRENT_STATE = (
     "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
@@ -144,3 +145,4 @@ async def update_states(
     if events:
         rows = [{"id": hexed(event.subject), **outbox_row(event, now)} for event in events]
         await db.execute(_UPDATE_STATES, account_id, orjson.dumps(rows).decode())
+        notify_after_commit(db, OUTBOX)

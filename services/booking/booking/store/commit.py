@@ -13,7 +13,13 @@ from booking.store.database import BookingDatabase
 from hoop_events.base import Event
 from hoop_events.booking import Appointment, Hold
 from hoop_platform import ids
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, Tx
+from hoop_platform.db.database import (
+    CONTENTION,
+    UNAVAILABLE,
+    Database,
+    Tx,
+    notify_after_commit,
+)
 from hoop_platform.outbox import announce
 from hoop_platform.telemetry import span
 from hoop_scheduling.zones import day_of, epoch_ms
@@ -36,12 +42,18 @@ async def commit_decision(db: Tx | Database, decision: Decision, *, now: datetim
         written = None
         if isinstance(db, BookingDatabase) and _is_independent(decision):
             written = await _commit_together(db, document)
-        if written is not None:
-            return written
-        try:
-            return bool(await db.fetchval(_ONE, document.decode()))
-        except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
-            return False  # the backstop: another transaction took the time first
+        if written is None:
+            written = await _commit_alone(db, document)
+    if written:
+        notify_after_commit(db, announce.OUTBOX)
+    return written
+
+
+async def _commit_alone(db: Tx | Database, document: bytes) -> bool:
+    try:
+        return bool(await db.fetchval(_ONE, document.decode()))
+    except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
+        return False  # the backstop: another transaction took the time first
 
 
 def _is_independent(decision: Decision) -> bool:
