@@ -167,8 +167,8 @@ class Attempt(Generic[D]):
         except ObjectNotFound:
             self._change(self._gone(generation))
             return
-        except (CallRefused, OutcomePending) as error:
-            if not isinstance(error, OutcomePending):
+        except CallRefused:
+            if self.adapter.lost_calls != "repeated":  # else an earlier call may have created it
                 self._change(self._gone(generation))
             raise
         self.created = True
@@ -348,6 +348,7 @@ class Attempt(Generic[D]):
         return CallContext(
             token=self.token,
             subject=self.claimed.desired_state.subject,
+            provider_user=self.claimed.desired_state.provider_user,
             attempts=self.claimed.attempts,
             settings=account.settings if account else {},
         )

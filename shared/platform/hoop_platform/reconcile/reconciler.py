@@ -38,6 +38,7 @@ class CallContext:
 
     token: str
     subject: str
+    provider_user: str
     attempts: int
     settings: Mapping[str, Any]
     """Of the provider account: a calendar's id, for example."""
