@@ -335,6 +335,8 @@ BEGIN
                  SELECT FROM external AS other
                   WHERE other.kind = _kind AND other.subject = _subject AND other.state = 'live'
                     AND other.generation <> _o.generation) THEN 'to_delete'
+            -- A late call has created what was given up since our lease was lost.
+            WHEN NOT _leased AND _e.state = 'gone' AND _o.state = 'live' THEN 'to_delete'
             -- Somebody else has decided about the object since our lease was lost.
             WHEN NOT _leased AND _e.state <> 'intended' AND _o.state <> 'gone' THEN _e.state
             ELSE _o.state END;
