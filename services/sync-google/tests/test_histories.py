@@ -259,9 +259,7 @@ class AppointmentHistory:
                 personal = state.personal.model_copy(update={"title": "Last"})
                 await self.world.change(name, personal=personal)
         for _ in range(4):
-            await self.world.runtime.db.execute(
-                "UPDATE external SET intent_at = intent_at - '31 s'::interval"
-            )
+            await self.world.settle_calls()
             await self.world.end_waits()
             await self.world.push()
 

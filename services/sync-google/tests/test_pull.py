@@ -208,7 +208,7 @@ async def test_our_event_blocks_nothing_when_somebody_moves_it(world, calendar) 
         "start": {"dateTime": world.at(30).isoformat()},
         "end": {"dateTime": world.at(31).isoformat()},
     }
-    await world.google(f"PATCH events/{appointment}1", moved)
+    await world.google(f"PATCH events/{await world.event_id(appointment)}", moved)
     await world.foreign(50, extendedProperties=event["extendedProperties"])
     await world.pull()
     assert await world.busy() == [(world.at(50), world.at(51))]
@@ -220,7 +220,8 @@ async def test_our_event_is_known_without_its_marks(world, calendar) -> None:
     await world.push()
     marks = dict.fromkeys(("hoopAppointment", "hoopGeneration", "hoopConnection"))
     await world.google(
-        f"PATCH events/{appointment}1", {"extendedProperties": {"private": marks}, "summary": "x"}
+        f"PATCH events/{await world.event_id(appointment)}",
+        {"extendedProperties": {"private": marks}, "summary": "x"},
     )
     await world.pull()
     assert await world.busy() == []
@@ -230,7 +231,7 @@ async def test_a_listing_older_than_our_write_is_no_drift(world, calendar, monke
     """The list was requested before our write and arrives after it: it shows the event as it was."""
     appointment = await world.book(calendar)
     await world.push()
-    await world.google(f"PATCH events/{appointment}1", {"summary": "Mine now"})
+    await world.google(f"PATCH events/{await world.event_id(appointment)}", {"summary": "Mine now"})
     real_fp = job.fp
 
     async def write_meanwhile(name: str) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hoop_platform.providers.errors import NotConnected, PermissionLost, TokenRejected
+from hoop_platform.providers.status import suspend_account
 from hoop_platform.providers.tokens import access_token
 from hoop_platform.runtime import Runtime
 from sync_google.config import Settings
-from sync_google.handlers.connections import suspend_account
 from sync_google.providers.google.calendar_api import CalendarApi
 from sync_google.providers.google.oauth import oauth_provider
 

@@ -27,7 +27,7 @@ from sync_google.handlers.busy import FeedListing, NextPoll, store_listing
 from sync_google.jobs.authorized_calls import AuthorizedCalls
 from sync_google.providers.google.calendar_api import EventPage
 from sync_google.providers.google.parsing import parse_listed_event
-from sync_google.store import connections, external_objects, feeds
+from sync_google.store import connections, feeds
 from sync_google.store.feeds import Feed
 
 CONCURRENCY = 4
@@ -120,7 +120,7 @@ class FeedPull:
     async def _listing(self) -> FeedListing:
         """The changes since the last listing if they are complete, else everything."""
         feed, now = self.feed, self.runtime.clock.now()
-        began = await external_objects.get_database_time(self.runtime.db)
+        began = await connections.get_database_time(self.runtime.db)
         if feed.sync_token and feed.window and feed.full_due_at and now < feed.full_due_at:
             changes = await self._changes(feed.window, feed.sync_token, began)
             if changes is not None:

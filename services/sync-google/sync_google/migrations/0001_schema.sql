@@ -77,11 +77,3 @@ CREATE TABLE busy_week (
     sequence      bigint NOT NULL,
     PRIMARY KEY (account_id, connection_id, week)
 );
-
--- How many failures to write an appointment to a connected calendar were announced.
-CREATE TABLE push_failure (
-    account_id uuid   NOT NULL,
-    subject    text   NOT NULL,
-    sequence   bigint NOT NULL,
-    PRIMARY KEY (account_id, subject)
-);

@@ -1,0 +1,74 @@
+-- Appointments and the connected calendars that show them, one statement each.
+
+-- Store an appointment unless it is not newer than the stored one. Returns the connections of its
+-- calendar, and those through which it may have been written before; nothing for an old one.
+-- `_id`: the appointment's id as subjects spell it. `left_behind`: an ended connection has left an
+-- event of the appointment in the same Google calendar.
+--
+-- The lock: without it, an appointment and a connection that are committed at the same time would not
+-- see each other (`lock_for_connecting` waits for it, until the end of the transaction).
+CREATE OR REPLACE FUNCTION store_appointment(_appointment jsonb, _id text)
+RETURNS TABLE (connection_id uuid, provider_user text, calendar_id uuid, left_behind boolean)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    _new appointment := jsonb_populate_record(NULL::appointment, _appointment);
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(727020);
+    INSERT INTO appointment AS a SELECT _new.*
+    ON CONFLICT (account_id, id) DO UPDATE
+       SET (calendar_id, starts_at, ends_at, draft, sequence)
+         = (_new.calendar_id, _new.starts_at, _new.ends_at, _new.draft, _new.sequence)
+     WHERE a.sequence < _new.sequence;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT p.id, p.external_id, p.owner_id,
+               p.owner_id = _new.calendar_id AND EXISTS (
+                   SELECT FROM external AS e
+                    WHERE e.kind = 'google-event' AND left(e.subject, 26) = _id
+                      AND e.account_id = _new.account_id AND e.state = 'abandoned'
+                      AND e.data ->> 'calendar' = p.external_id)
+          FROM provider_account AS p
+         WHERE p.account_id = _new.account_id AND p.provider = 'google'
+           AND p.status <> 'disconnected' AND p.external_id IS NOT NULL
+           AND p.id IN (
+               SELECT o.id FROM provider_account AS o
+                WHERE o.account_id = _new.account_id AND o.provider = 'google'
+                  AND o.owner_kind = 'calendar' AND o.owner_id = _new.calendar_id
+                  AND o.status <> 'disconnected'
+               UNION
+               SELECT w.connection_id FROM work AS w
+                WHERE w.kind = 'google-event' AND left(w.subject, 26) = _id)
+         ORDER BY p.id;
+END $$;
+
+-- Let connections take over the events that ended ones have left behind in the same Google calendar:
+-- `_takers` names the subject of each appointment in its present connection. One that has an event of
+-- its own takes none. What such an event says by now, and whether it still exists, is unknown.
+CREATE OR REPLACE FUNCTION adopt_events(_account uuid, _takers jsonb)
+RETURNS void
+LANGUAGE sql AS $$
+    WITH adopted AS (
+        SELECT DISTINCT ON (t.subject)
+               t.subject, t.connection_id, e.subject AS former, e.generation AS former_generation,
+               1 + (SELECT coalesce(max(own.generation), 0) FROM external AS own
+                     WHERE own.kind = 'google-event' AND own.subject = t.subject) AS generation
+          FROM jsonb_to_recordset(_takers) AS t (subject text, connection_id uuid, calendar text)
+          JOIN external AS e
+            ON e.kind = 'google-event' AND left(e.subject, 26) = left(t.subject, 26)
+           AND e.account_id = _account AND e.state = 'abandoned'
+           AND e.data ->> 'calendar' = t.calendar
+         WHERE NOT EXISTS (
+               SELECT FROM external AS own
+                WHERE own.kind = 'google-event' AND own.subject = t.subject
+                  AND own.state IN ('intended', 'live', 'to_delete'))
+         ORDER BY t.subject, e.at DESC
+    )
+    UPDATE external AS e
+       SET subject = a.subject, connection_id = a.connection_id, generation = a.generation,
+           state = 'live', content = NULL, data = e.data - 'etag' - 'drift'
+      FROM adopted AS a
+     WHERE e.kind = 'google-event' AND e.subject = a.former AND e.generation = a.former_generation
+$$;
