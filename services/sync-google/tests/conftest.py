@@ -1,7 +1,7 @@
 """The fixture `world`: our database, the simulated Google, and one account that connects to it."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -172,8 +172,13 @@ class SyncWorld:
 
     # ---- connections
 
-    async def connect(self, calendar_id: str, *, user: str = ADA, **settings: Any) -> str:
-        """Connect the user's Google calendar, and run the jobs of connections; returns the connection's id."""
+    async def connect(
+        self, calendar_id: str, *, user: str = ADA, fill: bool = True, **settings: Any
+    ) -> str:
+        """Connect the user's Google calendar; with `fill`, run the jobs of connections as well.
+
+        Returns the connection's id.
+        """
         rt, now = self.runtime, self.now()
         async with rt.db.transaction() as db:
             begun = await begin_authorization(
@@ -204,7 +209,8 @@ class SyncWorld:
             now=now,
             then=on_connection_changed,
         )
-        await self.reconcile_connections()
+        if fill:
+            await self.reconcile_connections()
         return finished.connection.id
 
     async def disconnect(self, connection_id: str) -> None:
@@ -256,6 +262,24 @@ class SyncWorld:
     async def attempt(self, claimed: Claimed) -> Outcome:
         """One attempt at a claimed event; its outcome is not stored."""
         return await attempt(self.runtime, EventReconciler(self.runtime), claimed)
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[list[str]]:
+        """The SQL statements that are executed meanwhile, one after the other, hence on one connection.
+
+        The begin and end of a transaction and the look for work are left out.
+        """
+        executed: list[str] = []
+
+        def note(query: Any) -> None:
+            if not query.query.startswith(("BEGIN", "COMMIT")) and "claim_due" not in query.query:
+                executed.append(query.query)
+
+        async with self.runtime.db.pool.acquire() as connection:
+            connection.add_query_logger(note)
+        yield executed
+        async with self.runtime.db.pool.acquire() as connection:
+            connection.remove_query_logger(note)
 
     async def settle_calls(self) -> None:
         """Let so much time pass that no call without a response can still have its effect."""

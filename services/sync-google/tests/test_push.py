@@ -59,6 +59,25 @@ async def test_a_lost_response_creates_no_second_event(world, calendar, fault) -
     assert desired["status"] == "done"
 
 
+@pytest.mark.parametrize("status", [429, 503, 400])
+async def test_a_repeated_create_that_is_refused_creates_no_second_event(
+    world, calendar, status
+) -> None:
+    """The refusal says nothing about the first call, whose response was lost: its event is adopted."""
+    await world.fault("drop-after-commit", method="POST", path="/events$", times=1)
+    appointment = await world.book(calendar)
+    await world.push()
+    body = {"error": {"code": status, "errors": [{"reason": "other"}]}}
+    await world.fault(f"status:{status}", method="POST", path="/events$", times=1, body=body)
+    await world.end_waits()
+    await world.push()
+    await world.move(appointment, 1)
+    await world.end_waits()
+    await world.push()
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
+    assert await starts(world) == ["2027-03-01T10:00:00Z"]
+
+
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_a_lost_response_to_a_change_is_harmless(world, calendar, method) -> None:
     """The event is read again, and written again only if the change had no effect."""
@@ -79,6 +98,7 @@ async def test_google_contradicts_itself_for_a_while(world, calendar) -> None:
     appointment = await world.book(calendar)
     for _ in range(5):
         await world.push()
+        assert await world.runtime.db.fetch("SELECT * FROM circuit WHERE reason ~ 'contradict'") == []
         await world.end_waits()
     assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
     assert "POST 200" not in (await world.writes())[1:]
@@ -166,6 +186,35 @@ async def test_a_worker_without_its_lease_writes_nothing(world, calendar) -> Non
     outcome = await world.attempt(claimed)
     assert "the lease has run out" in outcome.reason
     assert await world.writes() == []
+
+
+async def test_a_late_patch_of_a_worker_without_its_lease_is_undone(
+    world, calendar, monkeypatch
+) -> None:
+    """What the event says is unknown then: the next attempt reads it, and writes the newest draft."""
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.move(appointment, 2)
+    real_patch, late = calendar_api.CalendarApi.patch_event, []
+
+    async def lose_the_lease(*arguments, **more):
+        written = await real_patch(*arguments, **more)
+        if not late:
+            late.append(written)
+            await world.runtime.db.execute("UPDATE work SET lease_until = '2000-01-01'")
+            await world.move(appointment, 4)
+            await world.push()
+            assert await starts(world) == ["2027-03-01T13:00:00Z"]
+            edges = {key: written.fields[key] for key in ("start", "end")}
+            await world.google(f"PATCH events/{await world.event_id(appointment)}", edges)
+        return written
+
+    monkeypatch.setattr(calendar_api.CalendarApi, "patch_event", lose_the_lease)
+    await world.push()
+    [content] = await world.runtime.db.fetch("SELECT content, state FROM external")
+    assert late
+    assert await starts(world) == ["2027-03-01T13:00:00Z"]
+    assert (content["state"], content["content"]["start"]) == ("live", "2027-03-01T13:00:00+00:00")
 
 
 async def test_somebody_moves_our_event_and_we_move_it_too(world, calendar) -> None:
@@ -331,6 +380,8 @@ async def test_a_revoked_consent_waits_for_its_owner(world, calendar) -> None:
     await world.end_waits()
     await world.push()
     assert await world.calls() == calls
+    states = await world.desired_states()
+    assert {(row["status"], row["last_error"]) for row in states} == {("failed", "not connected")}
 
     await world.connect(calendar)
     await world.push()
@@ -397,6 +448,20 @@ async def test_an_event_that_we_may_not_change_is_announced(world, calendar) -> 
     await world.push()
     sequences = [failed["sequence"] for failed in await world.announced("CalendarPushFailed")]
     assert sequences == [1, 2]
+
+
+async def test_a_state_that_fails_again_is_announced_once(world, calendar) -> None:
+    """Connecting again tries the failed state again; a newer state that fails is announced."""
+    body = {"error": {"code": 400, "errors": [{"domain": "global", "reason": "invalid"}]}}
+    await world.fault("status:400", method="POST", path="/events$", body=body)
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.connect(calendar)
+    assert await world.push() == 1
+    assert [f["sequence"] for f in await world.announced("CalendarPushFailed")] == [1]
+    await world.move(appointment, 1)
+    await world.push()
+    assert [f["sequence"] for f in await world.announced("CalendarPushFailed")] == [1, 2]
 
 
 async def test_the_token_endpoint_is_down(world, calendar) -> None:

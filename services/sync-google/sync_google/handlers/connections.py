@@ -80,8 +80,6 @@ async def _begin(db: Tx, connection: ProviderAccount) -> None:
         remote_calendar=connection.external_id,
         user_id=blocked_user(connection.settings.get("userId"), members),
     )
-    if active := await connections.get_connected_calendar(db, connection.account_id, connection.id):
-        await connections.follow_provider_user(db, active)
     await close_circuit(db, "google", connection.external_id)
     await _desire_connection(db, connection.account_id, connection.id, ends=False)
 

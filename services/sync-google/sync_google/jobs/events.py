@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pydantic import BaseModel
+from typing_extensions import override
 
 from hoop_events.effects import CalendarPushFailed, FailedPush
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
@@ -31,15 +32,19 @@ class EventReconciler(Reconciler[DesiredEvent]):
     def __init__(self, runtime: Runtime[Settings]) -> None:
         self._adapter = GoogleAdapter(runtime)
 
+    @override
     def adapter(self, provider: str) -> GoogleAdapter:
         return self._adapter
 
+    @override
     def read(self, state: DesiredState) -> DesiredEvent:
         return DesiredEvent.from_json(state.desired)
 
+    @override
     def plan(self, desired: DesiredEvent, observed: ObservedState, *, now: datetime) -> Step:
         return plan(desired, observed)
 
+    @override
     def status(
         self,
         claimed: Claimed,
@@ -54,6 +59,7 @@ class EventReconciler(Reconciler[DesiredEvent]):
             return None
         return PushFailure(reason=obstacle.text, sequence=desired.sequence)
 
+    @override
     def event(self, claimed: Claimed, status: PushFailure, sequence: int) -> CalendarPushFailed:
         state = claimed.desired_state
         appointment_id, connection_id = split_subject(state.subject)

@@ -58,23 +58,6 @@ async def get_connected_calendar(
     return ConnectedCalendar.of_row(account_id, row) if row else None
 
 
-async def follow_provider_user(db: Tx, calendar: ConnectedCalendar) -> None:
-    """Have what is not done through this connection done as its present Google user.
-
-    Its owner may have connected it again as another one.
-    """
-    await db.execute(
-        """
-        UPDATE work SET provider_user = $3, revision = revision + 1, status = 'due', attempts = 0,
-                        next_attempt_at = clock_timestamp()
-         WHERE account_id = $1 AND connection_id = $2 AND provider_user <> $3 AND status <> 'done'
-        """,
-        calendar.account_id,
-        calendar.connection_id,
-        calendar.provider_user,
-    )
-
-
 async def has_open_work(db: Database, connection_id: str) -> bool:
     """Whether anything is still to be written through this connection."""
     found: bool = await db.fetchval(
