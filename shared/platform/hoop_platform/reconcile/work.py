@@ -307,6 +307,8 @@ class ObjectsDiffer(Exception):
 
 def wait_of(claimed: Claimed, outcome: Outcome) -> timedelta:
     """Until the next attempt: the provider's own word, else growing waits from 0.5 s to 15 min."""
+    if isinstance(outcome, Done):
+        return outcome.again_in or timedelta()
     if not isinstance(outcome, Later):
         return timedelta()
     if outcome.wait is not None:

@@ -398,7 +398,8 @@ BEGIN
     END IF;
     UPDATE work AS w
        SET lease_token = NULL, lease_until = NULL, last_error = _reason,
-           attempts = CASE WHEN w.revision > _revision OR _status = 'done' THEN 0
+           -- Without a reason nothing has failed, also if it is due again after a while.
+           attempts = CASE WHEN w.revision > _revision OR _reason IS NULL THEN 0
                            ELSE w.attempts END,
            status = CASE WHEN w.revision > _revision THEN 'due'
                          WHEN _status = 'due' AND _wait > interval '0' THEN 'waiting'
