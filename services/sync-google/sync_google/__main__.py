@@ -18,21 +18,25 @@ from hoop_platform.service.process import main
 from hoop_platform.service.service import BackgroundTask, Service
 from sync_google.api import INTEGRATION
 from sync_google.config import Settings
-from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND
+from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND, FEED_KIND
 from sync_google.handlers.appointments import on_appointment_changed, on_appointment_tombstone
 from sync_google.handlers.connections import on_calendar_changed, on_calendar_deleted
 from sync_google.jobs.connections import reconcile_connection
 from sync_google.jobs.events import EventReconciler
-from sync_google.jobs.pull import PullWorker
+from sync_google.jobs.pull import pull_feed
+
+CONCURRENCY = 12
+"""Pushes and lists at a time: a list of many pages takes a place for half a minute."""
 
 
 def background_tasks(runtime: Runtime[Settings]) -> Sequence[BackgroundTask]:
-    """The workers that run beside HTTP and the consumer."""
+    """The worker that runs beside HTTP and the consumer."""
     kinds: dict[str, Perform] = {
         EVENT_KIND: partial(attempt, runtime, EventReconciler(runtime)),
         CONNECTION_KIND: partial(reconcile_connection, runtime),
+        FEED_KIND: partial(pull_feed, runtime),
     }
-    return (Worker(runtime.db, kinds).run, PullWorker(runtime).run)
+    return (Worker(runtime.db, kinds, concurrency=CONCURRENCY).run,)
 
 
 service = Service(

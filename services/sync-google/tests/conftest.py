@@ -44,12 +44,18 @@ from hoop_platform.service.service import open_runtime
 from simulators.client import control
 from simulators.google.simulator import GoogleSimulator, serve
 from sync_google.__main__ import service
-from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND, event_id, event_subject
+from sync_google.domain.identifiers import (
+    CONNECTION_KIND,
+    EVENT_KIND,
+    FEED_KIND,
+    event_id,
+    event_subject,
+)
 from sync_google.handlers.appointments import on_appointment_changed
 from sync_google.handlers.connections import on_calendar_changed, on_connection_changed
 from sync_google.jobs.connections import reconcile_connection
 from sync_google.jobs.events import EventReconciler
-from sync_google.jobs.pull import PullWorker
+from sync_google.jobs.pull import pull_feed
 from sync_google.providers.google.oauth import identify, oauth_provider
 
 ADA = "ada@example.com"
@@ -288,15 +294,25 @@ class SyncWorld:
     async def end_waits(self) -> None:
         """Make all postponed attempts due, and close all circuits."""
         await self.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
-        await self.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
         await self.runtime.db.execute("DELETE FROM circuit")
         await self.runtime.db.execute("UPDATE credential SET resting_until = NULL")
 
     async def pull(self) -> None:
         """Poll every connected calendar now."""
-        await self.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
-        while await PullWorker(self.runtime).once():
+        await self.runtime.db.execute(
+            "UPDATE work SET next_attempt_at = clock_timestamp() WHERE kind = $1", FEED_KIND
+        )
+        worker = Worker(self.runtime.db, {FEED_KIND: partial(pull_feed, self.runtime)})
+        while await worker.once():
             pass
+
+    async def feed(self) -> Any:
+        """The desired state of the only connected Google calendar."""
+        [row] = await self.runtime.db.fetch(
+            "SELECT *, next_attempt_at > clock_timestamp() AS later FROM work WHERE kind = $1",
+            FEED_KIND,
+        )
+        return row
 
     async def desired_states(self, **where: Any) -> list[dict[str, Any]]:
         rows = await self.runtime.db.fetch("SELECT * FROM work WHERE kind = $1", EVENT_KIND)

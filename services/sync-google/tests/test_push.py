@@ -98,7 +98,9 @@ async def test_google_contradicts_itself_for_a_while(world, calendar) -> None:
     appointment = await world.book(calendar)
     for _ in range(5):
         await world.push()
-        assert await world.runtime.db.fetch("SELECT * FROM circuit WHERE reason ~ 'contradict'") == []
+        assert (
+            await world.runtime.db.fetch("SELECT * FROM circuit WHERE reason ~ 'contradict'") == []
+        )
         await world.end_waits()
     assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
     assert "POST 200" not in (await world.writes())[1:]

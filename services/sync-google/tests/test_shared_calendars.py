@@ -84,7 +84,9 @@ async def test_an_event_that_arrives_before_the_new_connection_is_filled(world, 
     assert await shown(world) == [(expected, "2027-03-01T14:00:00Z")]
 
 
-async def test_moved_to_a_calendar_in_the_same_google_calendar_after_the_end(world, calendar) -> None:
+async def test_moved_to_a_calendar_in_the_same_google_calendar_after_the_end(
+    world, calendar
+) -> None:
     """The connection of the appointment's new calendar takes over what that of the old one has left."""
     other = await world.calendar()
     ended = await world.connect(calendar)

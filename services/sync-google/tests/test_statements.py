@@ -73,3 +73,13 @@ async def test_a_new_connection_is_filled_in_few(world) -> None:
         await world.reconcile_connections()
     assert len(await world.desired_states(status="due")) == 30
     assert len(executed) < 12, executed
+
+
+async def test_a_poll_that_finds_nothing_takes_five(world, calendar) -> None:
+    """Where it has to begin, and in one transaction the outcome under the locks of the connection."""
+    await world.pull()
+    await world.pull()
+    async with world.statements() as executed:
+        await world.pull()
+    about_work = "UPDATE work SET next_attempt_at"  # by which the test makes the poll due
+    assert len([sql for sql in executed if about_work not in sql]) == 5, executed

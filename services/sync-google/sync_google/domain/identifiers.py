@@ -4,6 +4,8 @@ EVENT_KIND = "google-event"
 """The kind of the desired state of one appointment's event in one connected calendar."""
 CONNECTION_KIND = "google-connection"
 """The kind of the desired state of a connection: filled with appointments, or ended."""
+FEED_KIND = "google-feed"
+"""The kind of the desired state of a connected Google calendar: its busy times are known here."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 

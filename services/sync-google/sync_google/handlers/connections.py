@@ -67,7 +67,7 @@ async def _check_user(db: Tx, connection: ProviderAccount) -> None:
 
 
 async def _begin(db: Tx, connection: ProviderAccount) -> None:
-    """Poll the Google calendar at once, and write the appointments ahead into it."""
+    """Have the Google calendar polled, and the appointments ahead written into it, by a job."""
     assert connection.external_id is not None
     await connections.lock_for_connecting(db)
     calendar = await calendars.get_calendar(db, connection.account_id, connection.owner_id)

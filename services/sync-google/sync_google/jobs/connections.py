@@ -1,14 +1,16 @@
-"""Works on desired connections: fills a new one with appointments, ends that of a deleted calendar."""
+"""Works on desired connections: polls and fills a new one, ends that of a deleted calendar."""
 
 from datetime import timedelta
 
+from hoop_platform.db.database import Tx
 from hoop_platform.providers.provider_accounts import lock_provider_account
 from hoop_platform.providers.status import disconnect
-from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.outcome import Done, Later, Outcome
 from hoop_platform.reconcile.work import desire
 from hoop_platform.runtime import Runtime
 from sync_google.config import Settings
+from sync_google.domain.identifiers import FEED_KIND
 from sync_google.handlers.appointments import desired_event
 from sync_google.handlers.connections import on_connection_changed
 from sync_google.store import appointments, connections
@@ -19,11 +21,35 @@ FIRST_ID = "0" * 26
 
 
 async def reconcile_connection(runtime: Runtime[Settings], claimed: Claimed) -> Outcome:
-    """Fill the connection's Google calendar, or end the connection."""
+    """Poll and fill the connection's Google calendar, or end the connection."""
     if claimed.desired_state.desired["ends"]:
         return await _end(runtime, claimed)
+    async with runtime.db.transaction() as db:
+        await _poll(db, claimed.desired_state)
     await _fill(runtime, claimed)
     return Done()
+
+
+async def _poll(db: Tx, connection: DesiredState) -> None:
+    """Desire that the Google calendar is listed, at once.
+
+    Its lane is not that of the Google user: neither do pushes wait for a long list, nor a list for
+    many pushes, nor for a quota that stops writes alone.
+    """
+    await desire(
+        db,
+        DesiredState(
+            account_id=connection.account_id,
+            kind=FEED_KIND,
+            subject=connection.subject,
+            provider="google",
+            provider_user=connection.subject,
+            due_start=connection.due_start,
+            desired={},
+            sequence=connection.sequence,
+            connection_id=connection.subject,
+        ),
+    )
 
 
 async def _fill(runtime: Runtime[Settings], claimed: Claimed) -> None:

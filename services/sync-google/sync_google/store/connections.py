@@ -80,16 +80,6 @@ async def get_named_user(db: Tx, account_id: str, connection_id: str) -> str | N
     return user_id
 
 
-async def get_provider_user(db: Tx, account_id: str, connection_id: str) -> str | None:
-    """The Google user of a connection, against whom Google counts its calls."""
-    provider_user: str | None = await db.fetchval(
-        "SELECT external_id FROM provider_account WHERE account_id = $1 AND id = $2",
-        account_id,
-        connection_id,
-    )
-    return provider_user
-
-
 async def get_database_time(db: Database | Tx) -> datetime:
     """The begin of the present transaction, by Postgres' clock, which times attempts and circuits."""
     moment: datetime = await db.fetchval("SELECT now()")
