@@ -7,6 +7,7 @@ import pytest
 
 from hoop_platform import failpoints
 from hoop_platform.ids import new_id
+from sync_google.__main__ import background_tasks
 from sync_google.jobs import pull as job
 
 ADA = "ada@example.com"
@@ -430,3 +431,16 @@ async def test_an_ended_or_suspended_connection_is_not_polled(world, calendar) -
     await world.disconnect(connection_id)
     await world.pull()
     assert (await world.feed())["status"] == "done"
+
+
+async def test_pushes_come_first_when_places_are_scarce(world, calendar) -> None:
+    """Both are due: a worker with one place writes the appointment before it polls."""
+    await world.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
+    await world.book(calendar, 24 * 300)
+    await world.google("POST reset", {"log": True})
+    [work] = background_tasks(world.runtime)
+    worker = work.__self__
+    while await worker.once():
+        pass
+    calls = [entry["method"] for entry in await world.google("GET log")]
+    assert calls == ["POST", "GET"]

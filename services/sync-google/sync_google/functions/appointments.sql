@@ -49,26 +49,34 @@ END $$;
 -- its own takes none. What such an event says by now, and whether it still exists, is unknown.
 CREATE OR REPLACE FUNCTION adopt_events(_account uuid, _takers jsonb)
 RETURNS void
-LANGUAGE sql AS $$
-    WITH adopted AS (
-        SELECT DISTINCT ON (t.subject)
-               t.subject, t.connection_id, e.subject AS former, e.generation AS former_generation,
-               1 + (SELECT coalesce(max(own.generation), 0) FROM external AS own
-                     WHERE own.kind = 'google-event' AND own.subject = t.subject) AS generation
-          FROM jsonb_to_recordset(_takers) AS t (subject text, connection_id uuid, calendar text)
-          JOIN external AS e
-            ON e.kind = 'google-event' AND left(e.subject, 26) = left(t.subject, 26)
+LANGUAGE plpgsql AS $$
+DECLARE
+    _t record;
+    _left external;
+BEGIN
+    FOR _t IN
+        SELECT * FROM jsonb_to_recordset(_takers)
+            AS t (subject text, connection_id uuid, calendar text)
+    LOOP
+        SELECT e.* INTO _left FROM external AS e
+         WHERE e.kind = 'google-event' AND left(e.subject, 26) = left(_t.subject, 26)
            AND e.account_id = _account AND e.state = 'abandoned'
-           AND e.data ->> 'calendar' = t.calendar
-         WHERE NOT EXISTS (
-               SELECT FROM external AS own
-                WHERE own.kind = 'google-event' AND own.subject = t.subject
-                  AND own.state IN ('intended', 'live', 'to_delete'))
-         ORDER BY t.subject, e.at DESC
-    )
-    UPDATE external AS e
-       SET subject = a.subject, connection_id = a.connection_id, generation = a.generation,
-           state = 'live', content = NULL, data = e.data - 'etag' - 'drift'
-      FROM adopted AS a
-     WHERE e.kind = 'google-event' AND e.subject = a.former AND e.generation = a.former_generation
-$$;
+           AND e.data ->> 'calendar' = _t.calendar
+         ORDER BY e.at DESC LIMIT 1 FOR UPDATE;
+        CONTINUE WHEN NOT FOUND OR EXISTS (
+            SELECT FROM external AS own
+             WHERE own.kind = 'google-event' AND own.subject = _t.subject
+               AND own.state IN ('intended', 'live', 'to_delete'));
+        BEGIN
+            UPDATE external AS e
+               SET subject = _t.subject, connection_id = _t.connection_id, state = 'live',
+                   content = NULL, data = e.data - 'etag' - 'drift',
+                   generation = 1 + (SELECT coalesce(max(own.generation), 0) FROM external AS own
+                                      WHERE own.kind = 'google-event' AND own.subject = _t.subject)
+             WHERE e.kind = 'google-event' AND e.subject = _left.subject
+               AND e.generation = _left.generation;
+        EXCEPTION WHEN unique_violation THEN
+            NULL;  -- an attempt has begun to create one at this moment
+        END;
+    END LOOP;
+END $$;

@@ -1,6 +1,6 @@
 """Works on desired connections: polls and fills a new one, ends that of a deleted calendar."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from hoop_platform.db.database import Tx
 from hoop_platform.providers.provider_accounts import lock_provider_account
@@ -18,6 +18,7 @@ from sync_google.store import appointments, connections
 GRACE = timedelta(seconds=60)
 """After this time the deletions of a deleted calendar's appointments have been consumed."""
 FIRST_ID = "0" * 26
+AFTER_ALL_PUSHES = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 async def reconcile_connection(runtime: Runtime[Settings], claimed: Claimed) -> Outcome:
@@ -33,8 +34,8 @@ async def reconcile_connection(runtime: Runtime[Settings], claimed: Claimed) -> 
 async def _poll(db: Tx, connection: DesiredState) -> None:
     """Desire that the Google calendar is listed, at once.
 
-    Its lane is not that of the Google user: neither do pushes wait for a long list, nor a list for
-    many pushes, nor for a quota that stops writes alone.
+    The lane is not that of the Google user: neither do pushes wait for a long list, nor a list for
+    many pushes, nor for a quota that stops writes alone. When places are scarce, pushes come first.
     """
     await desire(
         db,
@@ -44,7 +45,7 @@ async def _poll(db: Tx, connection: DesiredState) -> None:
             subject=connection.subject,
             provider="google",
             provider_user=connection.subject,
-            due_start=connection.due_start,
+            due_start=AFTER_ALL_PUSHES,
             desired={},
             sequence=connection.sequence,
             connection_id=connection.subject,
