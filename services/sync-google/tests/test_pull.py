@@ -433,8 +433,8 @@ async def test_an_ended_or_suspended_connection_is_not_polled(world, calendar) -
     assert (await world.feed())["status"] == "done"
 
 
-async def test_pushes_come_first_when_places_are_scarce(world, calendar) -> None:
-    """Both are due: a worker with one place writes the appointment before it polls."""
+async def test_pushes_come_first_when_the_worker_is_busy(world, calendar) -> None:
+    """Both are due: a worker that takes one at a time writes the appointment before it polls."""
     await world.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
     await world.book(calendar, 24 * 300)
     await world.google("POST reset", {"log": True})

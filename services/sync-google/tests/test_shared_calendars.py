@@ -160,3 +160,22 @@ async def test_an_attempt_that_ends_after_the_connection_leaves_its_event(world,
     await world.push()
     expected = event_id(event_subject(appointment, connection_id), 1)
     assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
+
+
+async def test_the_old_connection_ends_before_a_move_is_written(world, calendar) -> None:
+    """The appointment was moved to the other calendar, whose connection takes the event over."""
+    other = await world.calendar()
+    ended = await world.connect(calendar)
+    await world.connect(other)
+    appointment, staying = await world.book(calendar), await world.book(calendar, 2)
+    await world.push()
+    await world.move(appointment, 4)
+    await world.change(appointment, calendar_id=other)
+    await world.disconnect(ended)
+    await world.push()
+    ids = [event_id(event_subject(each, ended), 1) for each in (staying, appointment)]
+    starts = ["2027-03-01T11:00:00Z", "2027-03-01T13:00:00Z"]
+    assert await shown(world) == list(zip(ids, starts, strict=True))
+    await world.cancel(appointment)
+    await world.push()
+    assert [name for name, _ in await shown(world)] == ids[:1]

@@ -54,6 +54,11 @@ async def adopt_events(
     await db.execute("SELECT adopt_events($1, $2)", calendar.account_id, takers)
 
 
+async def hand_over_events(db: Tx, account_id: str, connection_id: str) -> None:
+    """Let other connections to the same Google calendar take over what an ended one has left behind."""
+    await db.execute("SELECT hand_over_events($1, $2)", account_id, connection_id)
+
+
 async def delete_appointment(db: Tx, appointment_id: str) -> None:
     """Delete all rows about an appointment. A tombstone carries the id only, and no account."""
     await db.execute("DELETE FROM appointment WHERE id = $1", appointment_id)
