@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from google.auth import jwt as google_jwt
+from joserfc.jwk import RSAKey
 
 from simulators.client import REDIRECT_URI, control, google_tokens, redirect_query
 from simulators.google.simulator import GoogleSimulator, serve
@@ -72,3 +74,37 @@ async def test_a_withheld_scope_is_not_granted(sim, http):
     """The response names only the scopes that the user has granted."""
     await control(http, sim, "POST settings", {"withheld_scopes": [SCOPES[1]]})
     assert (await google_tokens(http, sim, scope=" ".join(SCOPES)))["scope"] == SCOPES[0]
+
+
+async def test_an_id_token_is_issued_with_openid(sim, http):
+    """Google's own library verifies it with the published keys; `email` is there if asked for."""
+    plain = await google_tokens(http, sim, scope=SCOPES[0])
+    assert "id_token" not in plain
+    sim.oauth.signing_keys.rotate()
+    tokens = await google_tokens(http, sim, "ada@example.com", scope="openid email", nonce="n")
+    assert tokens["scope"] == "openid https://www.googleapis.com/auth/userinfo.email"
+
+    async with http.get(f"{sim.url}/oauth2/v3/certs") as response:
+        published = (await response.json())["keys"]
+    assert len(published) == 2
+    assert not any("d" in key for key in published)
+    certificates = {key["kid"]: RSAKey.import_key(key).as_pem() for key in published}
+    claims = google_jwt.decode(tokens["id_token"], certificates, audience=sim.knobs.client_id)
+
+    assert claims["nonce"] == "n"
+    assert (claims["iss"], claims["azp"]) == (sim.url, sim.knobs.client_id)
+    assert (claims["email"], claims["email_verified"]) == ("ada@example.com", True)
+    assert claims["hd"] == "example.com"
+
+
+async def test_a_rotated_key_is_dropped_in_the_end(sim, http):
+    """Two keys are published at a time."""
+    seen = []
+    for _ in range(3):
+        sim.oauth.signing_keys.rotate()
+        async with http.get(f"{sim.url}/oauth2/v3/certs") as response:
+            seen.append([key["kid"] for key in (await response.json())["keys"]])
+
+    assert [len(set(keys)) for keys in seen] == [2, 2, 2]
+    assert seen[0][1] == seen[1][0]
+    assert seen[1][1] == seen[2][0]

@@ -53,7 +53,6 @@ SHORT = {
     "services/meetings/meetings/domain/quota.py": "the rules of one number",
     "services/meetings/meetings/jobs/connections.py": "one kind of work",
     "services/sync-google/sync_google/domain/identifiers.py": "store, handlers and jobs use them",
-    "services/sync-google/sync_google/providers/google/oauth.py": "another protocol than the calendar's",
     "shared/events/hoop_events/catalogue.py": "derived from all other modules",
     "shared/platform/hoop_platform/clock.py": "the only reader of the system clock",
     "shared/platform/hoop_platform/kafka/stall_detector.py": "the group and the global tables use it",

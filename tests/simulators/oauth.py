@@ -57,6 +57,7 @@ class AuthorizationCode:
     scopes: tuple[str, ...]
     offline: bool  # whether a refresh token is to be issued
     expires_at: datetime
+    nonce: str | None = None  # of OpenID Connect: repeated in the ID token
 
 
 @dataclass(frozen=True)

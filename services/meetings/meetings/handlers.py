@@ -20,7 +20,7 @@ from meetings.domain.sessions import (
     derive_desired,
     member_of,
 )
-from meetings.providers.registry import PROVIDERS
+from meetings.providers.registry import PROVIDERS, provider_of
 from meetings.store import sessions, users
 from meetings.store.sessions import LockedSession
 
@@ -34,7 +34,9 @@ async def on_appointment_changed(db: Tx, event: AppointmentEvent, _: datetime) -
     An event that is not newer than the stored one changes nothing. A cancelled or deleted appointment
     stays a member of its session, but does not need a meeting.
     """
-    affected = await sessions.upsert_member(db, member_of(event.account_id, event.state))
+    provider = provider_of(event.state.meeting_location_type)
+    member = member_of(event.account_id, event.state, provider=provider)
+    affected = await sessions.upsert_member(db, member)
     await desire(db, *filter(None, map(_desired_state, affected)))
 
 

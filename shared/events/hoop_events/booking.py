@@ -1,10 +1,15 @@
 """The events of the booking service about appointments and holds."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from hoop_events.base import Contract, Event, Gone, Id, Moment, Personal, State
 
-MeetingProvider = Literal["zoom", "teams", "gmeet"]
+MeetingProvider = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", examples=["zoom", "teams", "gmeet"])
+]
+"""No enumeration: readers of older schemas must accept the providers that are added later."""
 MeetingState = Literal["none", "pending", "ready", "blocked", "detached", "failed"]
 Status = Literal[
     "new", "confirmed", "active", "showed", "noshow", "completed", "cancelled", "invalid"

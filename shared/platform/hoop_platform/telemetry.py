@@ -11,13 +11,10 @@ from typing import Any, Literal
 from aiohttp import ClientSession, TraceConfig, TraceRequestEndParams, TraceRequestExceptionParams
 from aiohttp import TraceRequestStartParams as StartParams
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context, attach, detach
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
+from opentelemetry.sdk.trace.sampling import ParentBased
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -32,14 +29,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from hoop_platform.logs import cause, configure_logs, log  # noqa: F401 -- one module for all of telemetry
 from hoop_platform.logs import service as service_of_task
+from hoop_platform.span_export import open_tracer_provider
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 _providers: dict[str, TracerProvider] = {}
-_tracers: dict[str, Tracer] = {}  # cached: asking the provider is slow
-_nowhere = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("hoop")
-_unexported: set[str] = set()
-"""Services whose spans are not exported."""
+_tracers: dict[str, tuple[Tracer, bool]] = {}
+"""Of services that export spans: the tracer (asking the provider is slow), and whether its sampler
+leaves the decision to the parent if there is one."""
 _ids = RandomIdGenerator()
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
 
@@ -84,24 +81,15 @@ def name() -> str:
 
 
 def export(service: str, endpoint: str | None, *, version: str = "0.1.0") -> None:
-    """Create the tracer of a service; with an endpoint, spans are exported by OTLP over HTTP.
+    """Create the tracer of a service, as the standard OpenTelemetry variables say (`span_export`).
 
-    Without an endpoint spans have only their ids, for responses and logs, which is four times as
-    fast.
+    Without a collector spans have only their ids, for responses and logs.
     """
-    resource = Resource({"service.name": service, "service.version": version})
-    sampler = DEFAULT_ON if endpoint else ALWAYS_OFF
-    provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
-    if endpoint:
-        target = endpoint.rstrip("/") + "/v1/traces"
-        provider.add_span_processor(
-            BatchSpanProcessor(
-                OTLPSpanExporter(endpoint=target, timeout=5), schedule_delay_millis=500
-            )
-        )
-    _providers[service] = provider
-    _tracers[service] = provider.get_tracer("hoop")
-    (_unexported.discard if endpoint else _unexported.add)(service)
+    provider = open_tracer_provider(service, endpoint, version=version)
+    if provider is not None:
+        _providers[service] = provider
+        tracer = provider.get_tracer("hoop")
+        _tracers[service] = tracer, isinstance(provider.sampler, ParentBased)
 
 
 def flush() -> None:
@@ -109,20 +97,9 @@ def flush() -> None:
     providers = list(_providers.values())
     _providers.clear()
     _tracers.clear()
-    _unexported.clear()
     if providers:
         with ThreadPoolExecutor(len(providers)) as threads:
-            list(threads.map(_end, providers))
-
-
-def _end(provider: TracerProvider) -> None:
-    provider.force_flush(2000)
-    provider.shutdown()
-
-
-def _tracer() -> Tracer:
-    """The tracer of this task's service; one that exports nothing if there is no service."""
-    return _tracers.get(service_of_task.get(), _nowhere)
+            list(threads.map(TracerProvider.shutdown, providers))
 
 
 def span(
@@ -134,60 +111,64 @@ def span(
     attributes: Mapping[str, Any] | None = None,
 ) -> AbstractContextManager[Span]:
     """A span. `parent` and `links` are `traceparent` strings; the default parent is the current span."""
-    if service_of_task.get() in _unexported:
-        return _UnexportedSpan(parent)
-    return _recorded(title, kind, parent, links, attributes)
+    return _CurrentSpan(title, kind, parent, links, attributes)
 
 
-class _UnexportedSpan:
-    """A span that is not exported: it has ids as the SDK gives them, at a third of the cost."""
+class _CurrentSpan:
+    """A span that is the current one inside `with`: at half the cost of the SDK's context managers."""
 
-    __slots__ = ("_parent", "_token")
+    __slots__ = ("_arguments", "_span", "_token")
 
-    def __init__(self, parent: str | None) -> None:
-        self._parent = parent
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
 
     def __enter__(self) -> Span:
-        above = (_read(self._parent) if self._parent else None) or (
-            trace.get_current_span().get_span_context()
-        )
-        known = above.trace_id if above.is_valid else _ids.generate_trace_id()
-        opened = NonRecordingSpan(SpanContext(known, _ids.generate_span_id(), is_remote=False))
-        self._token = attach(trace.set_span_in_context(opened))
-        return opened
+        self._span = _start_span(*self._arguments)
+        self._token = attach(trace.set_span_in_context(self._span))
+        return self._span
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         detach(self._token)
+        if isinstance(error, Exception):
+            self._span.set_status(StatusCode.ERROR, type(error).__name__)  # its text may hold data
+        self._span.end()
 
 
-@contextmanager
-def _recorded(
+def _start_span(
     title: str,
     kind: Kind,
-    parent: str | None,
-    links: Sequence[str],
-    attributes: Mapping[str, Any] | None,
-) -> Iterator[Span]:
-    with _tracer().start_as_current_span(
+    parent: str | None = None,
+    links: Sequence[str] = (),
+    attributes: Mapping[str, Any] | None = None,
+) -> Span:
+    """A span of this task's service; with ids alone if it is certain that it will not be exported.
+
+    The SDK takes several times as long to find that out.
+    """
+    tracer, parent_decides = _tracers.get(service_of_task.get(), (None, True))
+    remote = _read(parent) if parent else None
+    above = remote or trace.get_current_span().get_span_context()
+    unsampled = parent_decides and above.is_valid and not above.trace_flags.sampled
+    if tracer is None or unsampled:
+        return _ids_alone(above)
+    return tracer.start_span(
         title,
-        context=_context(parent),
+        context=trace.set_span_in_context(NonRecordingSpan(remote)) if remote else None,
         kind=SpanKind[kind.upper()],
         links=[Link(span_context) for span_context in map(_read, links) if span_context],
         attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,
-    ) as opened:
-        try:
-            yield opened
-        except Exception as error:
-            opened.set_status(StatusCode.ERROR, type(error).__name__)  # its message may hold data
-            raise
+    )
 
 
-def _context(parent: str | None) -> Context | None:
-    """The context to continue; None continues what this task is in."""
-    span_context = _read(parent) if parent else None
-    return trace.set_span_in_context(NonRecordingSpan(span_context)) if span_context else None
+def _ids_alone(above: SpanContext) -> Span:
+    """A span that is not recorded, with ids as the SDK gives them. The decision of a caller goes on."""
+    known = above.trace_id if above.is_valid else _ids.generate_trace_id()
+    own = SpanContext(
+        known, _ids.generate_span_id(), is_remote=False, trace_flags=above.trace_flags
+    )
+    return NonRecordingSpan(own)
 
 
 def _read(traceparent: str) -> SpanContext | None:
@@ -227,9 +208,8 @@ async def _call_begins(_: ClientSession, context: SimpleNamespace, params: Start
         "server.port": params.url.port or 0,
         "url.path": params.url.path,
     }
-    context.span = _tracer().start_span(
-        f"{params.method} {params.url.host}", kind=SpanKind.CLIENT, attributes=attributes
-    )
+    title = f"{params.method} {params.url.host}"
+    context.span = _start_span(title, "client", attributes=attributes)
     propagate.inject(params.headers, trace.set_span_in_context(context.span))
 
 

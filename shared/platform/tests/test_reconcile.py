@@ -10,21 +10,15 @@ import pytest
 from noted import going
 
 from hoop_platform import failpoints, timing
-from hoop_platform.clock import Clock
 from hoop_platform.db.database import Database, LeaseLost, Row, Tx
 from hoop_platform.ids import new_id
+from hoop_platform.reconcile import claims
 from hoop_platform.reconcile import worker as working
-from hoop_platform.reconcile.desired_state import (
-    Claimed,
-    DesiredState,
-    Done,
-    Failed,
-    Later,
-    Outcome,
-    close_circuit,
-    desire,
-)
-from hoop_platform.reconcile.worker import LONGEST_WAIT, Worker
+from hoop_platform.reconcile.claims import LONGEST_WAIT, Position, claim_due
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState
+from hoop_platform.reconcile.outcome import Done, Failed, Later, Outcome
+from hoop_platform.reconcile.work import close_circuit, desire
+from hoop_platform.reconcile.worker import Worker
 from local.testing.polling import eventually
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -48,7 +42,7 @@ def desired(subject: str, sequence: int = 1, **other: Any) -> DesiredState:
 
 async def wanted(database: Database, *desired_states: DesiredState) -> list[bool]:
     async with database.transaction() as db:
-        return [await desire(db, each) for each in desired_states]
+        return await desire(db, *desired_states)
 
 
 async def row(database: Database, subject: str) -> Row:
@@ -67,7 +61,7 @@ class Deeds:
         self.most_at_once = 0
         self.takes = 0.0
 
-    async def __call__(self, _: object, mine: Claimed) -> Outcome:
+    async def __call__(self, mine: Claimed) -> Outcome:
         assert mine.desired_state.provider_user not in self.at_work, (
             "two at a time for one provider_user"
         )
@@ -81,10 +75,14 @@ class Deeds:
         return self.answer
 
 
-def worker(
-    database: Database, deeds: Any, kind: str = "meeting", concurrency: int = 8
-) -> Worker[None]:
-    return Worker(kind, database, None, deeds, concurrency=concurrency)
+def worker(database: Database, deeds: Any, kind: str = "meeting", concurrency: int = 8) -> Worker:
+    return Worker(database, {kind: deeds}, concurrency=concurrency)
+
+
+async def claim(database: Database) -> Claimed:
+    """Lease the most urgent desired state."""
+    [claimed] = (await claim_due(database, ["meeting"], 1, Position())).claimed
+    return claimed
 
 
 async def _all_done(database: Database) -> bool:
@@ -121,7 +119,7 @@ async def test_a_state_that_changed_while_it_was_worked_on_is_worked_on_again(
 ) -> None:
     subject, seen = new_id(), []
 
-    async def perform(_: None, mine: Claimed) -> Outcome:
+    async def perform(mine: Claimed) -> Outcome:
         seen.append(mine.desired_state.sequence)
         if mine.desired_state.sequence == 1:
             await wanted(database, desired(subject, 2))
@@ -131,7 +129,7 @@ async def test_a_state_that_changed_while_it_was_worked_on_is_worked_on_again(
     one = worker(database, perform)
     assert [await one.once(), await one.once(), await one.once()] == [True, True, False]
     assert seen == [1, 2]
-    assert (await row(database, subject))["done_sequence"] == 2
+    assert (await row(database, subject))["desired_sequence"] == 2
 
 
 async def test_the_soonest_appointment_comes_first(database: Database) -> None:
@@ -145,15 +143,15 @@ async def test_the_soonest_appointment_comes_first(database: Database) -> None:
     assert [subject for subject, _ in deeds.done] == [subjects[day] for day in sorted(days)]
 
 
-async def test_one_at_a_time_for_a_principal_whoever_works(database: Database) -> None:
-    """Three workers of two kinds, as many as two replicas have: a provider_user never sees two of them."""
+async def test_one_at_a_time_for_a_provider_user_whoever_works(database: Database) -> None:
+    """Three replicas work on two kinds: a provider user never sees two of them at once."""
     deeds = Deeds()
     deeds.takes = 0.005
-    principals = ["ada", "bob", "cem"]
+    users = ["ada", "bob", "cem"]
     for n in range(45):
         kind = "meeting" if n % 2 else "sync"
-        await wanted(database, desired(new_id(), provider_user=principals[n % 3], kind=kind))
-    workers = [worker(database, deeds, kind) for kind in ("meeting", "meeting", "sync")]
+        await wanted(database, desired(new_id(), provider_user=users[n % 3], kind=kind))
+    workers = [Worker(database, {"meeting": deeds, "sync": deeds}) for _ in range(3)]
     async with going(*workers):
         await eventually(lambda: _all_done(database), within=30)
     assert len(deeds.done) == 45
@@ -177,14 +175,16 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_late_outcome_ignored(
     """Who was too late changes nothing: neither the state nor the record."""
     subject = new_id()
     await wanted(database, desired(subject))
-    [late] = await worker(database, Deeds())._claim(1)
+    late = await claim(database)
     assert not await worker(database, Deeds()).once()
     await database.execute("UPDATE work SET lease_until = clock_timestamp()")
     await database.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
     assert await worker(database, Deeds(Failed("no"))).once()
     before = await row(database, subject)
     with pytest.raises(LeaseLost):
-        await worker(database, Deeds())._complete(late, Done(_record_in(subject)))
+        await worker(database, Deeds())._complete(
+            late, Done(record=_record_in(subject)), chain=(), since=None
+        )
     assert await row(database, subject) == before
     assert await database.fetchval("SELECT count(*) FROM heard") == 0
 
@@ -199,7 +199,7 @@ def _record_in(subject: str) -> Callable[[Tx], Awaitable[None]]:
 async def test_the_outcome_and_its_record_are_written_together(database: Database) -> None:
     subject = new_id()
     await wanted(database, desired(subject))
-    assert await worker(database, Deeds(Done(_record_in(subject)))).once()
+    assert await worker(database, Deeds(Done(record=_record_in(subject)))).once()
     assert (await row(database, subject))["status"] == "done"
     assert await database.fetchval("SELECT count(*) FROM heard") == 1
 
@@ -207,10 +207,10 @@ async def test_the_outcome_and_its_record_are_written_together(database: Databas
 async def test_a_crash_before_the_record_is_repeated_after_the_lease(database: Database) -> None:
     """It was performed, and nobody knows: it is performed again, once the lease is over."""
     subject = new_id()
-    deeds = Deeds(Done(_record_in(subject)))
+    deeds = Deeds(Done(record=_record_in(subject)))
     await wanted(database, desired(subject))
-    [mine] = await worker(database, deeds)._claim(1)
-    await deeds(None, mine)  # the process dies here
+    mine = await claim(database)
+    await deeds(mine)  # the process dies here
     assert not await worker(database, deeds).once()
     await now_due(database)
     assert await worker(database, deeds).once()
@@ -221,7 +221,7 @@ async def test_a_crash_before_the_record_is_repeated_after_the_lease(database: D
 async def test_an_open_circuit_stops_one_provider_user_alone(database: Database) -> None:
     """The provider said: not this user, for an hour. Reconnecting closes the circuit at once."""
     ada, deeds = [new_id(), new_id()], Deeds(Later("429", opens_circuit=True))
-    deeds.answer = Later("429", at=Clock().now() + timedelta(hours=1), opens_circuit=True)
+    deeds.answer = Later("429", wait=timedelta(hours=1), opens_circuit=True)
     await wanted(database, *(desired(s, provider_user="ada") for s in ada))
     assert await worker(database, deeds).once()
     deeds.answer = Done()
@@ -235,11 +235,12 @@ async def test_an_open_circuit_stops_one_provider_user_alone(database: Database)
 
 async def test_a_provider_s_own_word_counts(database: Database) -> None:
     subject = new_id()
-    at = Clock().now().replace(microsecond=0) + timedelta(hours=7)
     await wanted(database, desired(subject))
-    assert await worker(database, Deeds(Later("quota", at=at))).once()
+    assert await worker(database, Deeds(Later("quota", wait=timedelta(hours=7)))).once()
     said = await row(database, subject)
-    assert (said["next_attempt_at"], said["status"], said["last_error"]) == (at, "due", "quota")
+    assert (said["status"], said["last_error"]) == ("waiting", "quota")
+    wait = await database.fetchval("SELECT next_attempt_at - clock_timestamp() FROM work")
+    assert timedelta(hours=6.9) < wait <= timedelta(hours=7)
     assert await database.fetchval("SELECT count(*) FROM circuit") == 0
 
 
@@ -278,7 +279,7 @@ async def test_a_job_that_crashes_is_tried_again_and_says_why(
     await wanted(database, desired(subject))
     assert await worker(database, Deeds(error)).once()
     said = await row(database, subject)
-    assert (said["status"], said["attempts"]) == ("due", 1)
+    assert (said["status"], said["attempts"]) == ("waiting", 1)
     assert str(error) in said["last_error"]
 
 
@@ -288,28 +289,28 @@ async def test_a_record_that_crashes_affects_no_other_state(database: Database) 
 
     subject = new_id()
     await wanted(database, desired(subject))
-    assert await worker(database, Deeds(Done(crash))).once()
+    assert await worker(database, Deeds(Done(record=crash))).once()
     said = await row(database, subject)
-    assert (said["status"], "bug" in said["last_error"]) == ("due", True)
+    assert (said["status"], "bug" in said["last_error"]) == ("waiting", True)
 
 
 async def test_a_job_that_never_ends_is_cut_before_its_lease_is_over(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=0.3))
     monkeypatch.setattr(working, "LONGEST_WORK", timedelta(seconds=0.5))
     subject, deeds = new_id(), Deeds()
     deeds.takes = 3600
     await wanted(database, desired(subject))
     assert await worker(database, deeds).once()
-    assert (await row(database, subject))["status"] == "due"
+    assert (await row(database, subject))["status"] == "waiting"
 
 
 async def test_who_works_longer_keeps_the_lease(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three times as long as a lease; nobody else gets the state meanwhile."""
-    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=0.6))
     subject, slow, other = new_id(), Deeds(), Deeds()
     slow.takes = 1.8
     await wanted(database, desired(subject))
@@ -322,7 +323,7 @@ async def test_who_cannot_renew_is_cut_before_the_lease_is_over(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Postgres does not answer the renewals: the work ends, for somebody else may begin it soon."""
-    monkeypatch.setattr(working, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=0.6))
     subject, deeds = new_id(), Deeds()
     deeds.takes = 3600
     await wanted(database, desired(subject))
@@ -336,7 +337,7 @@ async def test_who_cannot_renew_is_cut_before_the_lease_is_over(
     assert await claiming.once()
     assert asyncio.get_running_loop().time() - begun < 0.6 + 0.3
     monkeypatch.undo()
-    assert (await row(database, subject))["status"] == "due"
+    assert (await row(database, subject))["status"] == "waiting"
 
 
 async def test_the_outcome_waits_for_postgres(
@@ -353,7 +354,7 @@ async def test_the_outcome_waits_for_postgres(
             await database.execute("SELECT pg_terminate_backend($1)", db.get_server_pid())
             await db.execute("SELECT 1")
 
-    deeds = Deeds(Done(record))
+    deeds = Deeds(Done(record=record))
     await wanted(database, desired(subject))
     assert await worker(database, deeds).once()
     assert (await row(database, subject))["status"] == "done"
@@ -389,18 +390,18 @@ async def test_a_worker_without_work_is_quiet(
 ) -> None:
     """Its own looking around does not wake it."""
     looks = 0
-    fetchval = database.fetchval
+    fetch = database.fetch
 
     async def count(sql: str, *args: object) -> Any:
         nonlocal looks
         looks += 1
-        return await fetchval(sql, *args)
+        return await fetch(sql, *args)
 
-    monkeypatch.setattr(database, "fetchval", count)
+    monkeypatch.setattr(database, "fetch", count)
     await wanted(database, desired(new_id()))
-    async with going(worker(database, Deeds(Later("x", at=NOON)))):
+    async with going(worker(database, Deeds(Later("x", wait=timedelta(hours=1))))):
         await asyncio.sleep(1.5)
-    assert looks < 15
+    assert looks <= 3
 
 
 async def test_every_repeats_until_stopped_and_waits_for_postgres(database: Database) -> None:
@@ -419,13 +420,11 @@ async def test_every_repeats_until_stopped_and_waits_for_postgres(database: Data
     assert len(deeds) == 4
 
 
-async def test_a_fail_point_in_the_record_changes_nothing_of_the_world_twice(
-    database: Database,
-) -> None:
-    """`<kind>_recorded` is inside the transaction: what fails there was not recorded."""
+async def test_what_fails_before_the_record_is_not_recorded(database: Database) -> None:
+    """`<kind>_performed` is before the transaction that records the outcome."""
     subject = new_id()
     await wanted(database, desired(subject))
-    failpoints.arm("meeting_recorded=raise")
-    assert await worker(database, Deeds(Done(_record_in(subject)))).once()
+    failpoints.arm("meeting_performed=raise")
+    assert await worker(database, Deeds(Done(record=_record_in(subject)))).once()
     assert await database.fetchval("SELECT count(*) FROM heard") == 0
-    assert (await row(database, subject))["status"] == "due"
+    assert (await row(database, subject))["status"] == "waiting"

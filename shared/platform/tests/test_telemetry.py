@@ -6,16 +6,14 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
 from noted import NOON, Noted, going, note, say
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from shop import Thing
+from span_sink import Sink, serving
 
 from hoop_platform import telemetry
 from hoop_platform.clock import Clock
@@ -30,51 +28,6 @@ from hoop_platform.reconcile.worker import Worker
 from hoop_platform.telemetry import span, trace_id, traceparent
 from local.servers.ports import free_ports
 from local.testing.polling import eventually
-
-
-class Sink:
-    """Takes spans by OTLP over HTTP, as any collector does."""
-
-    def __init__(self) -> None:
-        self.spans: list[dict[str, Any]] = []
-        self.url = ""
-
-    async def take(self, request: web.Request) -> web.Response:
-        exported = ExportTraceServiceRequest()
-        exported.ParseFromString(await request.read())
-        for group in exported.resource_spans:
-            service = group.resource.attributes[0].value.string_value
-            found = [s for scope in group.scope_spans for s in scope.spans]
-            self.spans += [_read(service, s) for s in found]
-        return web.Response()
-
-    def of(self, trace: str) -> dict[str, dict[str, Any]]:
-        """The spans of a trace by their names."""
-        return {s["name"]: s for s in self.spans if s["trace"] == trace}
-
-
-def _read(service: str, s: Any) -> dict[str, Any]:
-    return {
-        "service": service,
-        "name": s.name,
-        "trace": s.trace_id.hex(),
-        "id": s.span_id.hex(),
-        "parent": s.parent_span_id.hex(),
-        "kind": s.kind,
-        "links": [link.trace_id.hex() for link in s.links],
-        "text": str(s),
-    }
-
-
-@asynccontextmanager
-async def serving(*routes: web.RouteDef) -> AsyncIterator[str]:
-    app = web.Application()
-    app.add_routes(routes)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port := free_ports(1)[0]).start()
-    yield f"http://127.0.0.1:{port}"
-    await runner.cleanup()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The knobs of the simulated Google: what `POST /_sim/settings` may change."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -18,6 +18,11 @@ class GoogleKnobs(OAuthKnobs):
     client_id: str = "hoop-google"
     client_secret: str = "hoop-google-secret"
     max_refresh_tokens: int = Field(100, ge=1)  # per user; then the oldest one ends without notice
+
+    workspace: bool = True  # users are of organizations (`hd`), except those of gmail.com
+    id_token_claims: dict[
+        str, Any
+    ] = {}  # replace the claims of these names, to be wrong on purpose
 
     time_zone: Annotated[str, AfterValidator(_zone)] = (
         "UTC"  # of primary calendars created from now on

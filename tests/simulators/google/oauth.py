@@ -1,4 +1,4 @@
-"""Google's authorization server: credentials in the body, refresh tokens that stay as they are."""
+"""Google's authorization server: credentials in the body, refresh tokens that stay, ID tokens."""
 
 import hmac
 import secrets
@@ -10,6 +10,7 @@ from aiohttp import web
 from simulators.base import EarlyResponse
 from simulators.clock import SimClock
 from simulators.google.discovery import known_scopes
+from simulators.google.id_tokens import FULL_SCOPE_NAMES, SigningKeys, id_token_claims
 from simulators.google.knobs import GoogleKnobs
 from simulators.oauth import (
     CODE_LIFETIME,
@@ -22,9 +23,7 @@ from simulators.oauth import (
     pkce_matches,
 )
 
-IDENTITY_SCOPES = frozenset({"openid", "email", "profile"}) | {
-    f"https://www.googleapis.com/auth/userinfo.{part}" for part in ("email", "profile")
-}
+IDENTITY_SCOPES = frozenset({"openid", *FULL_SCOPE_NAMES, *FULL_SCOPE_NAMES.values()})
 
 
 class GoogleOAuth:
@@ -33,6 +32,7 @@ class GoogleOAuth:
     def __init__(self, knobs: GoogleKnobs, clock: SimClock) -> None:
         self.knobs = knobs
         self.tokens = TokenBook()
+        self.signing_keys = SigningKeys()
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
@@ -40,6 +40,7 @@ class GoogleOAuth:
             web.get("/o/oauth2/v2/auth", self.authorize, allow_head=False),
             web.post("/token", self.token),
             web.post("/revoke", self.revoke),
+            web.get("/oauth2/v3/certs", self.certs, allow_head=False),
         ]
 
     async def authorize(self, request: web.Request) -> web.Response:
@@ -49,7 +50,9 @@ class GoogleOAuth:
             raise EarlyResponse(page(400, "Access blocked", "Error 400: invalid_scope"))
         if refused := consent_refusal(authorization, self.knobs):
             return refused
-        scopes = tuple(s for s in wanted if s not in self.knobs.withheld_scopes)
+        scopes = tuple(
+            FULL_SCOPE_NAMES.get(s, s) for s in wanted if s not in self.knobs.withheld_scopes
+        )
         first = all(g.user != authorization.user or g.dead for g in self.tokens.grants)
         offline = request.query.get("access_type") == "offline" and (
             first or "consent" in request.query.get("prompt", "").split()
@@ -62,17 +65,18 @@ class GoogleOAuth:
             scopes,
             offline,
             expires_at,
+            request.query.get("nonce"),
         )
         return authorization.redirect(code=self.tokens.new_code(code), scope=" ".join(scopes))
 
     async def token(self, request: web.Request) -> web.Response:
         form = dict(await request.post())
         self._check_client(form)
-        now = self._clock.now()
+        now, issuer = self._clock.now(), str(request.url.origin())
         if form.get("grant_type") == "authorization_code":
-            return self._issue_grant(self._redeem(form, now), now)
+            return self._issue_grant(self._redeem(form, now), issuer, now)
         if form.get("grant_type") == "refresh_token":
-            return web.json_response(self._token_body(self._active_grant(form), now))
+            return web.json_response(self._token_body(self._active_grant(form), issuer, now))
         raise _error("unsupported_grant_type", f"Invalid grant_type: {form.get('grant_type')!s}")
 
     async def revoke(self, request: web.Request) -> web.Response:
@@ -82,6 +86,9 @@ class GoogleOAuth:
             raise _error("invalid_token", "Token expired or revoked")
         grant.dead = "revoked"
         return web.json_response({})
+
+    async def certs(self, _: web.Request) -> web.Response:
+        return web.json_response(self.signing_keys.published())
 
     def _check_client(self, form: dict[str, Any]) -> None:
         secret = str(form.get("client_secret", ""))
@@ -99,10 +106,10 @@ class GoogleOAuth:
             raise _error("invalid_grant", "Invalid code verifier.")
         return code
 
-    def _issue_grant(self, code: AuthorizationCode, now: datetime) -> web.Response:
+    def _issue_grant(self, code: AuthorizationCode, issuer: str, now: datetime) -> web.Response:
         """The tokens of a new grant; a refresh token is issued only now, and only for offline access."""
         grant = self.tokens.new_grant(code.user, code.scopes)
-        body = self._token_body(grant, now)
+        body = self._token_body(grant, issuer, now, nonce=code.nonce)
         if code.offline:
             grant.refresh_token = body["refresh_token"] = "1//" + secrets.token_urlsafe(48)
             self._end_oldest_grants(code.user)
@@ -122,14 +129,24 @@ class GoogleOAuth:
             raise _error("invalid_grant", "Token has been expired or revoked.")
         return grant
 
-    def _token_body(self, grant: UserGrant, now: datetime) -> dict[str, Any]:
+    def _token_body(
+        self, grant: UserGrant, issuer: str, now: datetime, *, nonce: str | None = None
+    ) -> dict[str, Any]:
+        """Also an ID token, if the scope `openid` was granted; that of a refresh has no nonce."""
         lifetime = self.knobs.expires_in
-        return {
-            "access_token": self.tokens.new_access(grant, now=now, lifetime=lifetime),
+        access = self.tokens.new_access(grant, now=now, lifetime=lifetime)
+        body = {
+            "access_token": access,
             "expires_in": lifetime,
             "scope": " ".join(grant.scopes),
             "token_type": "Bearer",
         }
+        if "openid" in grant.scopes:
+            claims = id_token_claims(
+                grant, access, issuer=issuer, nonce=nonce, knobs=self.knobs, now=now
+            )
+            body["id_token"] = self.signing_keys.sign(claims)
+        return body
 
 
 def _error(error: str, description: str, *, status: int = 400) -> EarlyResponse:

@@ -66,10 +66,15 @@ class GoogleSimulator(Simulator[GoogleKnobs]):
         self.oauth.tokens = TokenBook()
 
     def snapshot(self) -> Any:
-        return self.oauth.tokens, self.api.calendars, self.api.channels.channels
+        return (
+            (self.oauth.tokens, self.oauth.signing_keys),
+            self.api.calendars,
+            self.api.channels.channels,
+        )
 
     def restore(self, snapshot: Any) -> None:
-        self.oauth.tokens, self.api.calendars, self.api.channels.channels = snapshot
+        oauth, self.api.calendars, self.api.channels.channels = snapshot
+        self.oauth.tokens, self.oauth.signing_keys = oauth
 
     def identify(self, request: web.Request, body: Any) -> str | None:
         token = bearer(request)

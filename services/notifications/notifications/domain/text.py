@@ -54,6 +54,11 @@ def one_line(text: str, *, limit: int = 200) -> str:
     return " ".join(plain(text).split())[:limit].rstrip()
 
 
+def has_controls(text: str) -> bool:
+    """Whether the text holds a line end or a control character other than a tab."""
+    return bool(_LINE_ENDS.search(text) or _CONTROLS.search(text))
+
+
 def one_address(text: str) -> str | None:
     """The text, if it is exactly one plain mail address (RFC 5321, without quoting); else None.
 

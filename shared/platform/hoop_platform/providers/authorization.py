@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import ClientError, ClientSession
 
@@ -13,13 +13,15 @@ from hoop_platform.db.database import Database, Tx
 from hoop_platform.errors import ConnectFailed
 from hoop_platform.providers import credentials, provider_accounts
 from hoop_platform.providers.errors import GrantRefused, ProviderDown
-from hoop_platform.providers.oauth import Grant, OAuthProvider, exchange
+from hoop_platform.providers.id_tokens import Identity, IdTokenRefused
+from hoop_platform.providers.oauth import Grant, OAuthProvider, exchange, identity_from_id_token
 from hoop_platform.providers.provider_accounts import OwnerKind, ProviderAccount
 from hoop_platform.providers.status import disconnect, set_status
 from hoop_platform.secrets import Cipher, context
+from hoop_platform.telemetry import log
 
 _LIFETIME = timedelta(minutes=10)
-_LONGEST = 4096
+_MAX_PARAMETER = 4096
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,6 @@ class Callback:
     code: str | None = field(default=None, repr=False)
     error: str | None = None
     issuer: str | None = None
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who connected: the provider's id of the account, and a label for its owner."""
-
-    external_id: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,14 @@ class _PendingAuthorization:
     connection_id: str
     redirect_uri: str
     return_to: str | None
+    external_id: str | None
+    """Of the connection, if it was active before."""
     verifier: str = field(repr=False)
+
+    async def lock_account(self, db: Tx) -> ProviderAccount | None:
+        return await provider_accounts.lock_provider_account(
+            db, self.account_id, self.connection_id
+        )
 
 
 async def begin_authorization(
@@ -136,33 +137,34 @@ async def finish_authorization(
     The state is used up first, whatever follows. Raises `ConnectFailed` (400) with a sentence for
     the user, and `ProviderDown` without a response; in both cases no token is stored.
     """
-    asked = await _use_up(database, cipher, provider, callback, now=now)
+    pending = await _consume_state(database, cipher, provider, callback, now=now)
     if callback.error is not None or callback.code is None:
-        await _declined(database, asked, callback, now=now)
+        await _end_declined(database, pending, callback, now=now)
         raise ConnectFailed("The provider was not allowed to connect the account.")
     try:
         grant = await exchange(
             http,
             provider,
             code=callback.code,
-            verifier=asked.verifier,
-            redirect_uri=asked.redirect_uri,
+            verifier=pending.verifier,
+            redirect_uri=pending.redirect_uri,
         )
     except GrantRefused:
         raise ConnectFailed("The provider did not accept the authorization; begin again.") from None
-    await _check_scopes(database, provider, asked, grant, now=now)
-    identity = await _ask_who(http, provider, grant, identify)
+    if grant.scopes is not None and not provider.needed <= grant.scopes:
+        await _refuse_scopes(database, pending, now=now)
+    identity = await _request_identity(http, provider, pending, grant, identify, now=now)
     connection = await _activate(
-        database, cipher, provider, asked, grant=grant, identity=identity, now=now, then=then
+        database, cipher, provider, pending, grant=grant, identity=identity, now=now, then=then
     )
-    return AuthorizationResult(connection, asked.return_to)
+    return AuthorizationResult(connection, pending.return_to)
 
 
 def _hash(state: str) -> bytes:
     return hashlib.sha256(state.encode()).digest()
 
 
-async def _use_up(
+async def _consume_state(
     database: Database,
     cipher: Cipher,
     provider: OAuthProvider,
@@ -171,96 +173,111 @@ async def _use_up(
     now: datetime,
 ) -> _PendingAuthorization:
     """The pending authorization of this state, which is deleted: a state works once."""
-    if not callback.state or len(callback.state) > _LONGEST or len(callback.code or "") > _LONGEST:
-        raise ConnectFailed("This is not the answer to a question of ours.")
+    if (
+        not callback.state
+        or len(callback.state) > _MAX_PARAMETER
+        or len(callback.code or "") > _MAX_PARAMETER
+    ):
+        raise ConnectFailed("This callback belongs to no authorization that we began.")
     row = await database.fetchrow(
-        "DELETE FROM oauth_state WHERE state_hash = $1 AND provider = $2 RETURNING *",
+        """
+        DELETE FROM oauth_state s WHERE state_hash = $1 AND provider = $2
+        RETURNING *, (SELECT external_id FROM provider_account a
+                       WHERE a.account_id = s.account_id AND a.id = s.connection_id) AS external_id
+        """,
         _hash(callback.state),
         provider.name,
     )
     if row is None or row["expires_at"] <= now:
         raise ConnectFailed("This link was used already, or is older than ten minutes.")
     if provider.issuer and callback.issuer not in (None, provider.issuer):
-        raise ConnectFailed("The answer comes from another provider.")
+        raise ConnectFailed("This callback comes from another provider.")
     aad = context(row["account_id"], provider.name, row["connection_id"])
     verifier = cipher.open(row["sealed_verifier"], aad=aad).decode()
-    return _PendingAuthorization(
-        account_id=row["account_id"],
-        connection_id=row["connection_id"],
-        redirect_uri=row["redirect_uri"],
-        return_to=row["return_to"],
-        verifier=verifier,
-    )
+    kept = ("account_id", "connection_id", "redirect_uri", "return_to", "external_id")
+    return _PendingAuthorization(**{name: row[name] for name in kept}, verifier=verifier)
 
 
-async def _declined(
-    database: Database, asked: _PendingAuthorization, callback: Callback, *, now: datetime
+async def _end_declined(
+    database: Database, pending: _PendingAuthorization, callback: Callback, *, now: datetime
 ) -> None:
     """Disconnect a user who declined the first authorization; a later refusal changes nothing."""
     if callback.error != "access_denied":
         return
     async with database.transaction() as db:
-        connection = await provider_accounts.lock_provider_account(
-            db, asked.account_id, asked.connection_id
-        )
+        connection = await pending.lock_account(db)
         if connection and connection.status == "pending" and connection.external_id is None:
             await disconnect(db, connection, reason="declined", now=now)
 
 
-async def _check_scopes(
-    database: Database,
-    provider: OAuthProvider,
-    asked: _PendingAuthorization,
-    grant: Grant,
-    *,
-    now: datetime,
-) -> None:
-    """Refuse a grant without required scopes: without the one to delete, meetings would remain."""
-    if grant.scopes is None or provider.needed <= grant.scopes:
-        return
+async def _refuse_scopes(
+    database: Database, pending: _PendingAuthorization, *, now: datetime
+) -> NoReturn:
+    """A required scope is missing: without the one to delete, meetings would remain."""
     async with database.transaction() as db:
-        connection = await provider_accounts.lock_provider_account(
-            db, asked.account_id, asked.connection_id
-        )
+        connection = await pending.lock_account(db)
         if connection and connection.status == "pending":
             await set_status(db, connection, status="pending", reason="scope_missing", now=now)
     raise ConnectFailed("Not all permissions were granted; begin again and leave all of them on.")
 
 
-async def _ask_who(
-    http: ClientSession, provider: OAuthProvider, grant: Grant, identify: Identify
+async def _request_identity(
+    http: ClientSession,
+    provider: OAuthProvider,
+    pending: _PendingAuthorization,
+    grant: Grant,
+    identify: Identify,
+    *,
+    now: datetime,
 ) -> Identity:
+    """Whom the ID token names; without one that suffices, or if another was connected: `identify`."""
     try:
+        named = await identity_from_id_token(
+            http, provider, grant, verifier=pending.verifier, now=now
+        )
+        if named is not None and pending.external_id in (None, named.external_id):
+            return named
         return await identify(http, grant.access_token)
+    except IdTokenRefused as refused:
+        log.warning("id token refused", provider=provider.name, reason=str(refused))
+        raise ConnectFailed("The provider did not prove who connected; begin again.") from None
     except (TimeoutError, ClientError, OSError) as error:
-        raise ProviderDown(f"{provider.name} does not say who connected") from error
+        raise ProviderDown(f"{provider.name} does not name the user of a token") from error
 
 
 async def _activate(
     database: Database,
     cipher: Cipher,
     provider: OAuthProvider,
-    asked: _PendingAuthorization,
+    pending: _PendingAuthorization,
     *,
     grant: Grant,
     identity: Identity,
     now: datetime,
     then: OnConnected | None,
 ) -> ProviderAccount:
-    owner = {"account_id": asked.account_id, "provider_user": identity.external_id}
+    owner = {"account_id": pending.account_id, "provider_user": identity.external_id}
     async with database.transaction() as db:
-        connection = await provider_accounts.lock_provider_account(
-            db, asked.account_id, asked.connection_id
-        )
+        connection = await pending.lock_account(db)
         refusal = _refusal(connection, identity)
         if refusal is None or await credentials.has_credential(db, provider=provider.name, **owner):
             # Also when refused: others may use this account, and its older tokens may be void now.
             kept = await credentials.upsert_credential(
                 db, cipher, provider, grant, now=now, **owner
             )
-            refusal = refusal or (_NOT_LASTING if kept is None else None)
+            refusal = refusal or (_NOTHING_LASTING if kept is None else None)
         if connection is not None and refusal is None:
-            connection = await _connected(db, connection, identity, kept, now=now)
+            connection = await provider_accounts.update_provider_account(
+                db,
+                connection,
+                status="active",
+                reason=None,
+                label=identity.label,
+                external_id=identity.external_id,
+                credential_id=kept,
+                connected_at=now,
+                now=now,
+            )
             if then is not None:
                 await then(db, connection, now)
             return connection
@@ -276,25 +293,4 @@ def _refusal(connection: ProviderAccount | None, identity: Identity) -> str | No
     return None
 
 
-_NOT_LASTING = "The provider gave no lasting permission. Remove our app in your account there, then begin again."
-
-
-async def _connected(
-    db: Tx,
-    connection: ProviderAccount,
-    identity: Identity,
-    credential_id: str | None,
-    *,
-    now: datetime,
-) -> ProviderAccount:
-    return await provider_accounts.update_provider_account(
-        db,
-        connection,
-        status="active",
-        reason=None,
-        label=identity.label,
-        external_id=identity.external_id,
-        credential_id=credential_id,
-        connected_at=now,
-        now=now,
-    )
+_NOTHING_LASTING = "The provider gave no lasting permission. Remove our app in your account there, then begin again."

@@ -37,11 +37,11 @@ from hoop_platform.telemetry import log
 SCOPE = "calendars.write"
 
 
-async def _nothing(_: Tx, __: ProviderAccount, ___: datetime) -> None:
+async def _no_changes(_: Tx, __: ProviderAccount, ___: datetime) -> None:
     """No further changes."""
 
 
-async def _anything(_: AnyCall, __: ProviderAccount) -> None:
+async def _no_checks(_: AnyCall, __: ProviderAccount) -> None:
     """No further checks."""
 
 
@@ -58,9 +58,9 @@ class Integration:
     """Raises for an owner (`userId`, `calendarId`) that the account does not have."""
     connect: type[Connect] = ConnectUser
     reconfigure: type[UpdateConnection] = UpdateConnection
-    check_change: Callable[[AnyCall, ProviderAccount], Awaitable[None]] = _anything
+    check_change: Callable[[AnyCall, ProviderAccount], Awaitable[None]] = _no_checks
     """Raises for settings that name what the account does not have."""
-    then: OnConnected = _nothing
+    then: OnConnected = _no_changes
     """Further changes in the transaction in which a connection is connected, changed or ended."""
     revokes: bool = False
     """Whether a disconnect revokes the grant at the provider: one call, without retry."""
@@ -231,7 +231,7 @@ def _callback(query: CallbackQuery) -> Callback:
     if any(len(values) > 1 for values in (query.state, query.code, query.error, query.iss)):
         raise ConnectFailed("A parameter was given twice.")
     if query.code and query.error:
-        raise ConnectFailed("The answer says both yes and no.")
+        raise ConnectFailed("The callback has both a code and an error.")
 
     def only(values: tuple[str, ...]) -> str | None:
         return values[0] if values else None

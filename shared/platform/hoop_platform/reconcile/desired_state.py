@@ -28,6 +28,8 @@ class DesiredState:
     connection_id: str | None = None
     delay_if_live: timedelta | None = None
     """Added to `due_start` if the object exists: then no more than an update can be needed."""
+    wait: timedelta | None = None
+    """The first attempt is made after this, unless a newer desired state comes before."""
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,14 @@ class Reconciler(Generic[D]):
         """The desired state as the service's own type."""
         raise NotImplementedError
 
-    def plan(self, desired: D, observed: ObservedState, *, now: datetime) -> Step:
-        """The next step. Pure."""
+    async def load(self, claimed: Claimed) -> D:
+        """As `read`, with what else the attempt needs from the service's own tables, read once."""
+        return self.read(claimed.desired_state)
+
+    def plan(
+        self, desired: D, observed: ObservedState, *, lost_calls: LostCalls, now: datetime
+    ) -> Step:
+        """The next step; `lost_calls` is the adapter's. Pure."""
         raise NotImplementedError
 
     def status(
@@ -123,11 +129,9 @@ class Reconciler(Generic[D]):
         now: datetime,
     ) -> BaseModel | None:
         """The status to announce if it has changed; None: nothing is announced."""
-        return None
 
     def initial_status(self, claimed: Claimed) -> Mapping[str, Any] | None:
         """The status that holds before the first announcement, and so is not announced."""
-        return None
 
     def event(self, claimed: Claimed, status: Any, sequence: int) -> Event:
         """The event of the `sequence`-th announcement of this desired state."""

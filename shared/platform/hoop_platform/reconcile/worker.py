@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from hoop_platform import telemetry
 from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost
 from hoop_platform.failpoints import fp
-from hoop_platform.reconcile import work
+from hoop_platform.outbox.announce import OUTBOX
+from hoop_platform.reconcile import claims
+from hoop_platform.reconcile.claims import Finish, Look, ObjectsDiffer, Position
 from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.finishing import Finishing
 from hoop_platform.reconcile.outcome import Later, Outcome
-from hoop_platform.reconcile.work import Look, ObjectsDiffer, Position
 from hoop_platform.telemetry import cause, log, span
 from hoop_platform.timing import until_set
 
@@ -27,6 +29,8 @@ FULL_LOOK_SECONDS = 2.0
 """How often a look begins at the very first desired state, not where the last look began."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between looks that find nothing although something is due: its users are busy."""
+HAND_OVER_SECONDS = 2.0
+"""How long a worker that stops waits for the transactions that lease something for it."""
 PROMPT_ATTEMPTS = 5
 """So often an attempt whose view was outdated is repeated at once."""
 LONGEST_CHAIN = 16
@@ -53,6 +57,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._left_behind = True
         self._looks = _LookTimes()
+        self._finishing = Finishing(database)
 
     def reserve(self, wanted: int) -> int:
         """Reserve up to so many free places for a transaction; `hand_over` releases them."""
@@ -66,7 +71,7 @@ class Worker:
         for each in claimed:
             self._begin(each)
         self._left_behind |= left_behind
-        if self._left_behind:
+        if self._left_behind or self not in self._database.workers:
             self._wake.set()
 
     def _begin(self, claimed: Claimed) -> None:
@@ -77,28 +82,21 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop; then nothing is leased any more, and what was leased is finished."""
         async with asyncio.TaskGroup() as self._tasks:
-            waking = self._tasks.create_task(self._wake_when_set(stop))
             self._database.workers.append(self)
             try:
                 while not stop.is_set():
                     self._wake.clear()
                     seconds = await self._look_if_due()
-                    await until_set(self._wake, seconds)
+                    await until_set(self._wake, seconds, stop=stop)
             finally:
                 self._database.workers.remove(self)
-                waking.cancel()
             await self._until_handed_over()
-
-    async def _wake_when_set(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._wake.set()
 
     async def _until_handed_over(self) -> None:
         """Wait for the transactions that were promised a place; their leases would expire unused."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                while self._reserved:
-                    await asyncio.sleep(0.01)
+        if self._reserved:
+            self._wake.clear()
+            await until_set(self._wake, HAND_OVER_SECONDS)
 
     async def _look_if_due(self) -> float:
         """Look for work unless there is no place or no reason; returns the seconds to wait."""
@@ -123,7 +121,7 @@ class Worker:
         return 0.0 if self._left_behind else self._looks.pause_after(look)
 
     async def _claim(self, most: int) -> Look:
-        look = await work.claim_due(
+        look = await claims.claim_due(
             self._database, self.kinds, most, self._looks.position_of_next()
         )
         self._looks.position = look.position
@@ -131,9 +129,9 @@ class Worker:
 
     async def once(self) -> bool:
         """Work on the most urgent desired state; True if there was one."""
-        look = await work.claim_due(self._database, self.kinds, 1, Position())
+        look = await claims.claim_due(self._database, self.kinds, 1, Position())
         for claimed in look.claimed:
-            await self._work_on(claimed, chain=False)
+            await self._work_on(claimed)
         return bool(look.claimed)
 
     async def _work_through(self, claimed: Claimed) -> None:
@@ -141,11 +139,12 @@ class Worker:
         try:
             following: Claimed | None = claimed
             for number in range(1, LONGEST_CHAIN + 1):
-                chain = number < LONGEST_CHAIN and self in self._database.workers
+                goes_on = number < LONGEST_CHAIN and self in self._database.workers
+                chain = self.kinds if goes_on else ()
                 since = claimed.desired_state.due_start if number % 4 else None
                 following = await self._work_on(claimed, chain=chain, since=since)
                 if following is None:
-                    self._left_behind |= not chain
+                    self._left_behind |= not goes_on
                     break
                 claimed = following
         finally:
@@ -154,9 +153,9 @@ class Worker:
                 self._wake.set()
 
     async def _work_on(
-        self, claimed: Claimed, *, chain: bool, since: datetime | None = None
+        self, claimed: Claimed, *, chain: Collection[str] = (), since: datetime | None = None
     ) -> Claimed | None:
-        """Make one attempt and store its outcome; with `chain`, the user's next desired state."""
+        """Make one attempt and store its outcome; the user's next desired state of these kinds."""
         state = claimed.desired_state
         await fp(f"{state.kind}_claimed")
         title = f"{state.kind} {state.provider}"
@@ -176,7 +175,7 @@ class Worker:
         state = claimed.desired_state
         if (perform := self._perform.get(state.kind)) is None:
             return Later("this version does not know the kind", wait=timedelta(minutes=1))
-        limit_at = claimed.begun + _safely(work.LEASE)
+        limit_at = claimed.begun + _safely(claims.LEASE)
         try:
             async with asyncio.timeout_at(limit_at) as limit, self._renewing(claimed, limit):
                 return await perform(claimed)
@@ -200,57 +199,54 @@ class Worker:
         loop = asyncio.get_running_loop()
         longest = loop.time() + LONGEST_WORK.total_seconds()
         while loop.time() < longest:
-            await asyncio.sleep(work.LEASE.total_seconds() / 3)
+            await asyncio.sleep(claims.LEASE.total_seconds() / 3)
             began = loop.time()
             with suppress(*UNAVAILABLE, *CONTENTION):
-                if not await work.renew(self._database, claimed) or limit.expired():
+                if not await claims.renew(self._database, claimed) or limit.expired():
                     return
-                limit.reschedule(began + _safely(work.LEASE))
+                limit.reschedule(began + _safely(claims.LEASE))
 
     async def _store(
-        self, claimed: Claimed, outcome: Outcome, *, chain: bool, since: datetime | None
+        self, claimed: Claimed, outcome: Outcome, *, chain: Collection[str], since: datetime | None
     ) -> tuple[Outcome, Claimed | None]:
         """Store the outcome; without Postgres, try again until the lease has expired."""
-        deadline = asyncio.get_running_loop().time() + work.LEASE.total_seconds()
-        kind, subject = claimed.desired_state.kind, claimed.desired_state.subject
+        deadline = asyncio.get_running_loop().time() + claims.LEASE.total_seconds()
         while True:
             try:
-                await fp(f"{kind}_performed")
+                await fp(f"{claimed.desired_state.kind}_performed")
                 following = await self._complete(claimed, outcome, chain=chain, since=since)
             except (*UNAVAILABLE, *CONTENTION) as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise LeaseLost from error
-                log.warning("outcome not recorded yet", kind=kind, error=cause(error))
+                log.warning("outcome not recorded yet", error=cause(error))
                 await asyncio.sleep(0.2)
-            except ObjectsDiffer:
-                again = timedelta() if claimed.attempts < PROMPT_ATTEMPTS else None
-                outcome = Later("the external objects were changed meanwhile", wait=again)
             except LeaseLost:
                 raise
             except Exception as error:
                 if isinstance(outcome, Later) and outcome.record is None:
                     raise
-                log.error("record failed", kind=kind, subject=subject, exc_info=error)
-                outcome = Later(cause(error)[:500])
+                outcome = _outcome_not_stored(claimed, error)
             else:
                 return outcome, following
 
     async def _complete(
-        self, claimed: Claimed, outcome: Outcome, *, chain: bool, since: datetime | None
+        self, claimed: Claimed, outcome: Outcome, *, chain: Collection[str], since: datetime | None
     ) -> Claimed | None:
-        """Store the outcome in one statement; in one transaction with its record if it has one."""
+        """Store the outcome, together with those of others; in one transaction with its record."""
+        finish = Finish(claimed, outcome, kinds=chain, since=since)
         if outcome.record is None:
-            following = await work.finish(
-                self._database, claimed, outcome, chain=chain, since=since
-            )
+            finished = await self._finishing.finish(finish)
         else:
             async with self._database.transaction() as db:
-                following = await work.finish(db, claimed, outcome, chain=chain, since=since)
-                await outcome.record(db)
+                [finished] = await claims.finish(db, [finish], patient=True)
+                if not isinstance(finished, Exception):
+                    await outcome.record(db)
+        if isinstance(finished, Exception):
+            raise finished
         if outcome.announcement is not None:
-            self._database.notify()
+            self._database.notify(OUTBOX)
         await fp(f"{claimed.desired_state.kind}_recorded")
-        return following
+        return finished
 
 
 class _LookTimes:
@@ -284,3 +280,13 @@ class _LookTimes:
 def _safely(lease: timedelta) -> float:
     """Seconds after which work is cancelled, before another worker may lease the state."""
     return lease.total_seconds() * 0.8
+
+
+def _outcome_not_stored(claimed: Claimed, error: Exception) -> Later:
+    """What is stored instead of an outcome that cannot be stored: another attempt is to be made."""
+    if isinstance(error, ObjectsDiffer):
+        again = timedelta() if claimed.attempts < PROMPT_ATTEMPTS else None
+        return Later("the external objects were changed meanwhile", wait=again)
+    state = claimed.desired_state
+    log.error("record failed", kind=state.kind, subject=state.subject, exc_info=error)
+    return Later(cause(error)[:500])

@@ -28,7 +28,7 @@ async def test_a_user_connects_his_account(world):
     assert await world.announced() == [(1, "pending"), (2, "active")]
 
 
-async def test_the_answer_is_good_for_one_use(world):
+async def test_a_callback_works_once(world):
     """The same callback again is refused, and the connection stays as it is."""
     callback = await world.consent(await world.begin(new_id()))
     connection = (await world.finish(callback)).connection
@@ -53,8 +53,8 @@ async def test_one_of_two_racing_uses_wins(world):
     ]
 
 
-async def test_the_answer_is_good_for_ten_minutes(world):
-    """Later it is refused; nothing is asked of the provider."""
+async def test_a_callback_works_for_ten_minutes(world):
+    """Later it is refused; the provider is not called."""
     callback = await world.consent(await world.begin(new_id()))
 
     with pytest.raises(ConnectFailed):
@@ -64,7 +64,7 @@ async def test_the_answer_is_good_for_ten_minutes(world):
 
 
 @pytest.mark.parametrize("state", [None, "", "unknown", "x" * 5000])
-async def test_an_answer_to_no_question_of_ours(world, state):
+async def test_a_callback_without_our_state(world, state):
     """Without our state nothing happens, however good the code is."""
     callback = await world.consent(await world.begin(new_id()))
 
@@ -74,7 +74,7 @@ async def test_an_answer_to_no_question_of_ours(world, state):
     assert await world.credentials() == 0
 
 
-async def test_an_answer_at_another_providers_address(world):
+async def test_a_callback_at_another_providers_url(world):
     """A state begun with one provider is worth nothing at another's callback (mix-up)."""
     callback = await world.consent(await world.begin(new_id()))
     elsewhere = world.at(provider=replace(world.provider, name="teams"))
@@ -85,7 +85,7 @@ async def test_an_answer_at_another_providers_address(world):
     assert await world.credentials() == 0
 
 
-async def test_an_answer_from_another_issuer(world):
+async def test_a_callback_from_another_issuer(world):
     """RFC 9207: the issuer that answers must be the one that was asked."""
     strict = world.at(provider=replace(world.provider, issuer="https://zoom.us"))
     callback = await strict.consent(await strict.begin(new_id()))
@@ -96,7 +96,7 @@ async def test_an_answer_from_another_issuer(world):
     assert await world.credentials() == 0
 
 
-async def test_a_stolen_code_does_not_fit_another_question(world):
+async def test_a_stolen_code_does_not_fit_another_state(world):
     """A code of one authorization, brought back with another's state, fails at the provider: PKCE."""
     victim = await world.consent(await world.begin(new_id()))
     attacker = await world.consent(await world.begin(new_id()))
@@ -122,7 +122,7 @@ async def test_a_user_says_no(world):
     assert await world.credentials() == 0
 
 
-async def test_a_no_to_a_repeated_question_changes_nothing(world):
+async def test_declining_to_connect_again_changes_nothing(world):
     """Who is connected and declines to connect anew stays connected."""
     user = new_id()
     connection = await world.connect(user)
@@ -203,7 +203,7 @@ async def test_disconnected_while_the_browser_was_away(world):
 
 
 @pytest.mark.parametrize("fault", ["status:503", "status:429", "garbage", "drop", "truncate"])
-async def test_the_provider_cannot_be_asked(world, fault):
+async def test_the_token_endpoint_fails(world, fault):
     """That is not the user's no: the connection waits, and nothing is kept."""
     callback = await world.consent(await world.begin(new_id()))
     await order(world, fault, path="/oauth/token")
@@ -216,7 +216,7 @@ async def test_the_provider_cannot_be_asked(world, fault):
     assert await world.credentials() == 0
 
 
-async def test_nobody_says_who_connected(world):
+async def test_the_user_cannot_be_identified(world):
     """Tokens of an unknown person are of no use: nothing is kept."""
     callback = await world.consent(await world.begin(new_id()))
     await order(world, "drop", path="/v2/users/me")

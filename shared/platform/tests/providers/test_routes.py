@@ -155,7 +155,7 @@ async def test_the_page_tells_nobody(edge, world):
         "?state=a&code=x&iss=https://evil.example",
     ],
 )
-async def test_a_callback_of_nobodys_asking(edge, world, query):
+async def test_a_callback_that_we_did_not_request(edge, world, query):
     """400, a page without an echo, and nothing stored."""
     async with edge.http.get(f"{edge.url}/integrations/zoom/callback{query}") as page:
         text = await page.text()
