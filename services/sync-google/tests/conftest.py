@@ -34,9 +34,9 @@ from hoop_platform.providers.authorization import (
 from hoop_platform.providers.provider_accounts import ProviderAccount, lock_provider_account
 from hoop_platform.providers.status import disconnect
 from hoop_platform.reconcile.attempt import attempt
+from hoop_platform.reconcile.claims import Position, claim_due
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Outcome
-from hoop_platform.reconcile.work import Position, claim_due
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import new_key

@@ -137,14 +137,14 @@ def test_an_appointment_that_occupies_no_time_has_no_draft(changes) -> None:
 )
 def test_the_next_step(desired, objects, step) -> None:
     """One event if one is desired, in the right calendar, with the right fields; no other event."""
-    assert plan(desired, ObservedState(ADA, objects)) == step
+    assert plan(desired, ObservedState(ADA, objects), lost_calls="repeated") == step
 
 
 @pytest.mark.parametrize("desired", [EVENT, NO_EVENT])
 @pytest.mark.parametrize("objects", [[], [LIVE], [INTENDED], [replace(LIVE, state="abandoned")]])
 def test_nothing_is_done_through_an_ended_connection(desired, objects) -> None:
     """Google is not called again: what exists there stays."""
-    assert plan(desired, ObservedState(None, objects)) == InSync()
+    assert plan(desired, ObservedState(None, objects), lost_calls="repeated") == InSync()
 
 
 @st.composite
@@ -176,7 +176,7 @@ def observed_states(draw) -> ObservedState:
 def test_steps_end_with_the_desired_state(observed: ObservedState, desired: DesiredEvent) -> None:
     """From any observed state, when no step is left exactly the desired event exists."""
     for _ in range(12):
-        step = plan(desired, observed)
+        step = plan(desired, observed, lost_calls="repeated")
         if isinstance(step, InSync):
             break
         observed = observed.with_objects(after_step(step, desired))

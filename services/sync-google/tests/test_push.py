@@ -6,7 +6,7 @@ import pytest
 
 from hoop_events.booking import AppointmentCreated, AppointmentUpdated, Meeting
 from hoop_platform import failpoints
-from hoop_platform.reconcile import attempt as job
+from hoop_platform.reconcile import calls as job
 from sync_google.handlers.appointments import on_appointment_tombstone
 from sync_google.providers.google import calendar_api
 

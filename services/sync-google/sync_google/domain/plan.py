@@ -6,7 +6,7 @@ from typing import Any
 
 from hoop_events.booking import Appointment
 from hoop_platform.reconcile.observed_state import ObservedState
-from hoop_platform.reconcile.plan import Delete, InSync, Step, Update, next_step
+from hoop_platform.reconcile.plan import Delete, InSync, LostCalls, Step, Update, next_step
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class DesiredEvent:
         return cls(EventDraft.from_json(draft) if draft else None, stored["sequence"])
 
 
-def plan(desired: DesiredEvent, observed: ObservedState) -> Step:
+def plan(desired: DesiredEvent, observed: ObservedState, *, lost_calls: LostCalls) -> Step:
     """The next step towards one event with this draft in the Google calendar, and no other event.
 
     Events of a connection that was ended stay as they are. An event of which a pull has found that
@@ -89,10 +89,9 @@ def plan(desired: DesiredEvent, observed: ObservedState) -> Step:
     """
     if observed.account is None:
         return InSync()
-    calendar, live = observed.account.external_id, observed.live
     for found in observed.ours:
-        doubled = found.state == "intended" and live is not None
-        if found.may_exist and (doubled or found.data.get("calendar") != calendar):
+        if found.may_exist and found.data.get("calendar") != observed.account.external_id:
             return Delete(found)
-    step = next_step(desired.content, observed, lost_calls="repeated")
+    step = next_step(desired.content, observed, lost_calls=lost_calls)
+    live = observed.live
     return Update(live) if step == InSync() and live is not None and "drift" in live.data else step

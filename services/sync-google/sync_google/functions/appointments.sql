@@ -81,10 +81,11 @@ BEGIN
     END LOOP;
 END $$;
 
--- Let other connections to the same Google calendar take over what a connection that ends has left
--- behind: its appointments were moved to their calendars, and are not written there yet.
-CREATE OR REPLACE FUNCTION hand_over_events(_account uuid, _ended uuid)
-RETURNS void
+-- Who may take over what a connection that is about to end leaves behind, as `adopt_events` takes it:
+-- other connections to the same Google calendar, whose appointments were moved to their calendars and
+-- are not written there yet. An attempt that has begun must not create an event of its own.
+CREATE OR REPLACE FUNCTION prepare_takers(_account uuid, _ending uuid)
+RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     _takers jsonb;
@@ -96,12 +97,11 @@ BEGIN
       JOIN work AS w ON w.kind = 'google-event' AND left(w.subject, 26) = left(e.subject, 26)
        AND w.desired ->> 'draft' IS NOT NULL
       JOIN provider_account AS p ON p.account_id = w.account_id AND p.id = w.connection_id
-       AND p.id <> _ended AND p.status <> 'disconnected' AND p.external_id = e.data ->> 'calendar'
-     WHERE e.account_id = _account AND e.kind = 'google-event' AND e.connection_id = _ended
-       AND e.state = 'abandoned';
-    PERFORM adopt_events(_account, _takers);
-    -- An attempt that has begun must not create an event of its own.
+       AND p.id <> _ending AND p.status <> 'disconnected' AND p.external_id = e.data ->> 'calendar'
+     WHERE e.account_id = _account AND e.kind = 'google-event' AND e.connection_id = _ending
+       AND e.state IN ('intended', 'live', 'to_delete');
     UPDATE work SET status = 'due', revision = revision + 1, next_attempt_at = clock_timestamp()
      WHERE kind = 'google-event'
        AND subject IN (SELECT t.subject FROM jsonb_to_recordset(_takers) AS t (subject text));
+    RETURN _takers;
 END $$;

@@ -11,7 +11,7 @@ from hoop_platform.providers.provider_accounts import (
     list_provider_accounts,
 )
 from hoop_platform.reconcile.desired_state import DesiredState
-from hoop_platform.reconcile.work import abandon_objects, close_circuit, desire
+from hoop_platform.reconcile.work import close_circuit, desire
 from sync_google.domain.busy import blocked_user
 from sync_google.domain.identifiers import CONNECTION_KIND
 from sync_google.handlers import busy_weeks
@@ -86,8 +86,7 @@ async def _begin(db: Tx, connection: ProviderAccount) -> None:
 
 async def _end(db: Tx, connection: ProviderAccount, now: datetime) -> None:
     """Free the busy times and stop polling; the events in Google stay there and are never changed."""
-    await abandon_objects(db, connection.account_id, connection.id)
-    await appointments.hand_over_events(db, connection.account_id, connection.id)
+    await appointments.abandon_events(db, connection.account_id, connection.id)
     await busy_weeks.announce_all_free(db, connection.account_id, connection.id, now=now)
     await feeds.delete_feed(db, connection.account_id, connection.id)
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 from hoop_events.effects import CalendarPushFailed, FailedPush
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.observed_state import ObservedState
-from hoop_platform.reconcile.plan import Step
+from hoop_platform.reconcile.plan import LostCalls, Step
 from hoop_platform.reconcile.reconciler import Obstacle, Reconciler
 from hoop_platform.runtime import Runtime
 from sync_google.config import Settings
@@ -41,8 +41,15 @@ class EventReconciler(Reconciler[DesiredEvent]):
         return DesiredEvent.from_json(state.desired)
 
     @override
-    def plan(self, desired: DesiredEvent, observed: ObservedState, *, now: datetime) -> Step:
-        return plan(desired, observed)
+    def plan(
+        self,
+        desired: DesiredEvent,
+        observed: ObservedState,
+        *,
+        lost_calls: LostCalls,
+        now: datetime,
+    ) -> Step:
+        return plan(desired, observed, lost_calls=lost_calls)
 
     @override
     def status(

@@ -18,9 +18,9 @@ from hoop_platform.providers.errors import (
     RequestRejected,
     SyncTokenExpired,
 )
+from hoop_platform.reconcile.claims import wait_of
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Done, Failed, Later, Outcome, Record
-from hoop_platform.reconcile.work import wait_of
 from hoop_platform.runtime import Runtime
 from hoop_platform.telemetry import log
 from sync_google.config import Settings

@@ -7,6 +7,7 @@ from typing import Any
 
 from hoop_platform.db.database import Tx
 from hoop_platform.ids import hexed
+from hoop_platform.reconcile.work import abandon_objects
 from sync_google.domain.identifiers import event_subject
 from sync_google.store.connections import ConnectedCalendar
 
@@ -54,9 +55,14 @@ async def adopt_events(
     await db.execute("SELECT adopt_events($1, $2)", calendar.account_id, takers)
 
 
-async def hand_over_events(db: Tx, account_id: str, connection_id: str) -> None:
-    """Let other connections to the same Google calendar take over what an ended one has left behind."""
-    await db.execute("SELECT hand_over_events($1, $2)", account_id, connection_id)
+async def abandon_events(db: Tx, account_id: str, connection_id: str) -> None:
+    """Abandon the events of a connection that ends, all but those that other connections take over.
+
+    The desired states are locked before the events, as everywhere.
+    """
+    takers = await db.fetchval("SELECT prepare_takers($1, $2)", account_id, connection_id)
+    await abandon_objects(db, account_id, connection_id)
+    await db.execute("SELECT adopt_events($1, $2)", account_id, takers)
 
 
 async def delete_appointment(db: Tx, appointment_id: str) -> None:
