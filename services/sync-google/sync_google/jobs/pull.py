@@ -18,6 +18,7 @@ from hoop_platform.providers.errors import (
     RequestRejected,
     SyncTokenExpired,
 )
+from hoop_platform.reconcile.calls import Calls
 from hoop_platform.reconcile.claims import wait_of
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Done, Failed, Later, Outcome, Record
@@ -26,14 +27,14 @@ from hoop_platform.telemetry import log
 from sync_google.config import Settings
 from sync_google.domain.busy import ListedEvent, Window
 from sync_google.domain.listing import Listing
+from sync_google.domain.plan import DesiredEvent
 from sync_google.handlers.busy import FeedListing, store_listing
-from sync_google.jobs.authorized_calls import AuthorizedCalls
+from sync_google.providers.google.adapter import GoogleAdapter
+from sync_google.providers.google.calendar_api import CalendarApi
 from sync_google.providers.google.parsing import parse_listed_event
 from sync_google.store import feeds
 from sync_google.store.feeds import Poll
 
-CALL_SECONDS = 25.0
-"""Of an attempt's 40 seconds, those in which pages are requested; the rest follows in the next one."""
 MAX_PAGES = 400
 MAX_AGE = timedelta(hours=1)
 """An unfinished list that is older is begun again: Google's page tokens do not last."""
@@ -75,8 +76,9 @@ class FeedPull:
         self.claimed = claimed
         self.poll = poll
         self.feed = poll.feed
-        self.deadline = claimed.begun + CALL_SECONDS
-        self._calls = AuthorizedCalls(runtime, claimed)
+        self._api = CalendarApi(runtime.http, runtime.settings)
+        nothing_to_write = DesiredEvent(None, sequence=0)
+        self._calls = Calls(runtime, GoogleAdapter(runtime), claimed, nothing_to_write)
 
     async def run(self) -> Outcome:
         """List the calendar; what is to be stored is stored with the outcome."""
@@ -149,16 +151,16 @@ class FeedPull:
         while not listing.complete:
             listing = await self._next_page(listing)
             await fp("google_page")
-            if asyncio.get_running_loop().time() > self.deadline:
+            if asyncio.get_running_loop().time() > self._calls.deadline:
                 break
         return listing
 
     async def _next_page(self, listing: Listing) -> Listing:
         if listing.pages >= MAX_PAGES:
             raise RequestRejected("google's list has too many pages")
-        page = await self._calls.call(
-            lambda api, token: api.list_events(
-                token,
+        page = await self._calls.with_token(
+            lambda call: self._api.list_events(
+                call.token,
                 self.feed.remote_calendar,
                 window=listing.window,
                 sync_token=listing.sync_token,
