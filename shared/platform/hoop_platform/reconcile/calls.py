@@ -94,7 +94,7 @@ class Calls(Generic[D]):
             return await self.adapter.create(call, self.desired, intended)
 
         try:
-            existing = await self._with_token(create)
+            existing = await self.with_token(create)
         except ObjectNotFound:
             self.change(self._gone(generation))
             return
@@ -125,7 +125,7 @@ class Calls(Generic[D]):
             return await self.adapter.update(call, self.desired, external)
 
         try:
-            existing = await self._with_token(update)
+            existing = await self.with_token(update)
         except ObjectNotFound:
             self.change(replace(external, state="gone", content=None))
             return
@@ -146,7 +146,7 @@ class Calls(Generic[D]):
 
         try:
             with suppress(ObjectNotFound):
-                await self._with_token(delete)
+                await self.with_token(delete)
         except RequestRejected as error:
             # For example, the meeting is running. It can be deleted later.
             raise CallPostponed(str(error), REJECTED_DELETE_WAIT) from error
@@ -160,7 +160,7 @@ class Calls(Generic[D]):
             found = await self.adapter.find(call)
             return {existing.generation: existing for existing in reversed(found)}
 
-        found = await self._with_token(find)
+        found = await self.with_token(find)
         for intended in lost:
             if existing := found.get(intended.generation):
                 self._exists(intended, existing)
@@ -247,8 +247,11 @@ class Calls(Generic[D]):
 
     # --- tokens
 
-    async def _with_token(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
-        """Call with a token. If access is lost for good, suspend the account and raise `NotConnected`."""
+    async def with_token(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
+        """Call with a token. If access is lost for good, suspend the account and raise `NotConnected`.
+
+        Also for reads that are no step of a plan.
+        """
         try:
             return await self._with_refresh(call)
         except TokenRejected:

@@ -11,7 +11,7 @@ from hoop_platform.ids import hexed, new_id
 from hoop_platform.outbox import announce
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.observed_state import ExternalObject, ObservedState
-from hoop_platform.reconcile.outcome import Announcement, Later, Outcome
+from hoop_platform.reconcile.outcome import Announcement, Done, Later, Outcome
 from hoop_platform.telemetry import traceparent
 
 LEASE = timedelta(seconds=20)
@@ -221,6 +221,8 @@ async def record_objects(
 
 def wait_of(claimed: Claimed, outcome: Outcome) -> timedelta:
     """Until the next attempt: the provider's own word, else growing waits from 0.5 s to 15 min."""
+    if isinstance(outcome, Done):
+        return outcome.again_in or timedelta()
     if not isinstance(outcome, Later):
         return timedelta()
     if outcome.wait is not None:

@@ -343,6 +343,8 @@ BEGIN
                  SELECT FROM external AS other
                   WHERE other.kind = _kind AND other.subject = _subject AND other.state = 'live'
                     AND other.generation <> _o.generation) THEN 'to_delete'
+            -- A late call has created what was given up since our lease was lost.
+            WHEN NOT _leased AND _e.state = 'gone' AND _o.state = 'live' THEN 'to_delete'
             -- Somebody else has decided about the object since our lease was lost.
             WHEN NOT _leased AND _e.state <> 'intended' AND _o.state <> 'gone' THEN _e.state
             ELSE _o.state END;
@@ -426,7 +428,8 @@ BEGIN
         END IF;
         UPDATE work AS w
            SET lease_token = NULL, lease_until = NULL, last_error = _a.reason,
-               attempts = CASE WHEN w.revision > _a.revision OR _a.status = 'done' THEN 0
+               -- Without a reason nothing has failed, also if it is due again after a while.
+               attempts = CASE WHEN w.revision > _a.revision OR _a.reason IS NULL THEN 0
                                ELSE w.attempts END,
                status = CASE WHEN w.revision > _a.revision THEN 'due'
                              WHEN _a.status = 'due' AND _a.wait > interval '0' THEN 'waiting'
