@@ -12,7 +12,7 @@ from hoop_events.base import Event
 from hoop_events.catalogue import EVENTS
 from hoop_platform.config import Settings
 from local.cli.options import Exit
-from local.codegen.generate import COMMAND, run_codegen
+from local.codegen.generate import COMMAND, run_codegen, stale_files
 from local.codegen.new_service import URL, files, setting_of
 from local.paths import ROOT
 from local.stack.topology import SIMULATORS, package_of
@@ -97,11 +97,14 @@ def _format(folder: Path) -> bool:
 
 
 def _register(folder: Path) -> bool:
-    """Write the generated files, in which every service stands that has a folder."""
+    """Write the generated files, in which every service stands that has a folder; returns whether they are.
+
+    An event that breaks its contract is reported, but is no reason why the new service would not work.
+    """
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        return run_codegen(check=False)
+        return run_codegen(check=False) or not stale_files()
     except Exception as error:  # noqa: BLE001 -- any service may be broken; the new one is written
         print(f"{COMMAND} fails: {error!r}; mend that and run it again", file=sys.stderr)
         return False
