@@ -32,7 +32,7 @@ class Consumer:
         self._offsets = count()
 
     async def deliver(self, *events: Event) -> None:
-        """Hand over one record for each event, which has an id, in one batch of one partition."""
+        """Hand over one record for each event, in one batch of one partition."""
         records = [_record(event, next(self._offsets)) for event in events]
         await self._batches.handle_batch(records)
 
@@ -60,7 +60,7 @@ def _record(event: Event, offset: int) -> ConsumerRecord[bytes, bytes]:
         checksum=None,
         serialized_key_size=len(key),
         serialized_value_size=len(value),
-        headers=tuple(headers(event, event_id=event.event_id)),
+        headers=tuple(headers(event)),
     )
 
 

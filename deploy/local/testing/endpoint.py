@@ -33,16 +33,13 @@ class Endpoint:
         """Of all requests that arrived, in their order."""
         self.effects: dict[str, Mapping[str, Any]] = {}
         """The body of each key that was carried out."""
+        self.repeats: Counter[str] = Counter()
+        """How often each key arrived again after it had been carried out."""
         self.problems: list[str] = []
         """What was wrong with requests; these are answered 400."""
         self.answers: deque[Answer] = deque()
         self.unanswered: set[str] = set()
         """The keys of the requests that wait for their response at this moment."""
-
-    @property
-    def repeats(self) -> Counter[str]:
-        """How often each key arrived, not counting its first time."""
-        return Counter(self.keys) - Counter(set(self.keys))
 
     async def receive(self, request: web.Request) -> web.Response:
         """Check and remember a request, carry it out unless its key is known, and answer as told."""
@@ -52,6 +49,7 @@ class Endpoint:
             return web.Response(status=400, text=problem)
         answer = self.answers.popleft() if self.answers else Answer()
         self.keys.append(key)
+        self.repeats[key] += key in self.effects
         if answer.hang or answer.status < 300:
             self.effects.setdefault(key, json.loads(text))
         self.unanswered.add(key)

@@ -42,13 +42,12 @@ async def publish(kafka_bootstrap: str, *events: Event) -> None:
 def headers(
     event: Event,
     *,
-    event_id: str | None = None,
     time: datetime | None = None,
     traceparent: str | None = None,
 ) -> list[tuple[str, bytes]]:
-    """The headers of the record of an event. By default it has a new id and is announced now."""
+    """The headers of the record of an event, with its id, else a new one. By default it is announced now."""
     return attributes(
-        event_id=event_id or new_id(),
+        event_id=_id_of(event),
         source=event.source,
         type=event.type,
         subject=event.subject,
@@ -58,3 +57,10 @@ def headers(
         time=time or Clock().now(),
         traceparent=traceparent,
     )
+
+
+def _id_of(event: Event) -> str:
+    try:
+        return event.event_id
+    except LookupError:
+        return new_id()

@@ -47,7 +47,7 @@ async def running(
     await ensure_topics(kafka_bootstrap)
     dsn = database if isinstance(database, str) else database.dsn
     if not from_the_beginning:
-        await _start_at_end(service, dsn, kafka_bootstrap)
+        await start_at_end(service, dsn, kafka_bootstrap)
     values: dict[str, Any] = {
         "database_url": dsn,
         "kafka_bootstrap": kafka_bootstrap,
@@ -82,7 +82,7 @@ async def _serving(service: Service, settings: Settings) -> AsyncIterator[tuple[
         await asyncio.wait_for(task, STOP_LIMIT)
 
 
-async def _start_at_end(service: Service, dsn: str, kafka_bootstrap: str) -> None:
+async def start_at_end(service: Service, dsn: str, kafka_bootstrap: str) -> None:
     """Store the end offsets of the topics in a database that has no offsets yet."""
     topics = sorted({event.topic for event in service.subscriptions})
     if not topics:

@@ -21,7 +21,7 @@ from hoop_platform.reconcile.work import desire
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import Service
 from local.testing.consumer import consuming
-from local.testing.endpoint import Answer, Endpoint, serving_endpoint
+from local.testing.endpoint import Answer, serving_endpoint
 from local.testing.events import example
 from local.testing.service import running
 
@@ -237,9 +237,3 @@ async def test_a_service_without_tables_runs_its_effects_and_reconcilers(
             now = runtime.clock.now()
             await desire(db, *(desire_for(created(), kind=kind, now=now) for kind in performed))
         await asyncio.gather(*(each.wait() for each in performed.values()))
-
-
-def test_an_endpoint_of_the_tests_knows_a_repeat() -> None:
-    endpoint = Endpoint()
-    endpoint.keys = ["a", "b", "a", "a"]
-    assert endpoint.repeats == {"a": 2}
