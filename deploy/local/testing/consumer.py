@@ -13,9 +13,8 @@ from hoop_events.codec import body
 from hoop_platform.db.database import Database
 from hoop_platform.kafka.batch import BatchHandler, Subscriptions
 from hoop_platform.kafka.global_table import GlobalTables
-from hoop_platform.reconcile.effects import worker_of
 from hoop_platform.runtime import Runtime
-from hoop_platform.service.service import Service, open_runtime
+from hoop_platform.service.service import Service, open_runtime, worker_of
 from local.testing.events import headers
 
 NO_KAFKA = "127.0.0.1:1"
@@ -28,7 +27,7 @@ class Consumer:
         self.runtime = runtime
         subscriptions = Subscriptions(service.subscriptions, service.tombstones)
         self._batches = BatchHandler(runtime.db, subscriptions, runtime.clock)
-        self._worker = worker_of(runtime, service.reconciles)
+        self._worker = worker_of(service, runtime)
         self._offsets = count()
 
     async def deliver(self, *events: Event) -> None:

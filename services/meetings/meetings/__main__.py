@@ -1,4 +1,4 @@
-"""The meetings service: its routes, the events it handles and announces, and its background tasks."""
+"""The meetings service: its routes, the events it handles and announces, what it reconciles, its tasks."""
 
 from hoop_events.accounts import UserChanged, UserDeleted
 from hoop_events.booking import (
@@ -13,6 +13,8 @@ from hoop_platform.service.service import Service
 from meetings import api, handlers
 from meetings.config import MeetingsSettings
 from meetings.jobs.background import background_tasks
+from meetings.jobs.connections import reconcile_connection
+from meetings.jobs.meetings import MeetingReconciler
 
 service = Service(
     "meetings",
@@ -28,6 +30,10 @@ service = Service(
     },
     announces=(MeetingLinkChanged, ConnectionChanged),
     tombstones={"appointments": handlers.on_appointment_tombstone},
+    reconciles={
+        handlers.MEETING: MeetingReconciler,
+        handlers.CONNECTION: reconcile_connection,
+    },
     jobs=background_tasks,
 )
 

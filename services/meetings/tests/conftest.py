@@ -36,14 +36,14 @@ from hoop_platform.reconcile.outcome import Outcome
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import new_key
-from hoop_platform.service.service import Service, open_runtime
+from hoop_platform.service.service import Service, open_runtime, worker_of
 from local.servers.ports import free_ports
 from local.testing.client import Client, Response
 from local.testing.service import open_admission
 from local.testing.tenant import Tenant
 from meetings import api, handlers
+from meetings.__main__ import service
 from meetings.config import MeetingsSettings
-from meetings.jobs.background import meetings_worker
 from meetings.jobs.connections import reconcile_connection
 from meetings.jobs.meetings import MeetingReconciler
 from simulators.zoom import simulator as zoom_simulator
@@ -76,7 +76,7 @@ class World:
 
     @property
     def worker(self) -> Worker:
-        return meetings_worker(self.runtime)
+        return worker_of(service, self.runtime)
 
     @property
     def meeting_worker(self) -> Worker:
@@ -370,9 +370,9 @@ async def _open_world(
         **more,
     }
     settings = MeetingsSettings(**values)
-    service = Service("meetings", settings=MeetingsSettings)
+    silent = Service("meetings", settings=MeetingsSettings)
     runtime = await stack.enter_async_context(
-        open_runtime(service, settings, GlobalTables("127.0.0.1:1"))
+        open_runtime(silent, settings, GlobalTables("127.0.0.1:1"))
     )
     http = await stack.enter_async_context(ClientSession())
     tenant = Tenant()

@@ -1,28 +1,22 @@
-"""The background tasks: the worker for meetings and connections, and the refresh of idle grants."""
+"""The background task: grants that are not used are refreshed before they expire."""
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from hoop_platform.providers.errors import NotConnected, ProviderDown
 from hoop_platform.providers.tokens import refresh_idle
-from hoop_platform.reconcile.attempt import attempt
-from hoop_platform.reconcile.worker import Perform, Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import BackgroundTask
 from hoop_platform.telemetry import log
 from hoop_platform.timing import every
-from meetings import handlers
 from meetings.config import MeetingsSettings
-from meetings.jobs.connections import reconcile_connection
-from meetings.jobs.meetings import MeetingReconciler
 from meetings.providers.registry import PROVIDERS
 
 REFRESH_SECONDS = 600.0
 
 
 def background_tasks(runtime: Runtime[MeetingsSettings]) -> Sequence[BackgroundTask]:
-    """The tasks that run beside HTTP and the consumer."""
+    """The tasks that run beside HTTP, the consumer and the worker."""
 
     async def refresh_grants(stop: asyncio.Event) -> None:
         await every(
@@ -32,16 +26,7 @@ def background_tasks(runtime: Runtime[MeetingsSettings]) -> Sequence[BackgroundT
             what="refresh of idle grants",
         )
 
-    return (meetings_worker(runtime).run, refresh_grants)
-
-
-def meetings_worker(runtime: Runtime[MeetingsSettings]) -> Worker:
-    """The worker for the desired states of this service."""
-    kinds: dict[str, Perform] = {
-        handlers.MEETING: partial(attempt, runtime, MeetingReconciler(runtime)),
-        handlers.CONNECTION: partial(reconcile_connection, runtime),
-    }
-    return Worker(runtime.db, kinds)
+    return (refresh_grants,)
 
 
 async def refresh_idle_grants(runtime: Runtime[MeetingsSettings]) -> None:

@@ -5,7 +5,7 @@ that makes such an effect; it may run again after a crash, with the same identit
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -25,7 +25,7 @@ from hoop_platform.reconcile.attempt import attempt
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.outcome import Failed, Later, Outcome
 from hoop_platform.reconcile.reconciler import Reconciler
-from hoop_platform.reconcile.worker import Perform, Worker
+from hoop_platform.reconcile.worker import Perform
 from hoop_platform.runtime import Runtime
 
 Effect = Callable[[Runtime[Any], Claimed], Awaitable[Outcome]]
@@ -74,13 +74,8 @@ def cloud_event(event: Event) -> dict[str, Any]:
     }
 
 
-def worker_of(runtime: Runtime[Any], reconciles: Mapping[str, Reconciles]) -> Worker:
-    """The worker for all kinds of desired states of a service."""
-    kinds = {kind: _perform(runtime, each) for kind, each in reconciles.items()}
-    return Worker(runtime.db, kinds)
-
-
-def _perform(runtime: Runtime[Any], reconciles: Reconciles) -> Perform:
+def performing(runtime: Runtime[Any], reconciles: Reconciles) -> Perform:
+    """The function with which a worker makes one attempt."""
     if inspect.isclass(reconciles):
         create = cast("Callable[[Runtime[Any]], Reconciler[Any]]", reconciles)
         return partial(attempt, runtime, create(runtime))

@@ -1,4 +1,4 @@
-"""A service as a value, and its runtime."""
+"""A service as a value, its worker and its runtime."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -17,7 +17,8 @@ from hoop_platform.http.route import Route
 from hoop_platform.kafka.batch import Handler, Subscriptions, Tombstone
 from hoop_platform.kafka.global_table import GlobalTables
 from hoop_platform.kafka.group import ConsumerGroup
-from hoop_platform.reconcile.effects import Reconciles
+from hoop_platform.reconcile.effects import Reconciles, performing
+from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 
 BackgroundTask = Callable[[asyncio.Event], Awaitable[None]]
@@ -42,6 +43,8 @@ class Service:
     tombstones: Mapping[str, Tombstone] = field(default_factory=dict)
     announces: Sequence[type[Event]] = ()
     reconciles: Mapping[str, Reconciles] = field(default_factory=dict)
+    concurrency: int = 8
+    """Attempts that the worker of one process makes at a time."""
     jobs: Callable[[Runtime[Any]], Sequence[BackgroundTask]] = lambda _: ()
     commands: Mapping[str, Command] = field(default_factory=dict)
     database: type[Database] = Database
@@ -50,6 +53,12 @@ class Service:
     @property
     def package(self) -> str:
         return self.name.replace("-", "_")
+
+
+def worker_of(service: Service, runtime: Runtime[Any]) -> Worker:
+    """The worker for all kinds of desired states of a service."""
+    kinds = {kind: performing(runtime, each) for kind, each in service.reconciles.items()}
+    return Worker(runtime.db, kinds, concurrency=service.concurrency)
 
 
 @asynccontextmanager

@@ -19,10 +19,10 @@ from hoop_platform.http.server import listen
 from hoop_platform.kafka.global_table import GlobalTables
 from hoop_platform.limits.limiter import Limiter
 from hoop_platform.outbox.relay import Relay
-from hoop_platform.reconcile.effects import delete_done, worker_of
+from hoop_platform.reconcile.effects import delete_done
 from hoop_platform.runtime import Runtime
 from hoop_platform.service import loop_monitor
-from hoop_platform.service.service import BackgroundTask, Service, open_runtime
+from hoop_platform.service.service import BackgroundTask, Service, open_runtime, worker_of
 from hoop_platform.telemetry import cause, log
 from hoop_platform.timing import every
 
@@ -136,7 +136,7 @@ def _parts(service: Service, runtime: Runtime) -> Sequence[BackgroundTask]:
     parts = [*service.jobs(runtime)]
     if service.reconciles:
         parts += [
-            worker_of(runtime, service.reconciles).run,
+            worker_of(service, runtime).run,
             partial(_delete_done_effects, runtime),
         ]
     return [runtime.group.run, *parts] if runtime.group else parts
