@@ -12,6 +12,7 @@ from hoop_platform.config import Settings
 from hoop_platform.db.database import Database, Tx
 from hoop_platform.ids import new_id
 from hoop_platform.providers import errors
+from hoop_platform.reconcile import effects
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.effects import delete_done, desire_for, outcome_of
 from hoop_platform.reconcile.outcome import Done, Failed, Later, Outcome
@@ -181,12 +182,17 @@ def test_an_error_is_an_outcome(error: Any, outcome: Outcome) -> None:
     assert outcome_of(error) == outcome
 
 
-async def test_done_effects_of_single_events_are_deleted(database: Database) -> None:
+async def test_done_effects_of_single_events_are_deleted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After an hour; not those that are not done, nor what stands for an aggregate."""
-    old, fresh, waiting, aggregate = created(), created(), created(), created()
+    monkeypatch.setattr(effects, "MOST_DELETED", 1)
+    old, older, fresh, waiting, aggregate = (created() for _ in range(5))
     now = datetime(2027, 3, 1, tzinfo=UTC)
     async with database.transaction() as db:
-        await desire(db, *(desire_for(e, kind="post", now=now) for e in (old, fresh, waiting)))
+        await desire(
+            db, *(desire_for(e, kind="post", now=now) for e in (old, older, fresh, waiting))
+        )
         await desire(db, desire_for(aggregate, kind="post", now=now, newest_only=True))
     await database.execute("UPDATE work SET status = 'done' WHERE subject <> $1", waiting.event_id)
     await database.execute(
@@ -194,7 +200,7 @@ async def test_done_effects_of_single_events_are_deleted(database: Database) -> 
         " WHERE subject <> $1",
         fresh.event_id,
     )
-    await delete_done(database)
+    await delete_done(database, ["post"])
     rows = await database.fetch("SELECT subject FROM work")
     left = {row["subject"] for row in rows}
     assert left == {fresh.event_id, waiting.event_id, aggregate.subject}

@@ -5,7 +5,7 @@ that makes such an effect; it may run again after a crash, with the same identit
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -36,6 +36,8 @@ Reconciles = Effect | type[Reconciler[Any]]
 
 KEPT = timedelta(hours=1)
 """How long a done effect of one event can still be looked at. Its event is not delivered again."""
+MOST_DELETED = 5000
+"""Of them, in one statement."""
 
 
 def desire_for(
@@ -104,13 +106,27 @@ def outcome_of(error: ProviderError | ProviderDown) -> Outcome:
             return Failed(str(error))
 
 
-async def delete_done(database: Database) -> None:
+def effect_kinds(reconciles: Mapping[str, Reconciles]) -> list[str]:
+    """The kinds whose desired states are effects."""
+    return [kind for kind, each in reconciles.items() if not inspect.isclass(each)]
+
+
+async def delete_done(database: Database, kinds: Collection[str]) -> None:
     """Delete the effects of single events that were done some time ago: they serve nothing any more."""
-    await database.execute(
-        """
-        DELETE FROM work
-         WHERE status = 'done' AND subject = desired ->> 'id'
-           AND next_attempt_at < clock_timestamp() - $1::interval
-        """,
-        KEPT,
-    )
+    deleted = MOST_DELETED
+    while deleted == MOST_DELETED:
+        deleted = await database.fetchval(
+            """
+            WITH deleted AS (
+                DELETE FROM work WHERE (kind, subject) IN (
+                    SELECT kind, subject FROM work
+                     WHERE kind = ANY($1) AND status = 'done' AND subject = desired ->> 'id'
+                       AND next_attempt_at < clock_timestamp() - $2::interval
+                     LIMIT $3)
+                RETURNING 1)
+            SELECT count(*) FROM deleted
+            """,
+            list(kinds),
+            KEPT,
+            MOST_DELETED,
+        )

@@ -19,7 +19,7 @@ from hoop_platform.http.server import listen
 from hoop_platform.kafka.global_table import GlobalTables
 from hoop_platform.limits.limiter import Limiter
 from hoop_platform.outbox.relay import Relay
-from hoop_platform.reconcile.effects import delete_done
+from hoop_platform.reconcile.effects import delete_done, effect_kinds
 from hoop_platform.runtime import Runtime
 from hoop_platform.service import loop_monitor
 from hoop_platform.service.service import BackgroundTask, Service, open_runtime, worker_of
@@ -125,20 +125,18 @@ async def _delete_expired_responses(runtime: Runtime, stop: asyncio.Event) -> No
     await every(DELETE_SECONDS, delete_old, stop, what="deletion of expired responses")
 
 
-async def _delete_done_effects(runtime: Runtime, stop: asyncio.Event) -> None:
-    await every(
-        DELETE_SECONDS, partial(delete_done, runtime.db), stop, what="deletion of done effects"
-    )
+async def _delete_done_effects(runtime: Runtime, kinds: Sequence[str], stop: asyncio.Event) -> None:
+    job = partial(delete_done, runtime.db, kinds)
+    await every(DELETE_SECONDS, job, stop, what="deletion of done effects")
 
 
 def _parts(service: Service, runtime: Runtime) -> Sequence[BackgroundTask]:
     """The consumer, the worker and the service's own jobs, as far as it has them."""
     parts = [*service.jobs(runtime)]
     if service.reconciles:
-        parts += [
-            worker_of(service, runtime).run,
-            partial(_delete_done_effects, runtime),
-        ]
+        parts.append(worker_of(service, runtime).run)
+    if kinds := effect_kinds(service.reconciles):
+        parts.append(partial(_delete_done_effects, runtime, kinds))
     return [runtime.group.run, *parts] if runtime.group else parts
 
 
