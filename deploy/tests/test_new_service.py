@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from hoop_events.base import Event
+from hoop_events.catalogue import EVENTS
+from hoop_platform.ids import is_id
 from local.checks.workspace import our_files
 from local.cli.new_service import NameRefused, check_name, event_of
 from local.cli.options import Exit
+from local.codegen.new_service import files
 from local.paths import ROOT
+from local.testing.events import example
 
 COPIED = ("shared", "deploy", "tests", "docs", "services/accounts", "services/booking")
 CHECKS = {"imports", "no addresses", "generated files", "declared: services/web-hooks"}
@@ -186,3 +192,21 @@ def test_a_name_that_cannot_be_is_refused_with_the_reason(name: str, reason: str
 def test_an_unknown_event_is_refused_with_those_there_are() -> None:
     with pytest.raises(NameRefused, match=r"no event Booked; there are .*AppointmentCreated"):
         event_of("Booked")
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=[event.type for event in EVENTS])
+def test_every_event_can_have_a_consumer(event: type[Event]) -> None:
+    """Its modules compile, its handler is named after it, and its test has an example to deliver."""
+    written = files("web-hooks", event)
+    for name in (name for name in written if name.endswith(".py")):
+        compile(written[name], name, "exec")
+    handler = re.search(r"async def on(\w+)\(", written["web_hooks/handlers.py"])
+    assert handler
+    assert handler[1].replace("_", "") == event.type.lower()
+    assert is_id(example(event).event_id)
+
+
+def test_help_gives_an_example(copy: Copy) -> None:
+    shown = copy.hoop("new-service", "--help").stdout
+    assert "./hoop new-service webhooks" in shown.partition("Example")[2]
+    assert "new-service" in copy.hoop("--help").stdout
