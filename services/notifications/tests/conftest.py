@@ -41,7 +41,7 @@ from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
-from notifications.jobs.background import mail_server, mail_worker
+from notifications.jobs.background import MailWorker, mail_server
 from simulators.mail import simulator as mail
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
@@ -177,6 +177,18 @@ class Harness:
             async with self.db.transaction() as db:
                 await service.subscriptions[type(event)](db, event, Clock().now())
 
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """While the worker runs as in the service: it leases what is stored as it is stored."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.worker.run(stop))
+            await asyncio.sleep(0)
+            try:
+                yield
+            finally:
+                stop.set()
+
     async def deliver_due(self) -> int:
         """Work on desired states until none is due; returns how many there were."""
         done = 0
@@ -271,7 +283,7 @@ async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                 group=unused,
             )
             server = mail_server(resolved)
-            yield Harness(database, sink, mail_worker(runtime, server), resolved)
+            yield Harness(database, sink, MailWorker(runtime, server), resolved)
             server.close()
 
     return opened

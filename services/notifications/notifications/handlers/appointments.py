@@ -1,14 +1,16 @@
 """Appointment events: the current state is stored, and a message is desired for each receiver who lacks one."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
 
 from hoop_events.booking import Appointment, AppointmentEvent
-from hoop_platform.db.database import Tx
+from hoop_platform.db.database import Tx, database_of
 from hoop_platform.ids import is_id
 from hoop_platform.reconcile.desired_state import DesiredState
 from hoop_platform.reconcile.work import desire
 from notifications.domain.history import assume_delivered
+from notifications.domain.plan import waits_for_link
 from notifications.domain.threads import (
     Occasion,
     apply_event,
@@ -23,7 +25,14 @@ MAIL = "mail"
 PROVIDER = "smtp"
 
 
-async def on_appointment_changed(db: Tx, event: AppointmentEvent, _: datetime) -> None:
+@runtime_checkable
+class LinkWaiting(Protocol):
+    """A worker that knows how long a mail waits for its link."""
+
+    link_wait: timedelta
+
+
+async def on_appointment_changed(db: Tx, event: AppointmentEvent, now: datetime) -> None:
     """Store the state, and desire a message in each thread that has a pending notice.
 
     Also where an attempt is due or under way: it may be about the former state.
@@ -37,7 +46,10 @@ async def on_appointment_changed(db: Tx, event: AppointmentEvent, _: datetime) -
         after.append((thread, pending))
         if pending or known.is_open:
             key = ThreadKey(account_id, state.id, receiver_id)
-            desired.append(_desired_state(key, state, pending))
+            wait = _wait(known, pending, state, left=_link_wait(db), now=now)
+            if pending and not locked.is_switched_on(thread, pending, state):
+                wait = None  # it counts as notified at once
+            desired.append(_desired_state(key, state, pending, wait=wait))
     await threads.store_appointment(db, account_id, state, after)
     await desire(db, *desired)
 
@@ -57,7 +69,35 @@ def _threads(locked: LockedAppointment, state: Appointment) -> Mapping[str, Lock
     return {**new, **existing}
 
 
-def _desired_state(key: ThreadKey, state: Appointment, pending: Occasion | None) -> DesiredState:
+def _link_wait(db: Tx) -> timedelta:
+    """How long a mail waits for its link; zero in a process that delivers none, for it cannot know."""
+    workers = database_of(db).workers
+    return next((w.link_wait for w in workers if isinstance(w, LinkWaiting)), timedelta())
+
+
+def _wait(
+    known: LockedThread,
+    pending: Occasion | None,
+    state: Appointment,
+    *,
+    left: timedelta,
+    now: datetime,
+) -> timedelta | None:
+    """How long the attempt is postponed while the link is being made; the event that brings it ends that.
+
+    The attempt itself decides how long the mail waits; this saves the attempts that would only wait.
+    """
+    if pending is None or known.thread.in_flight is not None:
+        return None
+    if pending.name == known.pending_occasion:
+        left -= known.pending_for
+    waits = left > timedelta() and waits_for_link(pending, state, left, now=now)
+    return left if waits else None
+
+
+def _desired_state(
+    key: ThreadKey, state: Appointment, pending: Occasion | None, *, wait: timedelta | None
+) -> DesiredState:
     """One desired state per thread; the receiver as provider user keeps a receiver's mails in order."""
     return DesiredState(
         account_id=key.account_id,
@@ -68,6 +108,7 @@ def _desired_state(key: ThreadKey, state: Appointment, pending: Occasion | None)
         due_start=state.start_time,
         desired={"occasion": pending.name if pending else None},
         sequence=state.sequence,
+        wait=wait,
     )
 
 

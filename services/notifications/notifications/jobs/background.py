@@ -20,7 +20,7 @@ def background_tasks(runtime: Runtime[NotificationsSettings]) -> Sequence[Backgr
     async def deliver_mails(stop: asyncio.Event) -> None:
         server = mail_server(runtime.settings)
         try:
-            await mail_worker(runtime, server).run(stop)
+            await MailWorker(runtime, server).run(stop)
         finally:
             server.close()
 
@@ -40,8 +40,11 @@ def mail_server(settings: NotificationsSettings) -> MailServer:
     )
 
 
-def mail_worker(runtime: Runtime[NotificationsSettings], server: MailServer) -> Worker:
-    """The worker for the desired states of this service."""
-    perform = partial(attempt, runtime, MailReconciler(runtime, server))
-    concurrency = runtime.settings.mail_concurrency
-    return Worker(runtime.db, {appointments.MAIL: perform}, concurrency=concurrency)
+class MailWorker(Worker):
+    """The worker for the desired states of this service; handlers see how long mails wait for links."""
+
+    def __init__(self, runtime: Runtime[NotificationsSettings], server: MailServer) -> None:
+        perform = partial(attempt, runtime, MailReconciler(runtime, server))
+        concurrency = runtime.settings.mail_concurrency
+        super().__init__(runtime.db, {appointments.MAIL: perform}, concurrency=concurrency)
+        self.link_wait = runtime.settings.link_wait_time

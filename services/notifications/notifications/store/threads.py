@@ -10,7 +10,7 @@ from hoop_platform.db.database import Row, Tx
 from hoop_platform.ids import hexed
 from hoop_platform.reconcile.observed_state import ObservedState
 from notifications.domain.history import NOTIFIED, with_history
-from notifications.domain.message import Role
+from notifications.domain.message import Role, is_confirmed
 from notifications.domain.notification_rules import NotificationRules
 from notifications.domain.threads import Occasion, Thread
 from notifications.store.notification_settings import rules_of
@@ -57,6 +57,12 @@ class LockedAppointment:
     rules: NotificationRules
     threads: Mapping[str, LockedThread]
     """By the receiver's id."""
+
+    def is_switched_on(self, thread: Thread, occasion: Occasion, state: Appointment) -> bool:
+        """Whether no setting switches this message off, as the settings are now."""
+        confirmed = is_confirmed(state)
+        kind, role, receiver_id = occasion.kind, thread.role, thread.receiver_id
+        return self.rules.wording(kind, role, receiver_id, confirmed=confirmed) is not None
 
 
 async def lock_appointment(db: Tx, account_id: str, event: Appointment) -> LockedAppointment:
