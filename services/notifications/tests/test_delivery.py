@@ -1,7 +1,9 @@
 """From an event to the mailbox, with a real Postgres and a real mail server that fails on demand."""
 
 import asyncio
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import icalendar
 import pytest
@@ -11,7 +13,7 @@ from hoop_events.base import Gone
 from hoop_events.booking import Meeting
 from hoop_events.calendars import CalendarDeleted
 from hoop_platform import failpoints
-from hoop_platform.ids import new_id
+from hoop_platform.ids import hexed, new_id
 from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from notifications.__main__ import service
 
@@ -425,6 +427,101 @@ async def everything_stored(harness):
     tables = ("contact", "appointment", "thread", "external", "work", "outbox")
     found = [await harness.db.fetch(f"SELECT * FROM {table}") for table in tables]
     return repr([dict(row) for rows in found for row in rows])
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "refused", "lost"])
+async def test_a_contact_who_is_erased_while_the_mail_is_in_flight(
+    harness, new_appointment, outcome
+):
+    """Whatever becomes of that mail: none follows, and no personal data comes back."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.fault(FAULTS[outcome])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.worker.once())
+        await until(lambda: bool(harness.sink.log.entries))
+        gone = Gone(id=appointment.contact_id, sequence=2)
+        await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
+        assert "ada" not in (await everything_stored(harness)).lower()
+    await harness.handle(appointment.cancelled())
+    for _ in range(3):
+        await harness.after(UNCERTAIN_WAIT)
+
+    assert len(harness.mails()) <= 1
+    assert "ada" not in (await everything_stored(harness)).lower()
+    assert await harness.db.fetchval("SELECT status FROM message") == "doubtful"
+
+
+FAULTS = {
+    "accepted": "hang-after-data:0.5",
+    "refused": "hang:0.5",
+    "lost": "drop-after-data",
+}
+
+
+async def test_a_refused_address_is_erased(harness, new_appointment):
+    """It is kept to see that another one is tried; no longer than the contact."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:550 5.1.1 No such user")
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    assert await harness.db.fetchval("SELECT address FROM message") == ADA
+    gone = Gone(id=appointment.contact_id, sequence=2)
+    await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
+
+    assert "ada" not in (await everything_stored(harness)).lower()
+
+
+@pytest.mark.parametrize("fault", [None, "drop-after-data", "reply:451 4.7.1 Later"])
+async def test_no_text_is_kept_of_a_mail_that_has_ended(harness, new_appointment, fault):
+    """While a mail may have to go again its content is kept; then nothing of it but ids and times."""
+    appointment = new_appointment()
+    if fault:
+        await harness.fault(fault)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    for _ in range(3):
+        await harness.after(UNCERTAIN_WAIT)
+    kept = await harness.db.fetch("SELECT content, data FROM external")
+
+    assert [row["content"] for row in kept] == [None, None]
+    assert not any(name in repr(kept) for name in ("Ada", "Hugo", "First talk", "@"))
+
+
+async def test_why_was_no_mail_sent(harness, new_appointment):
+    """The query of the README says what each thread waits for, and what has become of its messages."""
+    appointment = new_appointment()
+    await harness.fault("reply:451 4.7.1 Greylisted", times=1, rcpt=HUGO)
+    events = (appointment.user(), appointment.calendar(), appointment.location())
+    await harness.handle(*events, appointment.booked())
+    await harness.deliver_due()
+    assert await why(harness, appointment) == [
+        ("contact", f"booked:{appointment.state.session}", "receiver not known yet", None, None),
+        ("user", *[f"booked:{appointment.state.session}"], *GREYLISTED, "waiting"),
+    ]
+
+    await harness.handle(appointment.moved(appointment.state.start_time + LATER))
+    await harness.deliver_due()
+    assert await why(harness, appointment) == [
+        ("contact", "rescheduled:2", "receiver not known yet", None, None),
+        ("user", "rescheduled:2", None, None, "dropped"),
+        ("user", "rescheduled:2", None, None, "sent"),
+    ]
+
+
+GREYLISTED = ("smtp_451_4.7.1", "smtp_451_4.7.1")
+
+
+async def why(harness, appointment):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    [query] = re.findall(r"`(SELECT t\.role, [^`]*)`", readme)
+    appointment_id = hexed(appointment.state.id)
+    rows = await harness.db.fetch(
+        query.replace("…", f"'{appointment_id}' ORDER BY t.role, m.number")
+    )
+    return [
+        (row["role"], row["pending_occasion"], row["last_error"], row["reason"], row["status"])
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize("topic", ["contacts", "users"])
