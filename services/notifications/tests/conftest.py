@@ -41,7 +41,7 @@ from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
-from notifications.jobs import deliver
+from notifications.jobs.background import MailWorker, mail_server
 from simulators.mail import simulator as mail
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
@@ -169,7 +169,7 @@ class Harness:
 
     db: Database
     sink: mail.MailSink
-    worker: Worker[Any]
+    worker: Worker
     settings: NotificationsSettings
 
     async def handle(self, *events: Event) -> None:
@@ -177,12 +177,32 @@ class Harness:
             async with self.db.transaction() as db:
                 await service.subscriptions[type(event)](db, event, Clock().now())
 
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """While the worker runs as in the service: it leases what is stored as it is stored."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.worker.run(stop))
+            await asyncio.sleep(0)
+            try:
+                yield
+            finally:
+                stop.set()
+
     async def deliver_due(self) -> int:
         """Work on desired states until none is due; returns how many there were."""
         done = 0
         while await self.worker.once():
             done += 1
         return done
+
+    async def after(self, passed: timedelta) -> int:
+        """Let time pass for mails in doubt and for all waiting, then work; as `deliver_due`."""
+        await self.db.execute("UPDATE external SET at = at - $1::interval", passed)
+        await self.db.execute(
+            "UPDATE work SET next_attempt_at = next_attempt_at - $1::interval", passed
+        )
+        return await self.deliver_due()
 
     async def until(self, true: Callable[[], bool], seconds: float = 8) -> None:
         """Work until a condition holds."""
@@ -262,7 +282,9 @@ async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                 tables=unused,
                 group=unused,
             )
-            yield Harness(database, sink, Worker("mail", database, runtime, deliver), resolved)
+            server = mail_server(resolved)
+            yield Harness(database, sink, MailWorker(runtime, server), resolved)
+            server.close()
 
     return opened
 

@@ -138,22 +138,6 @@ async def lock_calendar(db: Tx, account_id: str, calendar_id: str) -> int:
     return number
 
 
-async def get_rules(db: Tx, account_id: str, calendar_id: str) -> NotificationRules:
-    """What the settings of a calendar decide about mail."""
-    rows = await db.fetch(
-        """
-        SELECT * FROM notification_setting
-         WHERE account_id = $1 AND calendar_id = $2 AND channel = 'email' ORDER BY id
-        """,
-        account_id,
-        calendar_id,
-    )
-    return NotificationRules(
-        active=tuple(_rule(row) for row in rows if row["is_active"] and not row["deleted"]),
-        configured=frozenset((row["receiver_type"], row["notification_type"]) for row in rows),
-    )
-
-
 async def delete_settings(db: Tx, calendar_id: str) -> None:
     """Delete the settings of a calendar, and the addresses that no other setting names."""
     rows = await db.fetch(
@@ -176,17 +160,25 @@ async def delete_settings(db: Tx, calendar_id: str) -> None:
         )
 
 
-def _rule(row: Row) -> NotificationRule:
-    details = row["details"]
+def rules_of(settings: Sequence[Mapping[str, Any]]) -> NotificationRules:
+    """What these settings of a calendar decide about mail; see the SQL function `mail_settings`."""
+    return NotificationRules(
+        active=tuple(_rule(each) for each in settings if each["is_active"] and not each["deleted"]),
+        configured=frozenset((s["receiver_type"], s["notification_type"]) for s in settings),
+    )
+
+
+def _rule(setting: Mapping[str, Any]) -> NotificationRule:
+    details = setting["details"]
     return NotificationRule(
-        receiver_type=row["receiver_type"],
-        notification_type=row["notification_type"],
+        receiver_type=setting["receiver_type"],
+        notification_type=setting["notification_type"],
         wording=Wording(
             subject=details.get("subject", ""),
             body=details.get("body", ""),
             sender=details.get("fromName", ""),
         ),
-        extra_receivers=row["extra_receivers"],
+        extra_receivers=setting["extra_receivers"],
     )
 
 

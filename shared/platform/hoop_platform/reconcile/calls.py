@@ -10,18 +10,26 @@ from typing import Generic, TypeVar
 from hoop_platform.db.database import LeaseLost
 from hoop_platform.failpoints import fp
 from hoop_platform.providers.errors import (
+    CallPostponed,
     CallRefused,
     NotConnected,
     ObjectNotFound,
     PermissionLost,
+    QuotaExhausted,
     RequestRejected,
     TokenRejected,
+    Unusable,
 )
 from hoop_platform.providers.status import suspend_account
 from hoop_platform.providers.tokens import access_token
 from hoop_platform.reconcile import claims, quota
 from hoop_platform.reconcile.desired_state import Claimed
-from hoop_platform.reconcile.observed_state import ExternalObject
+from hoop_platform.reconcile.intents import (
+    intended_object,
+    refused_object,
+    repeated_object,
+)
+from hoop_platform.reconcile.observed_state import ExternalObject, ObjectState
 from hoop_platform.reconcile.plan import Call, Create, Delete, LookUp, Update
 from hoop_platform.reconcile.reconciler import Adapter, CallContext, Existing
 from hoop_platform.runtime import Runtime
@@ -32,18 +40,6 @@ T = TypeVar("T")
 CALL_SECONDS = 25.0
 """Of an attempt's 40 seconds, those in which calls may begin; the last call may take 10 more."""
 REJECTED_DELETE_WAIT = timedelta(hours=1)
-
-
-class CallPostponed(CallRefused):
-    """The call was not made, or not accepted now; the attempt is to be repeated after `wait`."""
-
-
-class QuotaExhausted(CallRefused):
-    """The day's calls are used up by our own count; this call was not made."""
-
-
-class Unusable(CallRefused):
-    """The provider creates objects that may not be used; no second one is created."""
 
 
 class Calls(Generic[D]):
@@ -73,21 +69,26 @@ class Calls(Generic[D]):
         match step:
             case LookUp(lost):
                 await self._look_up(lost)
-            case Create(generation):
-                await self._create(generation)
+            case Create():
+                await self._create(step)
             case Update(external):
                 await self._update(external)
             case Delete(external):
                 await self._delete(external)
 
-    async def _create(self, generation: int) -> None:
+    async def _create(self, step: Create) -> None:
         """Create the object. If the response is lost, the intent stays, and tells the next attempt."""
         if self.created:
             raise Unusable("the created object may not be used")
-        is_repeat = self._by_generation(generation).state == "intended"
+        generation, before = step.generation, self._by_generation(step.generation)
+        lost = before if self.is_uncertain and before.state == "intended" else None
 
         async def create(call: CallContext) -> Existing:
-            intended = self._intended(self.adapter.intent(call, generation))
+            intent = self.adapter.intent(call, generation)
+            intended = (
+                repeated_object(lost) if lost else intended_object(intent, step, self.observed)
+            )
+            self.observed = self.observed.with_objects(intended)
             await self._begin(intended)
             await fp(f"{self.kind}_intended")
             self._check_deadline()
@@ -98,24 +99,15 @@ class Calls(Generic[D]):
         except ObjectNotFound:
             self.change(self._gone(generation))
             return
-        except CallRefused:
-            earlier_may_succeed = is_repeat or self.adapter.lost_calls == "repeated"
-            if not earlier_may_succeed:
-                self.change(self._gone(generation))
+        except CallRefused as error:
+            if (
+                self.adapter.lost_calls != "repeated"
+            ):  # else an earlier call may have had its effect
+                self.change(refused_object(self._by_generation(generation), error, lost=lost))
             raise
         self.created = True
         await fp(f"{self.kind}_created")
         self._exists(self._by_generation(generation), existing)
-
-    def _intended(self, intended: ExternalObject) -> ExternalObject:
-        """The intent as it is stored. One that is repeated without certainty is not repeated again."""
-        before = self._by_generation(intended.generation)
-        again = before.state == "intended" and self.adapter.lost_calls == "uncertain"
-        account = self.observed.account
-        connection_id = account.connection_id if account else None
-        intended = replace(intended, connection_id=connection_id, looked_up=again)
-        self.observed = self.observed.with_objects(intended)
-        return intended
 
     async def _update(self, external: ExternalObject) -> None:
         async def update(call: CallContext) -> Existing:
@@ -172,10 +164,11 @@ class Calls(Generic[D]):
         """The object exists: it is the subject's object, or it is to be deleted."""
         live = self.observed.live
         alone = live is None or live.generation == external.generation
+        state: ObjectState = "live" if existing.usable and alone else "to_delete"
         self.change(
             replace(
                 external,
-                state="live" if existing.usable and alone else "to_delete",
+                state="gone" if existing.final else state,
                 external_id=existing.external_id,
                 content=existing.content,
                 data=existing.data,
@@ -187,6 +180,11 @@ class Calls(Generic[D]):
     @property
     def kind(self) -> str:
         return self.claimed.desired_state.kind
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether nothing can be found out about a create whose response was lost."""
+        return self.adapter.lost_calls == "uncertain"
 
     def _by_generation(self, generation: int) -> ExternalObject:
         known = {each.generation: each for each in self.observed.objects}

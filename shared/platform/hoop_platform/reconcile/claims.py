@@ -113,17 +113,14 @@ async def begin_call(
     """
     state = claimed.desired_state
     allowed: str = await database.fetchval(
-        "SELECT begin_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "SELECT begin_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         state.account_id,
         state.kind,
         state.subject,
         claimed.lease_token,
         claimed.revision,
         connection_id,
-        intent.generation if intent else None,
-        intent.state if intent else None,
-        intent.external_id if intent else None,
-        dict(intent.data) if intent else {},
+        _stored_object(intent) if intent else {},
         state.provider,
         state.provider_user,
         day,

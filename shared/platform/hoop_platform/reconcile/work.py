@@ -12,6 +12,9 @@ from hoop_platform.reconcile.claims import LEASE, claimed_of
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.telemetry import traceparent
 
+FORESEEN = timedelta(seconds=5)
+"""What waits longer is not looked for when it is stored: the looks that come anyway foresee it."""
+
 
 class LocalWorker(Protocol):
     """A worker of this process, which may lease a desired state in the statement that stores it."""
@@ -52,7 +55,11 @@ async def desire(db: Tx, *states: DesiredState) -> list[bool]:
             for state, row in zip(states, rows, strict=True)
             if row["leased"]
         ]
-        left = len(claimed) < sum(row["changed"] for row in rows)
+        due = sum(
+            row["changed"] and (state.wait is None or state.wait < FORESEEN)
+            for state, row in zip(states, rows, strict=True)
+        )
+        left = len(claimed) < due
         at_end(db, partial(_hand_over, worker, claimed, places, left))
     return [row["changed"] for row in rows]
 
