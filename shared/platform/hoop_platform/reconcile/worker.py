@@ -23,7 +23,7 @@ Perform = Callable[[Claimed], Awaitable[Outcome]]
 
 LONGEST_WORK = timedelta(seconds=40)
 """No lease is renewed beyond this: at least three times the longest call to a provider."""
-POLL_SECONDS = 5.0
+POLL_SECONDS = 8.0
 """How often a worker looks for what other processes have left behind."""
 FULL_LOOK_SECONDS = 2.0
 """How often a look begins at the very first desired state, not where the last look began."""
