@@ -49,7 +49,6 @@ SHORT = {
     "services/booking/booking/api/alternatives.py": "what the refusal of a taken time offers instead",
     "services/booking/booking/api/routes.py": "the routes of the service, in one list",
     "services/booking/booking/handlers/inspect.py": "the operator's two commands",
-    "services/booking/booking/jobs.py": "a role of its own",
     "services/meetings/meetings/domain/plan.py": "what the reconciler asks each service for",
     "services/meetings/meetings/providers/conference.py": "what each provider's module offers",
     "services/meetings/meetings/providers/registry.py": "the list that a new provider joins",

@@ -9,6 +9,12 @@ _LOST: tuple[type[Exception], ...] = (
     asyncpg.exceptions.InterfaceError,
     asyncpg.exceptions.InternalClientError,
 )
+_NO_RESPONSE: tuple[type[Exception], ...] = (
+    *_LOST,
+    asyncpg.exceptions.PostgresError,
+    OSError,
+    TimeoutError,
+)
 
 
 class Listener:
@@ -24,7 +30,7 @@ class Listener:
     async def __call__(self) -> bool:
         try:
             await self._connection.execute("SELECT")
-        except (*_LOST, asyncpg.exceptions.PostgresError, OSError, TimeoutError):
+        except _NO_RESPONSE:
             return False
         return True
 
