@@ -283,8 +283,10 @@ async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                 group=unused,
             )
             server = mail_server(resolved)
-            yield Harness(database, sink, MailWorker(runtime, server), resolved)
-            server.close()
+            try:
+                yield Harness(database, sink, MailWorker(runtime, server), resolved)
+            finally:
+                server.close()
 
     return opened
 
