@@ -14,9 +14,14 @@ from hoop_events.booking import Meeting
 from hoop_events.calendars import CalendarDeleted
 from hoop_platform import failpoints
 from hoop_platform.ids import hexed, new_id
+from hoop_platform.reconcile.attempt import Attempt
+from hoop_platform.reconcile.calls import Calls
+from hoop_platform.reconcile.claims import Position, claim_due, finish
+from hoop_platform.reconcile.outcome import Later
 from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from notifications.__main__ import service
 from notifications.handlers.notification_settings import add_settings
+from notifications.jobs.mails import MailReconciler
 
 ADA, HUGO = "ada@example.com", "hugo@staff.example.com"
 
@@ -398,6 +403,52 @@ async def test_a_crash_before_the_transmission(harness, new_appointment):
         await harness.after(UNCERTAIN_WAIT)
 
     assert len(harness.mails()) == 1
+
+
+async def test_an_event_between_the_decision_and_the_call(harness, new_appointment):
+    """The decision is about a state that holds no more: no mail goes. Silent or not, pending or not."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    [claimed] = (await claim_due(harness.db, ["mail"], 1, Position())).claimed
+    reconciler = MailReconciler(harness.runtime, harness.server)
+    facts = await reconciler.load(claimed)
+    await harness.handle(appointment.cancelled(notify=False))
+
+    calls = Calls(harness.runtime, reconciler.adapter("smtp"), claimed, facts)
+    outcome = await Attempt(harness.runtime, reconciler, calls).run()
+    assert (type(outcome), outcome.wait) == (Later, timedelta())
+    await finish(harness.db, claimed, outcome)
+    assert await harness.deliver_due() == 1
+    assert harness.mails() == []
+
+
+async def test_a_new_address_and_a_cancellation_at_the_same_time(harness, new_appointment):
+    """The message that was refused does not go to the new address after the cancellation."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:550 5.1.1 No such user", rcpt=ADA)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    corrected, cancelled = appointment.contact(sequence=2, email="x@y.zz"), appointment.cancelled()
+    async with asyncio.TaskGroup() as tasks, harness.db.transaction() as db:
+        await service.subscriptions[type(cancelled)](db, cancelled, NOW)
+        tasks.create_task(harness.handle(corrected))
+        await until_blocked(harness)
+        assert await harness.deliver_due() == 0
+    await harness.deliver_due()
+
+    assert harness.mails() == []
+
+
+async def until_blocked(harness):
+    async with asyncio.timeout(8):
+        while not await harness.db.fetchval(BLOCKED_BACKENDS):
+            await asyncio.sleep(0.02)
+
+
+BLOCKED_BACKENDS = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
 
 
 async def test_postgres_unavailable_after_acceptance(harness, new_appointment):

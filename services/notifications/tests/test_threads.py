@@ -45,7 +45,7 @@ class World:
     """What was or may have been delivered: receiver and message, in order."""
     lost: set[str] = field(default_factory=set)
     """Receivers of a mail that got lost although it might have been delivered."""
-    never_told: set[str] = field(default_factory=set)
+    never_informed: set[str] = field(default_factory=set)
     """Receivers of a mail that got lost twice: it counts as delivered, and none is left to say so."""
     address: str = "ada@example.com"
 
@@ -136,7 +136,7 @@ class World:
     def _give_up(self, who, external):
         reached = {mail.number for to, mail in self.reached if to == who}
         if external.looked_up and external.generation not in reached:
-            self.never_told.add(who)
+            self.never_informed.add(who)
         data = {**external.data, "uncertain": "in_doubt"}
         self._change(who, replace(external, state="gone", content=None, data=data))
 
@@ -635,7 +635,7 @@ def test_the_last_message_is_true(new_appointment, history):
         return
     world.drain()
 
-    for who in world.stored.keys() - world.never_told:
+    for who in world.stored.keys() - world.never_informed:
         mails = [mail.content for to, mail in world.reached if to == who]
         is_on = world.state.occupies and who in receivers(world.state)
         if not is_on:

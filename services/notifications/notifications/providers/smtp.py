@@ -150,12 +150,13 @@ def _quit(client: SMTP) -> None:
 
 def _refusal(error: SMTPException | OSError) -> CallRefused:
     """A 5xx about the receiver or the mail is final; 4xx, and a refusal of the sender, are not."""
-    about_the_mail = isinstance(error, SMTPRecipientRefused | SMTPDataError)
-    if about_the_mail and 500 <= error.code <= 599:
-        return RequestRejected(_slug(error))
-    if isinstance(error, SMTPResponseException):
-        return CallPostponed(_slug(error))
-    return Unreachable(_slug(error))
+    match error:
+        case SMTPRecipientRefused() | SMTPDataError() if 500 <= error.code <= 599:
+            return RequestRejected(_slug(error))
+        case SMTPResponseException():
+            return CallPostponed(_slug(error))
+        case _:
+            return Unreachable(_slug(error))
 
 
 def _slug(error: BaseException) -> str:
