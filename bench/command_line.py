@@ -11,14 +11,14 @@ import uvloop
 from rich.console import Console
 
 from bench.against.checkout import Unusable
-from bench.against.comparing import compare
+from bench.against.comparing import COMPARED, compare
 from bench.against.output import show_comparison
 from bench.against.pairing import USUAL_PERCENT
 from bench.report.machine import ROOT
 from bench.report.output import show, to_json, write
 from bench.report.progress import stderr_progress
 from bench.run_plan import QUICK, Plan
-from bench.runner import MEASURES, run
+from bench.runner import BY_NAME_ALONE, MEASURES, run
 
 FAILED, INTERRUPTED = 1, 130
 RESULTS = ROOT / "bench" / "results"
@@ -61,6 +61,20 @@ def bench(
     history: Annotated[
         list[int] | None,
         typer.Option(min=1, metavar="N", help="Past appointments, for growth; again for more."),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Statements to list of each service, for statements."
+        ),
+    ] = None,
+    sustain: Annotated[
+        float | None,
+        typer.Option(min=2, max=600, metavar="SECONDS", help="Of the rate that sustained finds."),
+    ] = None,
+    held: Annotated[
+        float | None,
+        typer.Option(min=1, max=600, metavar="SECONDS", help="Of the held snapshot, for claims."),
     ] = None,
     floors: Annotated[
         Path | None,
@@ -108,13 +122,15 @@ def bench(
     ] = False,
 ) -> None:
     """Measure a running system: ours and a floor in turns, and the ratio of the two."""
-    names = only or list(MEASURES)
+    names = only or [name for name in MEASURES if name not in BY_NAME_ALONE]
     if unknown := [name for name in names if name not in MEASURES]:
         raise typer.BadParameter(
             f"there is no {unknown[0]}; --list names them", param_hint="--only"
         )
     if against is None and (dirty or fail_over is not None):
         raise typer.BadParameter("--dirty and --fail-over go with --against REF")
+    if against is not None and (alone := [one for one in names if one not in COMPARED]):
+        raise typer.BadParameter(f"{alone[0]} does not go with --against", param_hint="--only")
     options = {
         "rounds": rounds,
         "seconds": seconds,
@@ -122,6 +138,9 @@ def bench(
         "calendars": calendars,
         "events": events,
         "history": tuple(history) if history else None,
+        "top": top,
+        "sustain": sustain,
+        "held": held,
         "floors": str(floors) if floors else None,
     }
     plan = _plan(QUICK if quick else Plan(), **options)

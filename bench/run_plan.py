@@ -20,6 +20,18 @@ class Plan:
     """In the topics from which `rebuild` makes the read model again."""
     history: tuple[int, ...] = (100, 10_000, 100_000)
     """Past appointments of a calendar, for `growth`."""
+    bookings: int = 10
+    """Booked one at a time, for `statements`."""
+    rest: float = 20.0
+    """Seconds of each of the two rests of `statements`."""
+    top: int = 0
+    """Statements of each service that `statements` lists."""
+    sustain: float = 60.0
+    """Seconds for which `sustained` offers the rate that it finds."""
+    backlogs: tuple[int, ...] = (2_000, 20_000, 300_000)
+    """Desired states that are due, for `claims`."""
+    held: float = 180.0
+    """Seconds for which `claims` holds a snapshot while rows change."""
     floors: str | None = None
     """A Python file with floors for the slot engine, for `slots`."""
 
@@ -32,4 +44,9 @@ QUICK = Plan(
     calendars=100,
     events=20_000,
     history=(100, 10_000),
+    bookings=4,
+    rest=8.0,
+    sustain=10.0,
+    backlogs=(2_000, 20_000),
+    held=20.0,
 )

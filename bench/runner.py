@@ -12,6 +12,7 @@ from aiohttp import ClientError
 
 from bench.load.booking_client import ApiError, BookingClient
 from bench.measures.booking_throughput import bookings
+from bench.measures.claim_rate import claims
 from bench.measures.context import Context, IsolatedMeasure, SystemContext, SystemMeasure
 from bench.measures.effect_latency import effects
 from bench.measures.free_slots import free_slots
@@ -20,6 +21,8 @@ from bench.measures.post_appointment import post
 from bench.measures.read_model_rebuild import rebuild
 from bench.measures.response_growth import growth
 from bench.measures.slot_engine import slots
+from bench.measures.sql_statements import statements
+from bench.measures.sustained_rate import sustained
 from bench.report import machine
 from bench.report.findings import Broken, Findings
 from bench.report.progress import ProgressReporter
@@ -29,7 +32,11 @@ from bench.systems.idle_watch import IdleWatch
 from hoop_platform.clock import Clock
 from local.servers.process import CannotStart
 
-ON_FULL_SYSTEM: Mapping[str, SystemMeasure] = {"effects": effects, "bookings": bookings}
+ON_FULL_SYSTEM: Mapping[str, SystemMeasure] = {
+    "effects": effects,
+    "bookings": bookings,
+    "sustained": sustained,
+}
 ISOLATED: Mapping[str, IsolatedMeasure] = {
     "slots": slots,
     "free-slots": free_slots,
@@ -37,8 +44,12 @@ ISOLATED: Mapping[str, IsolatedMeasure] = {
     "growth": growth,
     "post": post,
     "hot": hot,
+    "statements": statements,
+    "claims": claims,
 }
 MEASURES: Mapping[str, SystemMeasure | IsolatedMeasure] = {**ON_FULL_SYSTEM, **ISOLATED}
+BY_NAME_ALONE = ("statements", "sustained", "claims")
+"""Measures that take minutes: a run of everything leaves them out."""
 BROKEN = (Broken, CannotStart, ApiError, ClientError, TimeoutError)
 
 

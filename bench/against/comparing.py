@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from bench.against import checkout
-from bench.against.http_bookings import bookings, effects
+from bench.against.http_bookings import bookings, effects, sustained
 from bench.against.http_free_slots import free_slots
 from bench.against.http_post import hot, post
 from bench.against.own_code import BY_OWN_CODE, compare_by_own_code
@@ -22,10 +22,13 @@ from bench.runner import attempt, observed
 OVER_HTTP: Mapping[str, Callable[[PairContext], Awaitable[None]]] = {
     "effects": effects,
     "bookings": bookings,
+    "sustained": sustained,
     "free-slots": free_slots,
     "post": post,
     "hot": hot,
 }
+COMPARED = (*OVER_HTTP, *BY_OWN_CODE)
+"""Measures of two commits."""
 
 
 async def compare(

@@ -7,8 +7,13 @@ from bench.against.rounds import check_stored, run_rounds, speed_figures
 from bench.against.sides import PairContext, RunningSide
 from bench.load.booking_client import BookedAppointment, Calendars
 from bench.load.task_loops import closed_loop, open_loop
-from bench.measures.effect_latency import check_meetings, exported_effect_times
+from bench.measures.effect_latency import (
+    check_meetings,
+    count_meetings,
+    exported_effect_times,
+)
 from bench.measures.effect_spans import EFFECTS
+from bench.measures.sustained_rate import search
 from bench.report.paired_ratios import percentile
 from bench.systems import cpu_time
 
@@ -70,6 +75,7 @@ async def effects(context: PairContext) -> None:
         lambda side: side.client.create_calendars(plan.hosts, connected=True)
     )
     await context.both(lambda side: side.watch.wait_until_idle())
+    before = await context.both(lambda side: count_meetings(side.client))
     booked: dict[str, set[str]] = {}
     for side in (context.ours, context.theirs):
         first = await _offer(side, calendars[side.name], 10, plan.hosts / 10)
@@ -82,7 +88,25 @@ async def effects(context: PairContext) -> None:
 
     await run_rounds(context, "effects", plan.rates, one, "bookings a second")
     for side in (context.ours, context.theirs):
-        await check_meetings(side.client, booked[side.name])
+        await check_meetings(side.client, before[side.name] + len(booked[side.name]))
+
+
+async def sustained(context: PairContext) -> None:
+    """Search the highest rate of each side, one after the other: the other system is at rest meanwhile."""
+    calendars = await context.both(
+        lambda side: side.client.create_calendars(context.plan.hosts, connected=True)
+    )
+
+    async def one(side: RunningSide) -> Figures:
+        await _offer(side, calendars[side.name], 10, context.plan.hosts / 10)
+
+        def say(text: str) -> None:
+            context.progress.line(f"{side.name}: {text}")
+
+        burst = await search(side, calendars[side.name], context.plan, say)
+        return {Key("sustained", burst.title, "/s"): burst.rate}
+
+    await context.pair(0, one)
 
 
 async def _offer(

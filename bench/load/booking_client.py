@@ -61,7 +61,7 @@ class BookingClient:
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.facts = facts
         self.account = Account(facts["api_key"], facts["location_id"], facts["contact_ids"][0])
-        self._booked = 0
+        self._booked = self._created = 0
 
     async def __aenter__(self) -> Self:
         connector = TCPConnector(limit=0, keepalive_timeout=60)
@@ -86,7 +86,9 @@ class BookingClient:
 
     async def create_calendars(self, count: int, *, connected: bool) -> Calendars:
         """Create calendars with a new host each: with Zoom and Google connected, or with neither."""
-        ids = [await self._create_calendar(number, connected=connected) for number in range(count)]
+        first, self._created = self._created, self._created + count
+        numbers = range(first, first + count)
+        ids = [await self._create_calendar(number, connected=connected) for number in numbers]
         return Calendars(ids, {} if connected else {"toNotify": False})
 
     async def _create_calendar(self, number: int, *, connected: bool) -> str:
@@ -130,8 +132,11 @@ class BookingClient:
         created = await until_known(lambda: self.request("POST", "/calendars/", body))
         return str(created["calendar"]["id"])
 
-    async def book(self, calendars: Calendars) -> BookedAppointment:
-        """Book the next free slot in a trace of its own; `Broken` unless the response is 200."""
+    async def book(self, calendars: Calendars, *, traced: bool = True) -> BookedAppointment:
+        """Book the next free slot in a trace of its own; `Broken` unless the response is 200.
+
+        `traced`: services export the spans of this booking.
+        """
         calendar, start = calendars.next()
         self._booked += 1
         trace = f"{time.time_ns():016x}{self._booked:016x}"
@@ -144,18 +149,20 @@ class BookingClient:
         }
         address = self.facts["base_url"] + "/calendars/events/appointments"
         begun = time.perf_counter()
-        async with self.http.post(address, json=body, headers=self._headers(trace)) as response:
+        async with self.http.post(
+            address, json=body, headers=self._headers(trace, traced=traced)
+        ) as response:
             appointment = await response.json()
             ms = (time.perf_counter() - begun) * 1000
             if response.status != 200:
                 raise Broken(f"a booking was answered {response.status}: {appointment}")
         return BookedAppointment(str(appointment["id"]), trace, ms)
 
-    def _headers(self, trace: str) -> dict[str, str]:
+    def _headers(self, trace: str, *, traced: bool) -> dict[str, str]:
         return {
             "Authorization": f"Bearer {self.account.api_key}",
             "Version": "v3",
-            "traceparent": f"00-{trace}-{trace[16:]}-01",
+            "traceparent": f"00-{trace}-{trace[16:]}-{traced:02x}",
         }
 
 

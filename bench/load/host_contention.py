@@ -19,9 +19,10 @@ import uvloop
 
 from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.handlers.appointments import book
+from booking.store.database import BookingDatabase
 from hoop_platform import telemetry
 from hoop_platform.clock import Clock
-from hoop_platform.db.database import UNAVAILABLE, Database
+from hoop_platform.db.database import UNAVAILABLE
 from hoop_platform.errors import Refused, Unavailable
 from hoop_platform.ids import new_id
 from hoop_platform.service.process import tune_garbage_collection
@@ -41,7 +42,9 @@ async def _ours(order: dict[str, Any]) -> AsyncIterator[Operation]:
     telemetry.export("booking", None)
     telemetry.enter("booking")
     clock = Clock()
-    database = await Database.open(order["dsn"], name="booking", pool_size=order["connections"])
+    database = await BookingDatabase.open(
+        order["dsn"], name="booking", pool_size=order["connections"]
+    )
 
     async def operation(start: datetime) -> str:
         appointment = NewAppointment(new_id(), order["contact"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -21,7 +22,7 @@ HALF, MOST = 0.5, 0.99
 
 
 @dataclass
-class _Series:
+class RateSeries:
     """The bursts of one rate: milliseconds by consumer for each burst."""
 
     rate: int
@@ -29,13 +30,25 @@ class _Series:
     ours: list[dict[str, list[float]]] = field(default_factory=list)
     floor: list[list[float]] = field(default_factory=list)
 
+    def row(self, service: str, *, measure: str = "effects", aim: str = "") -> Row:
+        """Return the row of the effect in this service, beside the floor."""
+        return _row(self, service, measure, f" ({aim})" if aim else "")
+
 
 async def effects(context: SystemContext) -> None:
     """Every host has Zoom, every calendar has Google, and host and contact get mail."""
-    plan = context.plan
-    calendars = await context.client.create_calendars(plan.hosts, connected=True)
+    calendars = await context.client.create_calendars(context.plan.hosts, connected=True)
     await context.watch.wait_until_idle()
-    all_series = [_Series(rate) for rate in plan.rates]
+    for series in await measured_series(context, calendars, context.plan.rates):
+        context.findings.rows += _rows(series)
+
+
+async def measured_series(
+    context: SystemContext, calendars: Calendars, rates: Sequence[int]
+) -> list[RateSeries]:
+    """Measure bursts at these rates in turns; Zoom must then have one meeting for each booking."""
+    plan, before = context.plan, await count_meetings(context.client)
+    all_series = [RateSeries(rate) for rate in rates]
     booked: list[BookedAppointment] = []
     async with echo_topic(context.facts) as topic:
         booked += await _warm(context, calendars, topic)
@@ -45,9 +58,8 @@ async def effects(context: SystemContext) -> None:
                     steps.next(f"round {number + 1}, {series.rate} bookings a second")
                     booked += await _pair(context, series, calendars, topic)
     await context.watch.wait_until_idle()
-    await check_meetings(context.client, {one.id for one in booked})
-    for series in all_series:
-        context.findings.rows += _rows(series)
+    await check_meetings(context.client, len(booked) + before)
+    return all_series
 
 
 async def _warm(
@@ -63,7 +75,7 @@ async def _warm(
 
 
 async def _pair(
-    context: SystemContext, series: _Series, calendars: Calendars, topic: EchoTopic
+    context: SystemContext, series: RateSeries, calendars: Calendars, topic: EchoTopic
 ) -> list[BookedAppointment]:
     """Run one burst of ours, until its last effect, and one of the baseline at the same rate."""
     rate, seconds = series.rate, context.plan.seconds
@@ -104,16 +116,21 @@ async def _spans(client: BookingClient) -> list[dict[str, Any]]:
         return found
 
 
-async def check_meetings(client: BookingClient, booked: set[str]) -> None:
-    """Check that Zoom has exactly one meeting for each booking; call it on an idle system."""
+async def count_meetings(client: BookingClient) -> int:
+    """Count the meetings that exist at Zoom."""
     address = client.facts["simulators"]["zoom"] + "/_sim/state"
     async with client.http.get(address) as response:
-        meetings = len((await response.json())["meetings"])
-    if meetings != len(booked):
-        raise Broken(f"{len(booked)} bookings, and Zoom has {meetings} meetings")
+        return len((await response.json())["meetings"])
 
 
-def _note(context: SystemContext, series: _Series) -> None:
+async def check_meetings(client: BookingClient, expected: int) -> None:
+    """Check that Zoom has exactly so many meetings; call it on an idle system."""
+    meetings = await count_meetings(client)
+    if meetings != expected:
+        raise Broken(f"{expected} meetings were to be made, and Zoom has {meetings}")
+
+
+def _note(context: SystemContext, series: RateSeries) -> None:
     def both(values: list[float]) -> dict[str, float]:
         return {"p50": percentile(values, HALF), "p99": percentile(values, MOST)}
 
@@ -127,7 +144,7 @@ def _note(context: SystemContext, series: _Series) -> None:
     )
 
 
-def _rows(series: _Series) -> list[Row]:
+def _rows(series: RateSeries) -> list[Row]:
     answered = Row(
         "effects",
         f"answered over HTTP, {series.rate}/s",
@@ -136,10 +153,10 @@ def _rows(series: _Series) -> list[Row]:
         p50=percentile(series.latencies, HALF),
         p99=percentile(series.latencies, MOST),
     )
-    return [answered, *(_row(series, service) for service in EFFECTS)]
+    return [answered, *map(series.row, EFFECTS)]
 
 
-def _row(series: _Series, service: str) -> Row:
+def _row(series: RateSeries, service: str, measure: str, aim: str) -> Row:
     ours, floor = [burst[service] for burst in series.ours], series.floor
     halves, mosts = (
         score(
@@ -149,8 +166,8 @@ def _row(series: _Series, service: str) -> Row:
     )
     everything, every_floor = (list(chain.from_iterable(bursts)) for bursts in (ours, floor))
     return Row(
-        "effects",
-        f"{service}: {EFFECTS[service]}, {series.rate}/s",
+        measure,
+        f"{service}: {EFFECTS[service]}, {series.rate}/s{aim}",
         "ms",
         ours=halves.ours,
         floor=halves.floor,

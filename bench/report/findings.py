@@ -38,3 +38,5 @@ class Findings:
     rows: list[Row] = field(default_factory=list)
     bursts: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    listings: list[str] = field(default_factory=list)
+    """Lines below the table that were asked for."""

@@ -23,6 +23,8 @@ def show(findings: Findings, about: Mapping[str, Any], console: Console) -> None
     for row in findings.rows:
         table.add_row(*_cells(row, rounds=about["plan"]["rounds"]))
     console.print(table)
+    for line in findings.listings:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(legend(about), highlight=False, markup=False, soft_wrap=True)
     show_problems(findings.problems, console)
 

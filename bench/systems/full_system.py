@@ -16,6 +16,7 @@ from typing import Any
 from bench.report.findings import Broken
 from bench.report.machine import ROOT
 
+COUNTED_UP = Path(__file__).with_name("counted_up.py")
 START_LIMIT = 240.0  # seconds; a first start fetches Kafka
 STOP_LIMIT = 60.0
 STARTS = 3
@@ -23,27 +24,35 @@ STARTS = 3
 
 
 @asynccontextmanager
-async def running_system(root: Path = ROOT) -> AsyncIterator[dict[str, Any]]:
+async def running_system(
+    root: Path = ROOT, *, counted: bool = False
+) -> AsyncIterator[dict[str, Any]]:
     """Run `./hoop up` of the tree at `root`; yield the contents of its stack.json.
 
-    One process for each service, on free ports of loopback. `Broken` if the system does not start.
+    One process for each service, on free ports of loopback. `counted`: PostgreSQL counts statements,
+    and no calendar is polled; for this tree alone. `Broken` if the system does not start.
     """
+    command = (
+        [sys.executable, "-P", str(COUNTED_UP)] if counted else [sys.executable, str(root / "hoop")]
+    )
     async with AsyncExitStack() as opened:
-        yield await _start_repeatedly(root, opened)
+        yield await _start_repeatedly(root, command, opened)
 
 
-async def _start_repeatedly(root: Path, opened: AsyncExitStack) -> dict[str, Any]:
+async def _start_repeatedly(
+    root: Path, command: list[str], opened: AsyncExitStack
+) -> dict[str, Any]:
     for _ in range(STARTS - 1):
         with suppress(Broken):
-            return await _start_once(root, opened)
-    return await _start_once(root, opened)
+            return await _start_once(root, command, opened)
+    return await _start_once(root, command, opened)
 
 
-async def _start_once(root: Path, opened: AsyncExitStack) -> dict[str, Any]:
+async def _start_once(root: Path, command: list[str], opened: AsyncExitStack) -> dict[str, Any]:
     """Start the system in a new folder; `opened` stops it and removes the folder."""
     base = new_folder()
     opened.callback(shutil.rmtree, base, ignore_errors=True)
-    process = _start(root, base)
+    process = _start(root, command, base)
     opened.push_async_callback(asyncio.to_thread, _stop, process)
     return await _ready(base, process)
 
@@ -55,11 +64,11 @@ def new_folder() -> Path:
     return folder
 
 
-def _start(root: Path, base: Path) -> subprocess.Popen[bytes]:
+def _start(root: Path, command: list[str], base: Path) -> subprocess.Popen[bytes]:
     options = ["--split", "--no-demo", "--json", "--port", "0", "--local", str(base / "local")]
     with (base / "out").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, str(root / "hoop"), "up", *options],
+            [*command, "up", *options],
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -39,11 +39,12 @@ class _Database:
         return cls(connection, offsets[0], await _tables(connection, *DESIRED_STATES))
 
     async def pending(self) -> int:
-        """Count outbox rows and desired states that are due."""
+        """Count outbox rows and desired states that are due, now or later."""
         count: int = await self.connection.fetchval("SELECT count(*) FROM outbox")
         for table in self.desired_states:
             count += await self.connection.fetchval(
-                f"SELECT count(*) FROM {table} WHERE status = 'due'"
+                f"SELECT count(*) FROM {table} WHERE status IN ('due', 'waiting')"
+                " AND kind <> 'google-feed'"
             )
         return count
 
@@ -53,6 +54,11 @@ class _Database:
             f"SELECT sum(next_offset)::bigint FROM {self.offsets} WHERE topic = 'appointments'"
         )
         return consumed
+
+    async def all_offsets(self) -> dict[tuple[str, int], int]:
+        """Return the next offset of each partition of which this service has consumed records."""
+        rows = await self.connection.fetch(f"SELECT {', '.join(OFFSETS)} FROM {self.offsets}")
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
 class IdleWatch:
@@ -64,7 +70,10 @@ class IdleWatch:
     @classmethod
     async def open(cls, facts: Mapping[str, Any]) -> "IdleWatch":
         dsns: Mapping[str, str] = facts["postgres"]
-        return cls({name: await _Database.open(dsn) for name, dsn in dsns.items()})
+        databases = {name: await _Database.open(dsn) for name, dsn in dsns.items()}
+        if not any(one.desired_states for one in databases.values()):
+            raise Broken(f"no table has the columns {DESIRED_STATES}, so none shows what is due")
+        return cls(databases)
 
     async def close(self) -> None:
         for database in self._databases.values():
@@ -82,6 +91,10 @@ class IdleWatch:
                     f"not idle within {LIMIT:.0f} s: pending {pending}, consumed {consumed}"
                 )
             await asyncio.sleep(0.1)
+
+    async def offsets(self) -> dict[str, dict[tuple[str, int], int]]:
+        """Return the next offset of each consumed partition, by service."""
+        return {name: await one.all_offsets() for name, one in self._databases.items()}
 
     async def appointments(self) -> int:
         """Count the appointments in booking's database."""

@@ -65,6 +65,8 @@ def steps() -> Iterator[CheckStep]:
     yield CheckStep("imports", [BIN / "lint-imports", "--no-logo"])
     for rule in RULES:
         yield CheckStep(rule, [sys.executable, "-P", "-m", "local.checks.repo_checks", rule, ROOT])
+    module = "local.checks.event_contracts"
+    yield CheckStep("event contracts", [sys.executable, "-P", "-m", module, ROOT])
     yield CheckStep("generated files", [sys.executable, "-P", "-m", "local", "codegen", "--check"])
     all_members = members(ROOT)
     ours = ",".join(f"{member.name}={member.package}" for member in all_members)

@@ -2,9 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from local.codegen import architecture, compose, gateway, openapi, pyproject, runtime_lock
+from local.codegen import (
+    architecture,
+    compose,
+    event_schemas,
+    gateway,
+    openapi,
+    pyproject,
+    runtime_lock,
+)
 from local.paths import ROOT
 from local.stack.topology import services
 
@@ -33,6 +42,10 @@ def generated_files(root: Path = ROOT) -> list[GeneratedFile]:
         GeneratedFile("deploy/gateway/nginx.conf", lambda: gateway.configuration(known)),
         GeneratedFile(openapi.NAME, lambda: openapi.text(known).decode()),
         GeneratedFile(runtime_lock.NAME, lambda: runtime_lock.text(root)),
+        *(
+            GeneratedFile(name, partial(str, text))
+            for name, text in event_schemas.files(root).items()
+        ),
     ]
 
 
@@ -47,13 +60,19 @@ def stale_files(root: Path = ROOT) -> dict[Path, str]:
 
 
 def run_codegen(*, check: bool, root: Path = ROOT) -> bool:
-    """Write the stale files, or with `check` only list them; returns whether all is well."""
+    """Write the stale files, or with `check` only list them; returns whether all is well.
+
+    Events that break their contract are named and get no files.
+    """
     stale = stale_files(root)
     for path, content in stale.items():
         name = path.relative_to(root)
         if check:
             print(f"{name} is stale; {COMMAND} writes it")
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
             print(f"wrote {name}")
-    return not (check and stale)
+    broken = [] if check else [*event_schemas.broken(root)]  # `./hoop check` has a step of its own
+    print("\n\n".join(broken), end="\n" if broken else "")
+    return not (check and stale) and not broken

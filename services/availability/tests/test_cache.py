@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from availability import handlers
+from availability.jobs import notify_listener
 from availability.jobs.notify_listener import NotifyListener
 from availability.store.cache import ViewCache
 from hoop_events.booking import AppointmentCreated, AppointmentDeleted
@@ -172,3 +173,16 @@ async def test_another_account_sees_no_cached_view(office):
     async with replica(office.dsn) as one:
         assert await one.starts(office.account_id, office.calendar.id)
         assert await one.cache.view(new_id(), office.calendar.id, *WINDOW, now=NOW) is None
+
+
+async def test_an_idle_cache_is_dropped_and_its_connection_not_checked(office, monkeypatch):
+    """The next request reads the read model, and the cache is used again."""
+    monkeypatch.setattr(notify_listener, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(notify_listener, "CHECK_SECONDS", 0.05)
+    start = epoch_ms(MONDAY)
+    async with replica(office.dsn) as one:
+        assert start in await one.starts(office.account_id, office.calendar.id)
+        await eventually(lambda: _is(not one.cache.listening))
+        await office.book(0)
+        assert start not in await one.starts(office.account_id, office.calendar.id)
+        await eventually(lambda: _is(one.cache.listening))

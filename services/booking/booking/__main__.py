@@ -10,6 +10,7 @@ from booking.config import BookingSettings
 from booking.handlers import projections
 from booking.handlers.inspect import audit, dump
 from booking.jobs import jobs
+from booking.store.database import BookingDatabase
 from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
 from hoop_events.booking import (
     AppointmentCreated,
@@ -106,6 +107,7 @@ service = Service(
     ),
     jobs=jobs,
     commands={"dump": write_dump, "verify": verify},
+    database=BookingDatabase,
 )
 
 if __name__ == "__main__":

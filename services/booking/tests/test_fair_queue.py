@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from booking.handlers import fair_queue
-from booking.handlers.fair_queue import CONCURRENCY, turn
-from hoop_platform.db.savepoint import SavepointTx
+from booking.store import database
+from booking.store.database import CONCURRENCY, BookingDatabase
 from hoop_platform.ids import new_id
 
 ACCOUNT, CALENDAR = new_id(), new_id()
@@ -24,7 +23,7 @@ class Visitors:
 
     async def visit(self, name: str, *, account: str = ACCOUNT, calendar: str = CALENDAR) -> None:
         self.leave[name] = asyncio.Event()
-        async with turn(self.database, account, calendar):
+        async with self.database.turn(account, calendar):
             self.inside.append(name)
             await self.leave[name].wait()
             self.inside.remove(name)
@@ -32,7 +31,8 @@ class Visitors:
 
 @pytest.fixture
 async def visitors(new_database: Any) -> Visitors:
-    return Visitors(await new_database())
+    opened = await new_database()
+    return Visitors(BookingDatabase(opened.pool, opened.dsn))
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -66,26 +66,10 @@ async def test_requests_for_another_key_do_not_wait(visitors: Visitors) -> None:
             visitors.leave[name].set()
 
 
-async def test_there_is_no_queue_within_a_transaction(visitors: Visitors) -> None:
-    """The request in front may wait for the locks of the transaction."""
-    async with asyncio.TaskGroup() as tasks:
-        for n in range(CONCURRENCY):
-            tasks.create_task(visitors.visit(f"here {n}"))
-        await until(lambda: len(visitors.inside) == CONCURRENCY)
-        async with (
-            asyncio.timeout(1),
-            visitors.database.transaction() as connection,
-            turn(SavepointTx(connection), ACCOUNT, CALENDAR),
-        ):
-            assert len(visitors.inside) == CONCURRENCY
-        for name in [*visitors.leave]:
-            visitors.leave[name].set()
-
-
 async def test_a_request_that_waited_too_long_fails_and_leaves_the_queue(
     visitors: Visitors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fair_queue, "MAX_WAIT", 0.05)
+    monkeypatch.setattr(database, "MAX_WAIT", 0.05)
     async with asyncio.TaskGroup() as tasks:
         for n in range(CONCURRENCY):
             tasks.create_task(visitors.visit(f"here {n}"))
@@ -94,12 +78,12 @@ async def test_a_request_that_waited_too_long_fails_and_leaves_the_queue(
             await visitors.visit("impatient")
         for n in range(CONCURRENCY):
             visitors.leave[f"here {n}"].set()
-    async with asyncio.timeout(1), turn(visitors.database, ACCOUNT, CALENDAR):
+    async with asyncio.timeout(1), visitors.database.turn(ACCOUNT, CALENDAR):
         assert visitors.inside == []
 
 
 async def test_a_failed_request_ends_its_turn(visitors: Visitors) -> None:
     for _ in range(CONCURRENCY + 1):
         with pytest.raises(ValueError, match="no"):
-            async with turn(visitors.database, ACCOUNT, CALENDAR):
+            async with visitors.database.turn(ACCOUNT, CALENDAR):
                 raise ValueError("no")

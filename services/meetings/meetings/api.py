@@ -16,7 +16,6 @@ from hoop_platform.runtime import Runtime
 from meetings import handlers
 from meetings.config import MeetingsSettings
 from meetings.domain.sessions import MeetingKey, SessionMember
-from meetings.domain.status import PROVIDER_NAMES
 from meetings.providers.conference import Conference
 from meetings.providers.registry import PROVIDERS
 from meetings.store import sessions, users
@@ -96,7 +95,7 @@ async def _find_member(call: AnyCall) -> SessionMember:
 
 def _not_announced(member: SessionMember) -> Meeting:
     """The meeting before the first announcement: pending, if the appointment can have one."""
-    waiting = member.provider in PROVIDERS and member.occupies
+    waiting = member.key is not None and member.occupies
     return Meeting.model_validate(
         {"provider": member.provider, "state": "pending" if waiting else "none"}
     )
@@ -144,9 +143,14 @@ def _routes(conference: Conference) -> list[Route]:
         scope="calendars/events.readonly",
         query=MeetingLinkQuery,
         reply=MeetingLinkReply,
-        summary=f"Get {PROVIDER_NAMES[conference.name]} meeting status",
+        summary=f"Get {conference.label} meeting status",
     )
     return [*integration.routes(), status]
 
 
-routes = tuple(route for conference in PROVIDERS.values() for route in _routes(conference))
+def meeting_routes() -> list[Route]:
+    """The routes of all providers."""
+    return [route for conference in PROVIDERS.values() for route in _routes(conference)]
+
+
+routes = meeting_routes()

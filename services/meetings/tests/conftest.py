@@ -64,6 +64,7 @@ class World:
     client: Client
     offset_file: Path
     calendar_id: str = field(default_factory=new_id)
+    provider: str = "zoom"
 
     @property
     def host(self) -> str:
@@ -118,7 +119,7 @@ class World:
             "confirmed": True,
             "session": new_id(),
             "hosts": (self.host,),
-            "meeting_location_type": "zoom",
+            "meeting_location_type": self.provider,
             "personal": Personal(title="Ada meets Carl"),
             "date_added": start,
             "date_updated": start,
@@ -184,7 +185,7 @@ class World:
         assert (await self.request("DELETE", f"/{connection_id}")).status == 200
 
     async def request(self, method: str, path: str, json: object = None, **more: Any) -> Response:
-        return await self.client(method, f"/integrations/zoom{path}", json, **more)
+        return await self.client(method, f"/integrations/{self.provider}{path}", json, **more)
 
     # --- workers and time
 
@@ -246,7 +247,7 @@ class World:
         return [
             f"{entry['method']} {entry['path']}"
             for entry in await self.control("log")
-            if entry["path"].startswith("/v2/") and method in (None, entry["method"])
+            if entry["path"].startswith(("/v2/", "/rooms/")) and method in (None, entry["method"])
         ]
 
     async def clear_calls(self) -> None:
@@ -268,10 +269,10 @@ class World:
     # --- announcements and stored states
 
     async def announcements(
-        self, appointment: Appointment, provider: str = "zoom"
+        self, appointment: Appointment, provider: str | None = None
     ) -> list[Meeting]:
         """All meetings announced for the appointment's session, oldest first."""
-        subject = f"{appointment.session}.{provider}"
+        subject = f"{appointment.session}.{provider or self.provider}"
         rows = await self.db.fetch(
             "SELECT body, sequence FROM outbox WHERE topic = 'meetings' AND subject = $1"
             " ORDER BY id",
@@ -289,14 +290,14 @@ class World:
         """The states of all external objects of the appointment's session."""
         rows = await self.db.fetch(
             "SELECT state FROM external WHERE subject = $1 ORDER BY generation",
-            f"{appointment.session}.zoom",
+            f"{appointment.session}.{self.provider}",
         )
         return [row["state"] for row in rows]
 
     async def desired_state(self, appointment: Appointment) -> Any:
         return await self.db.fetchrow(
             "SELECT * FROM work WHERE kind = 'meeting' AND subject = $1",
-            f"{appointment.session}.zoom",
+            f"{appointment.session}.{self.provider}",
         )
 
 
@@ -397,7 +398,9 @@ async def _serve_api(stack: AsyncExitStack, runtime: Runtime, port: int) -> None
         return {}
 
     admission = open_admission(runtime.tables, runtime.clock)
-    app = application([(route, runtime) for route in api.routes], admission=admission, ready=ready)
+    app = application(
+        [(route, runtime) for route in api.meeting_routes()], admission=admission, ready=ready
+    )
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -144,7 +144,7 @@ def test_after_the_session_nothing_is_changed(objects):
 def test_a_link_is_shown_as_soon_as_there_is_one():
     """Even if the last attempt has failed."""
     observed, down = ObservedState(ACTIVE, [LIVE]), Obstacle("down", "no response")
-    meeting = meeting_status("zoom", DESIRED, observed, down, now=NOW)
+    meeting = meeting_status("zoom", "Zoom", DESIRED, observed, down, now=NOW)
     assert (meeting.state, meeting.join_url, meeting.reason) == ("ready", JOIN_URL, None)
 
 
@@ -159,14 +159,14 @@ def test_a_link_is_shown_as_soon_as_there_is_one():
 )
 def test_a_host_who_is_not_connected_sees_what_to_do(account, reason, again):
     """Connect, connect again, or wait for the administrator."""
-    meeting = meeting_status("zoom", DESIRED, ObservedState(account, []), now=NOW)
+    meeting = meeting_status("zoom", "Zoom", DESIRED, ObservedState(account, []), now=NOW)
     assert (meeting.state, meeting.reason) == ("blocked", reason)
     assert ("again" in meeting.message) is again
 
 
 def test_a_session_that_ended_without_a_link_is_too_late():
     """The host is not asked to connect any more."""
-    meeting = meeting_status("zoom", DESIRED, ObservedState(None, []), now=DESIRED.end)
+    meeting = meeting_status("zoom", "Zoom", DESIRED, ObservedState(None, []), now=DESIRED.end)
     assert (meeting.state, meeting.reason) == ("failed", "too_late")
 
 
@@ -183,7 +183,9 @@ def test_a_session_that_ended_without_a_link_is_too_late():
 def test_every_obstacle_has_a_message_for_people(obstacle, state, reason):
     """With the provider's name."""
     observed = ObservedState(ACTIVE, [])
-    meeting = meeting_status("teams", DESIRED, observed, Obstacle(obstacle, "x"), now=NOW)
+    meeting = meeting_status(
+        "teams", "Microsoft Teams", DESIRED, observed, Obstacle(obstacle, "x"), now=NOW
+    )
     assert (meeting.state, meeting.reason) == (state, reason)
     assert "Microsoft Teams" in meeting.message
 

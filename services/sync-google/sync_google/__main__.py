@@ -1,6 +1,7 @@
 """Sync-google: writes appointments into Google calendars, and announces foreign events as busy time."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from hoop_events.booking import (
     AppointmentCreated,
@@ -10,27 +11,32 @@ from hoop_events.booking import (
 )
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_events.effects import CalendarPushFailed, ConnectionChanged, ExternalBusyChanged
-from hoop_platform.reconcile.worker import Worker
+from hoop_platform.reconcile.attempt import attempt
+from hoop_platform.reconcile.worker import Perform, Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.process import main
 from hoop_platform.service.service import BackgroundTask, Service
 from sync_google.api import INTEGRATION
 from sync_google.config import Settings
-from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND
+from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND, FEED_KIND
 from sync_google.handlers.appointments import on_appointment_changed, on_appointment_tombstone
 from sync_google.handlers.connections import on_calendar_changed, on_calendar_deleted
 from sync_google.jobs.connections import reconcile_connection
-from sync_google.jobs.pull import PullWorker
-from sync_google.jobs.push import push_event
+from sync_google.jobs.events import EventReconciler
+from sync_google.jobs.pull import pull_feed
+
+CONCURRENCY = 12
+"""Pushes and lists at a time: a list of many pages takes a place for half a minute."""
 
 
 def background_tasks(runtime: Runtime[Settings]) -> Sequence[BackgroundTask]:
-    """The workers that run beside HTTP and the consumer."""
-    return (
-        Worker(EVENT_KIND, runtime.db, runtime, push_event).run,
-        Worker(CONNECTION_KIND, runtime.db, runtime, reconcile_connection, concurrency=1).run,
-        PullWorker(runtime).run,
-    )
+    """The worker that runs beside HTTP and the consumer."""
+    kinds: dict[str, Perform] = {
+        EVENT_KIND: partial(attempt, runtime, EventReconciler(runtime)),
+        CONNECTION_KIND: partial(reconcile_connection, runtime),
+        FEED_KIND: partial(pull_feed, runtime),
+    }
+    return (Worker(runtime.db, kinds, concurrency=CONCURRENCY).run,)
 
 
 service = Service(

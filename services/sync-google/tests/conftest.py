@@ -1,9 +1,10 @@
 """The fixture `world`: our database, the simulated Google, and one account that connects to it."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +33,10 @@ from hoop_platform.providers.authorization import (
 )
 from hoop_platform.providers.provider_accounts import ProviderAccount, lock_provider_account
 from hoop_platform.providers.status import disconnect
+from hoop_platform.reconcile.attempt import attempt
+from hoop_platform.reconcile.claims import Position, claim_due
+from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.outcome import Outcome
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import new_key
@@ -39,12 +44,18 @@ from hoop_platform.service.service import open_runtime
 from simulators.client import control
 from simulators.google.simulator import GoogleSimulator, serve
 from sync_google.__main__ import service
-from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND
+from sync_google.domain.identifiers import (
+    CONNECTION_KIND,
+    EVENT_KIND,
+    FEED_KIND,
+    event_id,
+    event_subject,
+)
 from sync_google.handlers.appointments import on_appointment_changed
 from sync_google.handlers.connections import on_calendar_changed, on_connection_changed
 from sync_google.jobs.connections import reconcile_connection
-from sync_google.jobs.pull import PullWorker
-from sync_google.jobs.push import push_event
+from sync_google.jobs.events import EventReconciler
+from sync_google.jobs.pull import pull_feed
 from sync_google.providers.google.oauth import identify, oauth_provider
 
 ADA = "ada@example.com"
@@ -78,7 +89,7 @@ class SyncWorld:
         await self.runtime.db.execute(
             """
             TRUNCATE provider_account, credential, oauth_state, calendar, appointment, work, external,
-                     circuit, feed, foreign_event, busy_week, push_failure, outbox
+                     circuit, feed, foreign_event, busy_week, outbox
             """
         )
         return SyncWorld(self.runtime, self.sim, self.offset_file)
@@ -167,8 +178,13 @@ class SyncWorld:
 
     # ---- connections
 
-    async def connect(self, calendar_id: str, *, user: str = ADA, **settings: Any) -> str:
-        """Connect the user's Google calendar, and run the jobs of connections; returns the connection's id."""
+    async def connect(
+        self, calendar_id: str, *, user: str = ADA, fill: bool = True, **settings: Any
+    ) -> str:
+        """Connect the user's Google calendar; with `fill`, run the jobs of connections as well.
+
+        Returns the connection's id.
+        """
         rt, now = self.runtime, self.now()
         async with rt.db.transaction() as db:
             begun = await begin_authorization(
@@ -199,7 +215,8 @@ class SyncWorld:
             now=now,
             then=on_connection_changed,
         )
-        await self.reconcile_connections()
+        if fill:
+            await self.reconcile_connections()
         return finished.connection.id
 
     async def disconnect(self, connection_id: str) -> None:
@@ -229,35 +246,90 @@ class SyncWorld:
     # ---- the jobs
 
     async def reconcile_connections(self) -> None:
-        worker = Worker(CONNECTION_KIND, self.runtime.db, self.runtime, reconcile_connection)
+        kinds = {CONNECTION_KIND: partial(reconcile_connection, self.runtime)}
+        worker = Worker(self.runtime.db, kinds)
         while await worker.once():
             pass
 
     async def push(self) -> int:
         """Work on all desired events that are due; returns the number of attempts."""
-        worker = Worker(EVENT_KIND, self.runtime.db, self.runtime, push_event)
+        worker = Worker(self.runtime.db, {EVENT_KIND: self.attempt})
         count = 0
         while await worker.once():
             count += 1
         return count
 
+    async def claim(self) -> Claimed:
+        """Lease the most urgent desired event, as a worker does."""
+        look = await claim_due(self.runtime.db, [EVENT_KIND], 1, Position())
+        [claimed] = look.claimed
+        return claimed
+
+    async def attempt(self, claimed: Claimed) -> Outcome:
+        """One attempt at a claimed event; its outcome is not stored."""
+        return await attempt(self.runtime, EventReconciler(self.runtime), claimed)
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[list[str]]:
+        """The SQL statements that are executed meanwhile, one after the other, hence on one connection.
+
+        The begin and end of a transaction and the look for work are left out.
+        """
+        executed: list[str] = []
+
+        def note(query: Any) -> None:
+            if not query.query.startswith(("BEGIN", "COMMIT")) and "claim_due" not in query.query:
+                executed.append(query.query)
+
+        async with self.runtime.db.pool.acquire() as connection:
+            connection.add_query_logger(note)
+        yield executed
+        async with self.runtime.db.pool.acquire() as connection:
+            connection.remove_query_logger(note)
+
+    async def settle_calls(self) -> None:
+        """Let so much time pass that no call without a response can still have its effect."""
+        await self.runtime.db.execute("UPDATE external SET at = at - interval '31 seconds'")
+
     async def end_waits(self) -> None:
         """Make all postponed attempts due, and close all circuits."""
         await self.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
-        await self.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
         await self.runtime.db.execute("DELETE FROM circuit")
         await self.runtime.db.execute("UPDATE credential SET resting_until = NULL")
 
     async def pull(self) -> None:
         """Poll every connected calendar now."""
-        await self.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
-        while await PullWorker(self.runtime).once():
+        await self.runtime.db.execute(
+            "UPDATE work SET next_attempt_at = clock_timestamp() WHERE kind = $1", FEED_KIND
+        )
+        worker = Worker(self.runtime.db, {FEED_KIND: partial(pull_feed, self.runtime)})
+        while await worker.once():
             pass
+
+    async def feed(self) -> Any:
+        """The desired state of the only connected Google calendar."""
+        [row] = await self.runtime.db.fetch(
+            "SELECT *, next_attempt_at > clock_timestamp() AS later FROM work WHERE kind = $1",
+            FEED_KIND,
+        )
+        return row
 
     async def desired_states(self, **where: Any) -> list[dict[str, Any]]:
         rows = await self.runtime.db.fetch("SELECT * FROM work WHERE kind = $1", EVENT_KIND)
         found = [dict(row) for row in rows]
         return [row for row in found if all(row[k] == v for k, v in where.items())]
+
+    async def event_id(self, appointment_id: str, generation: int = 1) -> str:
+        """The id of the appointment's event in the connection that it was last desired for."""
+        connection_id = await self.runtime.db.fetchval(
+            """
+            SELECT connection_id FROM work WHERE kind = $1 AND left(subject, 26) = $2
+             ORDER BY desired ->> 'draft' IS NULL
+            """,
+            EVENT_KIND,
+            appointment_id,
+        )
+        return event_id(event_subject(appointment_id, connection_id), generation)
 
     def now(self) -> datetime:
         return self.runtime.clock.now()

@@ -131,7 +131,7 @@ async def test_booked_while_the_calendar_is_being_connected(world) -> None:
         await asyncio.wait([connecting], timeout=0.5)
         assert not connecting.done()
     await world.push()
-    assert [event["id"] for event in await world.events()] == [f"{appointment}1"]
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
 
 
 async def test_one_connection_for_a_calendar(world) -> None:

@@ -21,6 +21,12 @@ from hoop_platform.providers.errors import (
     RequestRejected,
     TokenRejected,
 )
+from hoop_platform.reconcile.observed_state import (
+    ExternalObject,
+    ObservedAccount,
+    ObservedState,
+)
+from hoop_platform.reconcile.plan import Create, Delete, InSync, Step, Update
 from sync_google.domain.busy import (
     Window,
     blocked_user,
@@ -30,24 +36,23 @@ from sync_google.domain.busy import (
     weeks_of,
     whole_days,
 )
-from sync_google.domain.identifiers import event_id
-from sync_google.domain.plan import (
-    CreateEvent,
-    DeleteEvent,
-    EventDraft,
-    ExternalObject,
-    InSync,
-    UpdateEvent,
-    draft_of,
-    next_step,
-)
+from sync_google.domain.identifiers import event_id, event_subject
+from sync_google.domain.plan import DesiredEvent, EventDraft, draft_of, plan
 from sync_google.providers.google.error_responses import error_from_response, parse_retry_after
 from sync_google.providers.google.parsing import fields_match, parse_json, parse_listed_event
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DRAFT = EventDraft("Ada and Bob", "Bring it", "Main Street", NOON, NOON + HOUR, "UTC")
-LIVE = ExternalObject(1, "ada", "x1", "live", '"1"', DRAFT, drifted=False, age=HOUR)
+EVENT = DesiredEvent(DRAFT, sequence=1)
+NO_EVENT = DesiredEvent(None, sequence=1)
+ADA = ObservedAccount("c", active=True, reason=None, external_id="ada", settings={})
+LIVE = ExternalObject(
+    1, "live", "c", "x1", EVENT.content, {"calendar": "ada", "etag": '"1"'}, age=HOUR
+)
+DRIFTED = replace(LIVE, data={**LIVE.data, "drift": "changed"})
+ELSEWHERE = replace(LIVE, data={"calendar": "bob"})
+INTENDED = replace(LIVE, state="intended", content=None)
 
 
 def appointment(**changes) -> Appointment:
@@ -73,15 +78,16 @@ def appointment(**changes) -> Appointment:
     return state.model_copy(update=changes)
 
 
-@given(st.integers(1, 40_000), st.integers(1, 40_000))
-def test_each_generation_has_an_id_of_its_own(one: int, other: int) -> None:
-    """Event ids consist of the characters that Google allows, and begin with the appointment's id."""
-    appointment_id = new_id()
-    first = event_id(appointment_id, one)
-    assert first.startswith(appointment_id)
+@given(st.integers(1, 40_000), st.integers(1, 40_000), st.booleans())
+def test_each_generation_has_an_id_of_its_own(one: int, other: int, same: bool) -> None:
+    """Ids consist of the characters that Google allows; two connections never choose the same."""
+    appointment_id, connection_id = new_id(), new_id()
+    first = event_id(event_subject(appointment_id, connection_id), one)
+    assert first.startswith(appointment_id + connection_id)
     assert set(first) <= set("0123456789abcdefghijklmnopqrstuv")
-    assert int(first[26:], 32) == one
-    assert (first == event_id(appointment_id, other)) == (one == other)
+    assert int(first[52:], 32) == one
+    subject = event_subject(appointment_id, connection_id if same else new_id())
+    assert (first == event_id(subject, other)) == (same and one == other)
 
 
 def test_the_draft_of_an_appointment() -> None:
@@ -106,72 +112,89 @@ def test_an_appointment_that_occupies_no_time_has_no_draft(changes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("desired", "observed", "step"),
+    ("desired", "objects", "step"),
     [
-        (None, [], InSync()),
-        (DRAFT, [], CreateEvent()),
-        (DRAFT, [LIVE], InSync()),
-        (None, [LIVE], DeleteEvent(LIVE)),
-        (DRAFT, [replace(LIVE, state="gone")], CreateEvent()),
-        (DRAFT, [replace(LIVE, state="abandoned")], CreateEvent()),
-        (None, [replace(LIVE, state="abandoned")], InSync()),
-        (DRAFT, [replace(LIVE, drifted=True)], UpdateEvent(replace(LIVE, drifted=True))),
-        (DRAFT, [replace(LIVE, draft=None)], UpdateEvent(replace(LIVE, draft=None))),
-        (DRAFT, [replace(LIVE, state="intended")], CreateEvent(replace(LIVE, state="intended"))),
+        (NO_EVENT, [], InSync()),
+        (EVENT, [], Create(1)),
+        (EVENT, [LIVE], InSync()),
+        (NO_EVENT, [LIVE], Delete(LIVE)),
+        (EVENT, [replace(LIVE, state="gone")], Create(2)),
+        (EVENT, [replace(LIVE, state="abandoned")], Create(2)),
+        (NO_EVENT, [replace(LIVE, state="abandoned")], InSync()),
+        (EVENT, [DRIFTED], Update(DRIFTED)),
+        (EVENT, [replace(LIVE, content=None)], Update(replace(LIVE, content=None))),
+        (EVENT, [INTENDED], Create(1)),
+        (NO_EVENT, [INTENDED], Delete(INTENDED)),
+        (EVENT, [ELSEWHERE], Delete(ELSEWHERE)),
         (
-            DRAFT,
-            [replace(LIVE, remote_calendar="b")],
-            DeleteEvent(replace(LIVE, remote_calendar="b")),
+            EVENT,
+            [replace(INTENDED, data={"calendar": "bob"})],
+            Delete(replace(INTENDED, data={"calendar": "bob"})),
         ),
-        (DRAFT, [LIVE, replace(LIVE, generation=2)], DeleteEvent(LIVE)),
+        (EVENT, [replace(LIVE, state="to_delete")], Delete(replace(LIVE, state="to_delete"))),
+        (EVENT, [LIVE, replace(INTENDED, generation=2)], Delete(replace(INTENDED, generation=2))),
     ],
 )
-def test_the_next_step(desired, observed, step) -> None:
+def test_the_next_step(desired, objects, step) -> None:
     """One event if one is desired, in the right calendar, with the right fields; no other event."""
-    assert next_step(desired, observed, remote_calendar="ada") == step
+    assert plan(desired, ObservedState(ADA, objects), lost_calls="repeated") == step
 
 
-@given(
-    st.lists(
-        st.builds(
-            ExternalObject,
-            generation=st.integers(1, 5),
-            remote_calendar=st.sampled_from("ab"),
-            event_id=st.just("x"),
-            state=st.sampled_from(["intended", "live", "gone", "abandoned"]),
-            etag=st.none(),
-            draft=st.sampled_from([DRAFT, None]),
-            drifted=st.booleans(),
-            age=st.just(HOUR),
-        ),
-        max_size=4,
-        unique_by=lambda event: event.generation,
-    ),
-    st.sampled_from([DRAFT, None]),
-)
-def test_steps_end_with_the_desired_state(
-    observed: list[ExternalObject], desired: EventDraft | None
-) -> None:
+@pytest.mark.parametrize("desired", [EVENT, NO_EVENT])
+@pytest.mark.parametrize("objects", [[], [LIVE], [INTENDED], [replace(LIVE, state="abandoned")]])
+def test_nothing_is_done_through_an_ended_connection(desired, objects) -> None:
+    """Google is not called again: what exists there stays."""
+    assert plan(desired, ObservedState(None, objects), lost_calls="repeated") == InSync()
+
+
+@st.composite
+def observed_states(draw) -> ObservedState:
+    """Any objects of the subject, one of them live at most, as the database guarantees."""
+    objects = draw(
+        st.lists(
+            st.builds(
+                ExternalObject,
+                generation=st.integers(1, 5),
+                state=st.sampled_from(["intended", "live", "to_delete", "gone", "abandoned"]),
+                connection_id=st.sampled_from(["c", "c", "ended"]),
+                content=st.sampled_from([EVENT.content, None]),
+                data=st.fixed_dictionaries(
+                    {"calendar": st.sampled_from(["ada", "bob"])}, optional={"drift": st.just("x")}
+                ),
+            ),
+            max_size=4,
+            unique_by=(
+                lambda found: found.generation,
+                lambda found: found.state == "live" or found.generation,
+            ),
+        )
+    )
+    return ObservedState(ADA, objects)
+
+
+@given(observed_states(), st.sampled_from([EVENT, NO_EVENT]))
+def test_steps_end_with_the_desired_state(observed: ObservedState, desired: DesiredEvent) -> None:
     """From any observed state, when no step is left exactly the desired event exists."""
     for _ in range(12):
-        step = next_step(desired, observed, remote_calendar="a")
+        step = plan(desired, observed, lost_calls="repeated")
         if isinstance(step, InSync):
             break
-        observed = _after_step(step, observed, desired)
-    live = [m for m in observed if m.may_exist]
-    assert [(m.remote_calendar, m.state, m.draft) for m in live] == (
-        [("a", "live", desired)] if desired else []
+        observed = observed.with_objects(after_step(step, desired))
+    there = [found for found in observed.ours if found.may_exist]
+    assert [(found.data, found.state, found.content) for found in there] == (
+        [({"calendar": "ada"}, "live", desired.content)] if desired.draft else []
     )
 
 
-def _after_step(
-    step, observed: list[ExternalObject], desired: EventDraft | None
-) -> list[ExternalObject]:
-    if isinstance(step, DeleteEvent):
-        return [replace(m, state="gone") if m == step.event else m for m in observed]
-    known = step.intended if isinstance(step, CreateEvent) else step.event
-    new = ExternalObject(9, "a", "x", "live", '"1"', desired, drifted=False, age=HOUR)
-    return [*(m for m in observed if m != known), new]
+def after_step(step: Step, desired: DesiredEvent) -> ExternalObject:
+    match step:
+        case Delete(found):
+            return replace(found, state="gone", content=None)
+        case Create(generation) | Update(ExternalObject(generation=generation)):
+            return ExternalObject(
+                generation, "live", "c", "x", desired.content, {"calendar": "ada"}
+            )
+    raise AssertionError(step)
 
 
 HOURS = st.integers(0, 24 * 20).map(lambda hours: NOON + hours * HOUR)

@@ -175,6 +175,7 @@ OURS = st.one_of(
     ),
     st.tuples(st.just("somebody_deletes"), st.integers(0, 9)),
     st.tuples(st.just("somebody_moves"), st.integers(0, 9)),
+    st.tuples(st.just("reconnect"), st.integers(0, 1)),
     st.tuples(st.just("push")),
     st.tuples(st.just("pull")),
 )
@@ -186,6 +187,7 @@ class AppointmentHistory:
     def __init__(self, world, calendars: list[str]) -> None:
         self.world, self.calendars = world, calendars
         self.cancelled: list[tuple[str, object]] = []
+        self.connections: dict[str, str] = {}
 
     def some(self, number: int) -> str | None:
         known = list(self.world.states)
@@ -251,17 +253,33 @@ class AppointmentHistory:
     async def pull(self) -> None:
         await self.world.pull()
 
+    async def reconnect(self, number: int) -> None:
+        """End a connection when nothing is left to be written, and connect the calendar again.
+
+        What is still to be deleted when a connection ends stays in Google, since it is not called again.
+        """
+        await self.finish()
+        calendar_id = self.calendars[number]
+        await self.world.disconnect(self.connections[calendar_id])
+        self.connections[calendar_id] = await self.world.connect(calendar_id)
+
+    async def connect(self) -> None:
+        for calendar_id in self.calendars:
+            self.connections[calendar_id] = await self.world.connect(calendar_id)
+
     async def settle(self) -> None:
         """Lift all faults, change each appointment once more, and run all postponed attempts."""
-        await self.world.google("POST reset", {"faults": True})
         for name, state in list(self.world.states.items()):
             if state.occupies:
                 personal = state.personal.model_copy(update={"title": "Last"})
                 await self.world.change(name, personal=personal)
-        for _ in range(4):
-            await self.world.runtime.db.execute(
-                "UPDATE external SET intent_at = intent_at - '31 s'::interval"
-            )
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Lift all faults and run all postponed attempts."""
+        await self.world.google("POST reset", {"faults": True})
+        for _ in range(8):
+            await self.world.settle_calls()
             await self.world.end_waits()
             await self.world.push()
 
@@ -272,9 +290,8 @@ async def test_google_shows_all_appointments(world, history) -> None:
     """One event for each appointment that occupies time, with its present fields; no other event."""
     fresh = await world.fresh()
     calendars = [await fresh.calendar(), await fresh.calendar()]
-    for calendar in calendars:
-        await fresh.connect(calendar)
     ours = AppointmentHistory(fresh, calendars)
+    await ours.connect()
     for action, *arguments in history:
         await getattr(ours, action)(*arguments)
     await ours.settle()

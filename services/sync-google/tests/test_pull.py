@@ -7,6 +7,8 @@ import pytest
 
 from hoop_platform import failpoints
 from hoop_platform.ids import new_id
+from hoop_platform.reconcile import calls
+from sync_google.__main__ import background_tasks
 from sync_google.jobs import pull as job
 
 ADA = "ada@example.com"
@@ -208,7 +210,7 @@ async def test_our_event_blocks_nothing_when_somebody_moves_it(world, calendar) 
         "start": {"dateTime": world.at(30).isoformat()},
         "end": {"dateTime": world.at(31).isoformat()},
     }
-    await world.google(f"PATCH events/{appointment}1", moved)
+    await world.google(f"PATCH events/{await world.event_id(appointment)}", moved)
     await world.foreign(50, extendedProperties=event["extendedProperties"])
     await world.pull()
     assert await world.busy() == [(world.at(50), world.at(51))]
@@ -220,7 +222,8 @@ async def test_our_event_is_known_without_its_marks(world, calendar) -> None:
     await world.push()
     marks = dict.fromkeys(("hoopAppointment", "hoopGeneration", "hoopConnection"))
     await world.google(
-        f"PATCH events/{appointment}1", {"extendedProperties": {"private": marks}, "summary": "x"}
+        f"PATCH events/{await world.event_id(appointment)}",
+        {"extendedProperties": {"private": marks}, "summary": "x"},
     )
     await world.pull()
     assert await world.busy() == []
@@ -230,7 +233,7 @@ async def test_a_listing_older_than_our_write_is_no_drift(world, calendar, monke
     """The list was requested before our write and arrives after it: it shows the event as it was."""
     appointment = await world.book(calendar)
     await world.push()
-    await world.google(f"PATCH events/{appointment}1", {"summary": "Mine now"})
+    await world.google(f"PATCH events/{await world.event_id(appointment)}", {"summary": "Mine now"})
     real_fp = job.fp
 
     async def write_meanwhile(name: str) -> None:
@@ -318,9 +321,7 @@ async def test_a_failing_google_is_polled_again_later(world, calendar, fault) ->
     number = await world.fault(fault, method="GET", path="/events$")
     await world.pull()
     assert await world.busy() == [(world.at(0), world.at(1))]
-    row = await world.runtime.db.fetchrow(
-        "SELECT *, next_attempt_at > clock_timestamp() AS later FROM feed"
-    )
+    row = await world.feed()
     assert (row["later"], bool(row["last_error"]), row["lease_token"]) == (True, True, None)
     await world.google(f"DELETE faults/{number}")
     await world.pull()
@@ -340,10 +341,10 @@ async def test_a_rate_limit_while_pulling_delays_pushes_too(world, calendar) -> 
     await world.pull()
     await world.book(calendar)
     assert await world.push() == 0
-    await world.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
     calls = await world.calls()
-    await world.runtime.db.execute("UPDATE feed SET next_attempt_at = clock_timestamp()")
+    await world.pull()
     assert await world.calls() == calls
+    assert (await world.feed())["later"]
     await world.end_waits()
     assert await world.push() == 1
 
@@ -367,3 +368,80 @@ async def test_a_malformed_event_does_not_hide_the_others(world, calendar) -> No
     await world.fault("status:200", method="GET", path="/events$", body=body)
     await world.pull()
     assert await world.busy() == [(world.at(0), world.at(1))]
+
+
+async def test_a_long_list_takes_several_attempts(world, calendar, monkeypatch) -> None:
+    """An attempt ends with the page that takes too long; the next one goes on behind it."""
+    await world.google("POST settings", {"page_size": 1})
+    events = [await world.foreign(2 * hour) for hour in range(4)]
+    monkeypatch.setattr(calls, "CALL_SECONDS", 0.0)
+    await world.google("POST reset", {"log": True})
+    await world.pull()
+    assert len(await world.busy()) == len(events)
+    lists = [entry for entry in await world.google("GET log") if entry["path"].endswith("/events")]
+    assert len(lists) == len(events)
+    assert await world.runtime.db.fetchval("SELECT unfinished FROM feed") is None
+
+
+@pytest.mark.parametrize("fault", ["status:400", "status:410", "status:503", "too old"])
+async def test_an_interrupted_list_is_finished_or_begun_again(
+    world, calendar, monkeypatch, fault
+) -> None:
+    """Whatever becomes of a list whose first pages were stored, in the end all events block."""
+    await world.google("POST settings", {"page_size": 1})
+    for hour in range(5):
+        await world.foreign(2 * hour, summary="\x00")
+    await world.runtime.db.execute("UPDATE feed SET sync_token = NULL")
+    monkeypatch.setattr(calls, "CALL_SECONDS", 0.0)
+    do = "status:503" if fault == "too old" else fault
+    body = {"error": {"code": 400, "errors": [{"reason": "other"}]}} if fault[-3:] < "500" else None
+    await world.fault(do, method="GET", path="/events$", times=1, skip=2, body=body)
+    await world.pull()
+    assert await world.busy() == []
+    if fault == "too old":
+        monkeypatch.setattr(calls, "CALL_SECONDS", 25.0)
+        monkeypatch.setattr(job, "MAX_AGE", timedelta())
+    await world.google("POST reset", {"log": True})
+    await world.pull()
+    assert len(await world.busy()) == 5
+    assert await count_full_lists(world) == (0 if fault == "status:503" else 1)
+
+
+async def test_polls_that_succeed_do_not_make_a_failure_wait_longer(world, calendar) -> None:
+    """A failure after many polls is tried again after a second, not after a quarter of an hour."""
+    for _ in range(20):
+        await world.pull()
+    await world.fault("status:500", method="GET", path="/events$", times=1)
+    await world.pull()
+    wait = await world.runtime.db.fetchval(
+        "SELECT next_attempt_at - clock_timestamp() FROM work WHERE kind = 'google-feed'"
+    )
+    assert wait < timedelta(seconds=2)
+
+
+async def test_an_ended_or_suspended_connection_is_not_polled(world, calendar) -> None:
+    """Its desired state is done or failed, and costs nothing until it is connected again."""
+    await world.google("POST revoke", {"user": ADA})
+    world.pass_time(hours=2)
+    await world.pull()
+    assert (await world.feed())["status"] == "failed"
+    connection_id = await world.connect(calendar)
+    await world.foreign(0)
+    await world.pull()
+    assert await world.busy() == [(world.at(0), world.at(1))]
+    await world.disconnect(connection_id)
+    await world.pull()
+    assert (await world.feed())["status"] == "done"
+
+
+async def test_pushes_come_first_when_the_worker_is_busy(world, calendar) -> None:
+    """Both are due: a worker that takes one at a time writes the appointment before it polls."""
+    await world.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
+    await world.book(calendar, 24 * 300)
+    await world.google("POST reset", {"log": True})
+    [work] = background_tasks(world.runtime)
+    worker = work.__self__
+    while await worker.once():
+        pass
+    calls = [entry["method"] for entry in await world.google("GET log")]
+    assert calls == ["POST", "GET"]

@@ -6,10 +6,8 @@ import pytest
 
 from hoop_events.booking import AppointmentCreated, AppointmentUpdated, Meeting
 from hoop_platform import failpoints
-from hoop_platform.reconcile.worker import Worker
-from sync_google.domain.identifiers import EVENT_KIND
+from hoop_platform.reconcile import calls as job
 from sync_google.handlers.appointments import on_appointment_tombstone
-from sync_google.jobs import push as job
 from sync_google.providers.google import calendar_api
 
 
@@ -26,7 +24,9 @@ async def starts(world) -> list[str]:
     return [event["start"]["dateTime"] for event in await world.events()]
 
 
-@pytest.mark.parametrize("where", ["google_intended", "google_inserted", "google-event_claimed"])
+@pytest.mark.parametrize(
+    "where", ["google-event_intended", "google-event_created", "google-event_claimed"]
+)
 async def test_a_crash_around_the_call_creates_no_second_event(world, calendar, where) -> None:
     """The next attempt finds out by the id whether Google was called."""
     await world.book(calendar)
@@ -40,7 +40,7 @@ async def test_a_crash_around_the_call_creates_no_second_event(world, calendar, 
     await world.end_waits()
     await world.push()
     assert await starts(world) == ["2027-03-01T09:00:00Z"]
-    expected = ["POST 200", "POST 409"] if where == "google_inserted" else ["POST 200"]
+    expected = ["POST 200", "POST 409"] if where == "google-event_created" else ["POST 200"]
     assert await world.writes() == expected
 
 
@@ -54,9 +54,28 @@ async def test_a_lost_response_creates_no_second_event(world, calendar, fault) -
     await world.push()
     await world.end_waits()
     await world.push()
-    assert [event["id"] for event in await world.events()] == [f"{appointment}1"]
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
     [desired] = await world.desired_states()
     assert desired["status"] == "done"
+
+
+@pytest.mark.parametrize("status", [429, 503, 400])
+async def test_a_repeated_create_that_is_refused_creates_no_second_event(
+    world, calendar, status
+) -> None:
+    """The refusal says nothing about the first call, whose response was lost: its event is adopted."""
+    await world.fault("drop-after-commit", method="POST", path="/events$", times=1)
+    appointment = await world.book(calendar)
+    await world.push()
+    body = {"error": {"code": status, "errors": [{"reason": "other"}]}}
+    await world.fault(f"status:{status}", method="POST", path="/events$", times=1, body=body)
+    await world.end_waits()
+    await world.push()
+    await world.move(appointment, 1)
+    await world.end_waits()
+    await world.push()
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
+    assert await starts(world) == ["2027-03-01T10:00:00Z"]
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
@@ -79,8 +98,11 @@ async def test_google_contradicts_itself_for_a_while(world, calendar) -> None:
     appointment = await world.book(calendar)
     for _ in range(5):
         await world.push()
+        assert (
+            await world.runtime.db.fetch("SELECT * FROM circuit WHERE reason ~ 'contradict'") == []
+        )
         await world.end_waits()
-    assert [event["id"] for event in await world.events()] == [f"{appointment}1"]
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment)]
     assert "POST 200" not in (await world.writes())[1:]
 
 
@@ -91,7 +113,7 @@ async def test_an_id_that_stays_taken_is_given_up(world, calendar) -> None:
     for _ in range(8):
         await world.push()
         await world.end_waits()
-    assert [event["id"] for event in await world.events()] == [f"{appointment}2"]
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment, 2)]
 
 
 async def test_google_hangs_while_the_appointment_is_cancelled(
@@ -103,10 +125,11 @@ async def test_google_hangs_while_the_appointment_is_cancelled(
     appointment = await world.book(calendar)
     await world.push()
     await world.cancel(appointment)
+    await world.end_waits()
     await world.push()
     [desired] = await world.desired_states()
     assert (desired["status"], "may still have its effect" in desired["last_error"]) == (
-        "due",
+        "waiting",
         True,
     )
 
@@ -124,7 +147,7 @@ async def test_a_lost_call_without_effect_is_given_up_after_a_while(world, calen
     await world.push()
     await world.cancel(appointment)
     await world.push()
-    await world.runtime.db.execute("UPDATE external SET intent_at = intent_at - '31 s'::interval")
+    await world.settle_calls()
     await world.end_waits()
     await world.push()
     [desired] = await world.desired_states()
@@ -137,13 +160,11 @@ async def test_a_frozen_worker_that_continues_does_no_harm(world, calendar, monk
     real_fp, frozen = job.fp, []
 
     async def freeze(name: str) -> None:
-        if name == "google_intended" and not frozen:
+        if name == "google-event_intended" and not frozen:
             frozen.append(name)
             await world.runtime.db.execute("UPDATE work SET lease_until = '2000-01-01'")
             await world.cancel(appointment)
-            await world.runtime.db.execute(
-                "UPDATE external SET intent_at = intent_at - '31 s'::interval"
-            )
+            await world.settle_calls()
             await world.push()
             [desired] = await world.desired_states()
             assert desired["status"] == "done"
@@ -162,12 +183,40 @@ async def test_a_frozen_worker_that_continues_does_no_harm(world, calendar, monk
 async def test_a_worker_without_its_lease_writes_nothing(world, calendar) -> None:
     """A worker whose lease has run out before the call does not call Google."""
     await world.book(calendar)
-    worker = Worker(EVENT_KIND, world.runtime.db, world.runtime, job.push_event)
-    [claimed] = await worker._claim(1)
+    claimed = await world.claim()
     await world.runtime.db.execute("UPDATE work SET lease_until = '2000-01-01'")
-    outcome = await job.push_event(world.runtime, claimed)
-    assert outcome.reason == "the lease has run out"
+    outcome = await world.attempt(claimed)
+    assert "the lease has run out" in outcome.reason
     assert await world.writes() == []
+
+
+async def test_a_late_patch_of_a_worker_without_its_lease_is_undone(
+    world, calendar, monkeypatch
+) -> None:
+    """What the event says is unknown then: the next attempt reads it, and writes the newest draft."""
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.move(appointment, 2)
+    real_patch, late = calendar_api.CalendarApi.patch_event, []
+
+    async def lose_the_lease(*arguments, **more):
+        written = await real_patch(*arguments, **more)
+        if not late:
+            late.append(written)
+            await world.runtime.db.execute("UPDATE work SET lease_until = '2000-01-01'")
+            await world.move(appointment, 4)
+            await world.push()
+            assert await starts(world) == ["2027-03-01T13:00:00Z"]
+            edges = {key: written.fields[key] for key in ("start", "end")}
+            await world.google(f"PATCH events/{await world.event_id(appointment)}", edges)
+        return written
+
+    monkeypatch.setattr(calendar_api.CalendarApi, "patch_event", lose_the_lease)
+    await world.push()
+    [content] = await world.runtime.db.fetch("SELECT content, state FROM external")
+    assert late
+    assert await starts(world) == ["2027-03-01T13:00:00Z"]
+    assert (content["state"], content["content"]["start"]) == ("live", "2027-03-01T13:00:00+00:00")
 
 
 async def test_somebody_moves_our_event_and_we_move_it_too(world, calendar) -> None:
@@ -214,7 +263,7 @@ async def test_a_deleted_event_comes_back_with_the_next_change(world, calendar, 
     appointment = await world.book(calendar)
     await world.push()
     await world.pull()
-    await world.google(f"DELETE events/{appointment}1")
+    await world.google(f"DELETE events/{await world.event_id(appointment)}")
     if poll != "not":
         if poll == "all":
             await world.google("POST expire-sync-tokens", {})
@@ -223,7 +272,7 @@ async def test_a_deleted_event_comes_back_with_the_next_change(world, calendar, 
     else:
         await world.move(appointment, 1)
     await world.push()
-    assert [event["id"] for event in await world.events()] == [f"{appointment}2"]
+    assert [event["id"] for event in await world.events()] == [await world.event_id(appointment, 2)]
 
 
 async def test_an_unchanged_event_is_not_written(world, calendar) -> None:
@@ -333,6 +382,8 @@ async def test_a_revoked_consent_waits_for_its_owner(world, calendar) -> None:
     await world.end_waits()
     await world.push()
     assert await world.calls() == calls
+    states = await world.desired_states()
+    assert {(row["status"], row["last_error"]) for row in states} == {("failed", "not connected")}
 
     await world.connect(calendar)
     await world.push()
@@ -399,6 +450,20 @@ async def test_an_event_that_we_may_not_change_is_announced(world, calendar) -> 
     await world.push()
     sequences = [failed["sequence"] for failed in await world.announced("CalendarPushFailed")]
     assert sequences == [1, 2]
+
+
+async def test_a_state_that_fails_again_is_announced_once(world, calendar) -> None:
+    """Connecting again tries the failed state again; a newer state that fails is announced."""
+    body = {"error": {"code": 400, "errors": [{"domain": "global", "reason": "invalid"}]}}
+    await world.fault("status:400", method="POST", path="/events$", body=body)
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.connect(calendar)
+    assert await world.push() == 1
+    assert [f["sequence"] for f in await world.announced("CalendarPushFailed")] == [1]
+    await world.move(appointment, 1)
+    await world.push()
+    assert [f["sequence"] for f in await world.announced("CalendarPushFailed")] == [1, 2]
 
 
 async def test_the_token_endpoint_is_down(world, calendar) -> None:

@@ -10,7 +10,7 @@ async def test_an_appointment_is_created_moved_and_deleted(world) -> None:
     await world.push()
     [event] = await world.events()
     assert event["summary"] == "Ada and Bob"
-    assert event["id"] == f"{appointment}1"
+    assert event["id"] == await world.event_id(appointment)
     assert event["start"] == {"dateTime": "2027-03-01T09:00:00Z", "timeZone": "Europe/Berlin"}
     assert event["extendedProperties"]["private"]["hoopAppointment"] == appointment
 

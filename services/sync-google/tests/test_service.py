@@ -127,7 +127,7 @@ async def test_from_connecting_to_a_busy_week(office: Any) -> None:
         return (await control(office.runtime.http, office.sim, "GET state"))["events"]
 
     [event] = await eventually(shown)
-    assert event["id"] == f"{appointment.id}1"
+    assert event["id"] == f"{appointment.id}{connection_id}1"
 
     edges = {
         "start": {"dateTime": (start + timedelta(hours=2)).isoformat()},

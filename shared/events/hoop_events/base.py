@@ -14,6 +14,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from hoop_events.revisions import REVISIONS
+
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-v]{25}[048cgkos]$")]
 """A UUID spelled as 26 lowercase base32hex characters (RFC 4648, section 7): sortable, opaque."""
 
@@ -37,7 +39,11 @@ class Contract(BaseModel):
     """Base of all models in events: camelCase in JSON, unknown fields ignored."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,  # they describe the fields in the JSON Schemas
     )
 
 
@@ -86,17 +92,19 @@ class Event(Contract):
     """Whether every service with routes keeps the whole topic in memory."""
     type: ClassVar[str]
     source: ClassVar[str]
-    schema_number: ClassVar[int] = 1
-    """The number of the schema under `/schemas/<type>/<n>.json`."""
 
     account_id: Id
     state: State
     change: Change = Change()
 
     @classmethod
-    def dataschema(cls) -> str:
-        """The path of the JSON Schema of this event."""
-        return f"/schemas/{cls.type}/{cls.schema_number}.json"
+    def dataschema(cls, revision: int | None = None) -> str:
+        """The path of a JSON Schema of this event, by default of the revision that it is written in.
+
+        Of `/schemas/<type>/<revision>.json` the file is `shared/events/schemas/<type>/<revision>.json`.
+        """
+        number = REVISIONS.get(cls.type, 1) if revision is None else revision
+        return f"/schemas/{cls.type}/{number}.json"
 
     @property
     def subject(self) -> str:

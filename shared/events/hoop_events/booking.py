@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from hoop_events.base import Contract, Event, Gone, Id, Moment, Personal, State
 
-MeetingProvider = Literal["zoom", "teams", "gmeet"]
+MeetingProvider = str
+"""`zoom`, `teams`, `gmeet`. No enumeration: readers of older schemas accept a provider that is added."""
 MeetingState = Literal["none", "pending", "ready", "blocked", "detached", "failed"]
 Status = Literal[
     "new", "confirmed", "active", "showed", "noshow", "completed", "cancelled", "invalid"

@@ -39,5 +39,13 @@ PROVIDER_OF_LOCATION_TYPE: dict[str, Provider] = {
     for name in (each.kind, each.appointment_type, each.member_type)
 }
 """By each name of an online location."""
+
+
+def location_types_of(provider: Provider) -> frozenset[str]:
+    """All names of the locations whose link this provider makes."""
+    found = PROVIDER_OF_LOCATION_TYPE.items()
+    return frozenset(name for name, maker in found if maker == provider)
+
+
 CONFERENCE_KINDS = tuple(each.kind for each in LOCATION_KINDS if each.provider is not None)
 OTHER_KINDS = tuple(each.kind for each in LOCATION_KINDS if each.provider is None)

@@ -13,14 +13,18 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
     await until_set(stop, seconds)
 
 
-async def until_set(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event, these seconds at most; returns whether it is set."""
+async def until_set(
+    event: asyncio.Event, seconds: float, *, stop: asyncio.Event | None = None
+) -> bool:
+    """Wait for the event, these seconds at most, or until `stop`; returns whether the event is set."""
+    loop = asyncio.get_running_loop()
+    waits = [loop.create_task(one.wait()) for one in (event, stop) if one is not None]
     try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return event.is_set()
 
 
 @dataclass

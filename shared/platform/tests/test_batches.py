@@ -14,9 +14,10 @@ from hoop_platform import failpoints, telemetry
 from hoop_platform.clock import Clock
 from hoop_platform.db.database import Database, Row, Tx
 from hoop_platform.ids import new_id
-from hoop_platform.kafka import batch, dead_letters
+from hoop_platform.kafka import batch, dead_letters, inbox
 from hoop_platform.kafka.batch import BatchHandler, Subscriptions
 from hoop_platform.kafka.replay import replay
+from local.testing.polling import eventually
 
 NOTED = noted_on("notes")
 
@@ -66,6 +67,40 @@ async def test_a_batch_that_comes_again_changes_nothing(
     await batches.handle(records)
     assert await heard(database, subject) == [1, 2, 3]
     assert listener.tries == 3
+
+
+async def test_who_waited_for_the_partition_sees_what_its_last_owner_applied(
+    database: Database,
+) -> None:
+    """Also what was applied after it had begun to wait, or it would apply that again."""
+    entered: asyncio.Task[Any]
+
+    async def enter() -> tuple[int, dict[str, int]]:
+        async with database.transaction() as db:
+            return await inbox.enter_batch(db, "notes", 0, ["one", "other"])
+
+    async with database.transaction() as db:
+        await inbox.enter_batch(db, "notes", 0, ["one"])
+        entered = asyncio.get_running_loop().create_task(enter())
+        await eventually(lambda: _somebody_waits(database))
+        await inbox.leave_batch(db, "notes", 0, next_offset=7, newest={"one": 3})
+    assert await entered == (7, {"one": 3})
+
+
+async def _somebody_waits(database: Database) -> bool:
+    return bool(await database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+
+async def test_an_offset_never_goes_back_and_has_one_row(database: Database) -> None:
+    """Whoever inserts one beside it, as the rebuild of a read model does, changes nothing."""
+    async with database.transaction() as db:
+        for offset in (3, 9, 5):
+            await inbox.leave_batch(db, "notes", 0, next_offset=offset, newest={})
+        await db.execute(
+            "INSERT INTO consumer_offset VALUES ('notes', 0, 0) ON CONFLICT DO NOTHING"
+        )
+    assert await inbox.list_offsets(database, ["notes"]) == {("notes", 0): 9}
+    assert await inbox.get_offsets(database, [("notes", 0), ("notes", 1)]) == {("notes", 0): 9}
 
 
 async def test_an_old_event_at_a_new_offset_is_dropped(

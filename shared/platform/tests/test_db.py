@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hoop_platform import ids
 from hoop_platform.config import with_database
 from hoop_platform.db import database
-from hoop_platform.db.database import UNAVAILABLE, Database, DatabaseGone
+from hoop_platform.db.database import UNAVAILABLE, Database, DatabaseGone, notify_after_commit
 from hoop_platform.db.migrate import MigrationChanged, OtherVersion, migrate, scripts
+from hoop_platform.db.savepoint import SavepointTx
 from local.servers.ports import free_ports
 
 ONE_DATABASE = settings(
@@ -95,6 +96,43 @@ async def test_a_commit_wakes_who_waits_and_a_rollback_does_not(database: Databa
     async with database.transaction():
         assert not news.is_set()
     assert news.is_set()
+
+
+async def test_a_signal_wakes_its_subscribers_alone_and_after_the_commit(
+    database: Database,
+) -> None:
+    tea, coffee = (database.subscribe(asyncio.Event(), signal) for signal in ("tea", "coffee"))
+
+    async def change_my_mind() -> None:
+        async with database.transaction() as db:
+            notify_after_commit(db, "tea")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await change_my_mind()
+    async with database.transaction():
+        pass
+    assert not tea.is_set()
+    async with database.transaction(notify=False) as db:
+        async with SavepointTx(db).transaction() as inner:
+            notify_after_commit(inner, "tea")
+        assert not tea.is_set()
+    assert tea.is_set()
+    assert not coffee.is_set()
+
+
+async def test_a_signal_without_a_transaction_comes_with_the_end_of_its_use(
+    database: Database,
+) -> None:
+    tea = database.subscribe(asyncio.Event(), "tea")
+    async with database.connection() as db:
+        await db.execute("SELECT 1")
+        notify_after_commit(db, "tea")
+        assert not tea.is_set()
+    assert tea.is_set()
+    tea.clear()
+    notify_after_commit(database, "tea")
+    assert tea.is_set()
 
 
 async def _cut(database: Database, connection: database.Tx) -> None:

@@ -12,7 +12,7 @@ from noted import NOON, Noted, going, group, heard, note, noted_on, say
 from hoop_platform import failpoints
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
-from hoop_platform.outbox import relay
+from hoop_platform.outbox import lease, relay
 from hoop_platform.outbox.announce import announce
 from hoop_platform.outbox.relay import Relay
 from local.servers.ports import free_ports
@@ -30,7 +30,7 @@ async def _has(database: Database, subject: str, sequence: int) -> bool:
 
 
 async def _leads(database: Database, one: Relay) -> bool:
-    return bool(await database.fetchval("SELECT owner = $1 FROM relay_lease", one._owner))
+    return bool(await database.fetchval("SELECT owner = $1 FROM relay_lease", one.lease.owner))
 
 
 async def on_topic(bootstrap: str, noted: Type) -> list[tuple[str, int]]:
@@ -120,7 +120,7 @@ async def test_a_leader_that_slept_too_long_deletes_nothing(
     database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another leads by now and sends the row as well; the sleeper finds its lease gone and goes on."""
-    monkeypatch.setattr(relay, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(lease, "POLLING_LEASE_SECONDS", 0.3)
     asleep, morning, subject = asyncio.Event(), asyncio.Event(), new_id()
 
     async def sleep(point: str) -> None:

@@ -6,6 +6,7 @@ While nobody listens, nothing is cached and nothing cached is used. So a respons
 notification late.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class ViewCache:
         self._max_weight = intervals
         self.weight = 0
         self.listening = False
+        self.used = asyncio.Event()
+        """Set by every request for a view."""
         self.statements = 0
         """Statements that were needed so far."""
         self._calendars: OrderedDict[str, CachedCalendar] = OrderedDict()
@@ -110,6 +113,7 @@ class ViewCache:
         It takes no statement or one; two for a calendar that is not cached and whose appointments
         are longer than a day.
         """
+        self.used.set()
         calendar = self._calendars.get(calendar_id)
         if calendar is None or calendar.config.account_id != account_id:
             return await self._fetch_calendar(account_id, calendar_id, start, end, now)

@@ -1,8 +1,5 @@
 """Alternatives in the response: free times near a requested time that is taken."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from booking.api.presenters import local_time
 from booking.domain.alternatives import SEARCH_AFTER, SEARCH_BEFORE, nearest
 from booking.domain.assignment import SlotLost
@@ -11,16 +8,8 @@ from hoop_platform.errors import SlotUnavailable
 from hoop_platform.http.route import AnyCall
 
 
-@asynccontextmanager
-async def offering_alternatives(call: AnyCall) -> AsyncIterator[None]:
-    """Adds up to five alternatives to the refusal of a taken time that is raised within."""
-    try:
-        yield
-    except SlotLost as lost:
-        raise await _with_alternatives(call, lost) from None
-
-
-async def _with_alternatives(call: AnyCall, lost: SlotLost) -> SlotUnavailable:
+async def with_alternatives(call: AnyCall, lost: SlotLost) -> SlotUnavailable:
+    """The refusal of a taken time with up to five alternatives."""
     start, end = lost.request.start, lost.request.end
     window = await get_calendar_window(
         call.runtime.db,

@@ -1,26 +1,29 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from booking.api.alternatives import offering_alternatives
-from booking.api.appointment_replies import (
+from booking.api.alternatives import with_alternatives
+from booking.api.presenters import (
     appointment_reply,
     changed_series_reply,
     etag_reply,
     highest_versions,
     new_series_reply,
+    present_appointment,
+    token_header,
 )
-from booking.api.presenters import present_appointment, token_header
 from booking.api.schemas.appointments import (
     AppointmentEnvelope,
     AppointmentWriteResponse,
     CreateAppointment,
     EventDeletedResponse,
     UpdateAppointment,
+    patch_of,
 )
 from booking.api.validation import known_id
+from booking.domain.assignment import SlotLost
 from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.handlers.appointments import (
     Preconditions,
@@ -77,31 +80,46 @@ async def create_appointment(call: Call[CreateAppointment]) -> Reply:
     """Book one time, a hold, or a series; the refusal of a taken time lists alternatives."""
     body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    known_id(body.calendar_id)
-    new = NewAppointment(_hold_id(body.hold_id) or new_id(), known_id(body.contact_id))
-    patch = _patch(body, call)
-    async with offering_alternatives(call):
+    if not (is_id(body.calendar_id) and is_id(body.contact_id)):
+        raise NotFound
+    patch = patch_of(body, actor=call.caller.key_id)
+    try:
         if body.hold_id is not None:
-            return appointment_reply(await _create(call, book_held, new, patch))
-        try:
-            return appointment_reply(await _create(call, book, new, patch))
-        except SeriesRequired:
-            return new_series_reply(await _create(call, book_series, new, patch))
+            return await _create_held(call, body.hold_id, patch)
+        if body.rrule is not None:
+            return await _create_series(call, patch)
+        return await _create_one(call, patch)
+    except SlotLost as lost:
+        raise await with_alternatives(call, lost) from None
 
 
-def _hold_id(hold_id: str | None) -> str | None:
-    if hold_id is not None and not is_id(hold_id):
+async def _create_one(call: Call[CreateAppointment], patch: AppointmentPatch) -> Reply:
+    """One appointment; or a series, if the calendar makes one of it."""
+    try:
+        return appointment_reply(await _create(call, book, new_id(), patch))
+    except SeriesRequired:
+        return await _create_series(call, patch)
+
+
+async def _create_held(
+    call: Call[CreateAppointment], hold_id: str, patch: AppointmentPatch
+) -> Reply:
+    """The appointment that a hold becomes, with its id."""
+    if not is_id(hold_id):
         raise SlotUnavailable(extra={"reason": "hold_gone"})
-    return hold_id
+    return appointment_reply(await _create(call, book_held, hold_id, patch))
+
+
+async def _create_series(call: Call[CreateAppointment], patch: AppointmentPatch) -> Reply:
+    """The occurrences of a rule, as many as can be booked."""
+    return new_series_reply(await _create(call, book_series, new_id(), patch))
 
 
 async def _create(
-    call: Call[CreateAppointment],
-    command: Create[Result],
-    new: NewAppointment,
-    patch: AppointmentPatch,
+    call: Call[CreateAppointment], command: Create[Result], key: str, patch: AppointmentPatch
 ) -> Result:
     """The result of the command; waits for a contact that was created a moment ago."""
+    new = NewAppointment(key, call.body.contact_id)
 
     async def attempt() -> Result | None:
         try:
@@ -120,26 +138,6 @@ async def _create(
     if result is None:
         raise ContactUnknown
     return result
-
-
-def _patch(body: CreateAppointment | UpdateAppointment, call: AnyCall) -> AppointmentPatch:
-    return AppointmentPatch(
-        calendar_id=body.calendar_id,
-        start=body.start_time,
-        end=body.end_time,
-        host=body.assigned_user_id,
-        status=body.appointment_status,
-        meeting_location_type=body.chosen_location_type,
-        meeting_location_id=body.chosen_location_id,
-        title=body.title,
-        description=body.description,
-        address=body.address,
-        rrule=body.rrule,
-        notify=body.to_notify,
-        ignore_range=body.ignore_date_range,
-        ignore_rules=body.ignore_free_slot_validation,
-        actor=call.caller.key_id,
-    )
 
 
 async def get_appointment(call: Call) -> Reply:
@@ -162,24 +160,29 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
     body = call.body
     if body.calendar_id is not None:
         known_id(body.calendar_id)
-    patch = _patch(body, call)
-    async with offering_alternatives(call):
-        try:
-            return appointment_reply(await _change_appointment(call, patch))
-        except NotFound:
-            if not await store.exists_series(
-                call.runtime.db, call.account_id, call.row_id("eventId")
-            ):
-                raise
-        changed = await change_series(
-            call.runtime.db,
-            call.account_id,
-            call.row_id("eventId"),
-            patch,
-            preconditions=_preconditions(call),
-            now=call.now,
-        )
-    return changed_series_reply(changed)
+    patch = patch_of(body, actor=call.caller.key_id)
+    try:
+        return appointment_reply(await _change_appointment(call, patch))
+    except SlotLost as lost:
+        raise await with_alternatives(call, lost) from None
+    except NotFound:
+        if not await store.exists_series(call.runtime.db, call.account_id, call.row_id("eventId")):
+            raise
+    try:
+        return changed_series_reply(await _change_series(call, patch))
+    except SlotLost as lost:
+        raise await with_alternatives(call, lost) from None
+
+
+async def _change_series(call: AnyCall, patch: AppointmentPatch) -> Sequence[Appointment]:
+    return await change_series(
+        call.runtime.db,
+        call.account_id,
+        call.row_id("eventId"),
+        patch,
+        preconditions=_preconditions(call),
+        now=call.now,
+    )
 
 
 async def _change_appointment(call: AnyCall, patch: AppointmentPatch) -> Appointment:

@@ -3,11 +3,12 @@
 from contextlib import suppress
 from datetime import timedelta
 
-from booking.api.alternatives import offering_alternatives
+from booking.api.alternatives import with_alternatives
 from booking.api.presenters import present_hold, token_header
 from booking.api.schemas.appointments import CreateHold, HoldEnvelope
 from booking.api.schemas.shared import SuccessResponse
 from booking.api.validation import known_calendar
+from booking.domain.assignment import SlotLost
 from booking.handlers import holds as handlers
 from booking.handlers.holds import HoldRequest
 from booking.store.holds import get_hold, is_gone_hold
@@ -26,10 +27,12 @@ async def create_hold(call: Call[CreateHold]) -> Reply:
         end=body.end_time,
         host=body.assigned_user_id,
     )
-    async with offering_alternatives(call):
+    try:
         held = await handlers.create_hold(
             call.runtime.db, call.account_id, new_id(), request, now=call.now
         )
+    except SlotLost as lost:
+        raise await with_alternatives(call, lost) from None
     return Reply({"hold": present_hold(held)}, headers=token_header(held.versions))
 
 

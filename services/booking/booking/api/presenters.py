@@ -1,6 +1,7 @@
-"""The objects of the API: appointments, outcomes of occurrences, holds, calendars."""
+"""The objects of the API (appointments, holds, calendars) and the responses with appointments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from hoop_events.base import iso
 from hoop_events.booking import Appointment, Hold
 from hoop_events.meeting_locations import MEMBER_TYPE_OF_KIND
 from hoop_platform.consistency_token import HEADER, encode
+from hoop_platform.http.route import Reply
 
 
 def present_appointment(state: Appointment) -> dict[str, Any]:
@@ -61,6 +63,42 @@ def present_outcome(one: OccurrenceOutcome, zone: str) -> dict[str, Any]:
     if one.state is not None:
         outcome["id"] = public_id(one.state)
     return {**outcome, "reason": one.reason} if one.reason else outcome
+
+
+def highest_versions(states: Iterable[Appointment]) -> dict[str, int]:
+    """The highest version of each key: the token of all these changes together."""
+    highest: dict[str, int] = {}
+    for state in states:
+        for key, version in state.versions.items():
+            highest[key] = max(version, highest.get(key, 0))
+    return highest
+
+
+def new_series_reply(outcomes: Sequence[OccurrenceOutcome]) -> Reply:
+    """The first occurrence that takes time, and the outcome of each."""
+    states = [one.state for one in outcomes if one.state is not None]
+    first = next(one.state for one in outcomes if one.state is not None and one.state.occupies)
+    occurrences = [present_outcome(one, first.time_zone) for one in outcomes]
+    reply = etag_reply({**present_appointment(first), "occurrences": occurrences})
+    return replace(reply, headers={**reply.headers, **token_header(highest_versions(states))})
+
+
+def changed_series_reply(states: Sequence[Appointment]) -> Reply:
+    reply = etag_reply(
+        {**present_appointment(states[0]), "occurrenceIds": [public_id(one) for one in states]}
+    )
+    return replace(reply, headers={**reply.headers, **token_header(highest_versions(states))})
+
+
+def appointment_reply(state: Appointment) -> Reply:
+    """The response to a change, with the consistency token."""
+    reply = etag_reply(present_appointment(state))
+    return replace(reply, headers={**reply.headers, **token_header(state.versions)})
+
+
+def etag_reply(body: dict[str, Any], version: int | None = None) -> Reply:
+    """The response with the version as its `ETag`."""
+    return Reply(body, headers={"ETag": f'"{version or body["version"]}"'})
 
 
 def present_hold(hold: Hold) -> dict[str, Any]:

@@ -2,21 +2,25 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from booking.domain.assignment import (
+    NO_MEETING,
     RequestedTime,
     SeatAssignment,
     assign_seat,
+    assigned_user,
     excluded_appointment,
+    is_shared,
+    meeting_for,
     named_host,
 )
+from booking.domain.calendars import Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch
-from booking.domain.decisions import Decision, decide, decide_entry, with_assignment
+from booking.domain.decisions import Decision, decide_change, enter_session, entered
 from booking.domain.recurrence import check_rule_unchanged
 from booking.domain.snapshot import Snapshot
-from booking.domain.venue import NO_MEETING, meeting_for, with_venue
 from hoop_events.booking import Appointment
-from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.errors import StateConflict, invalid
 
 MAX_LENGTH = timedelta(days=31)
@@ -31,27 +35,39 @@ def change(
     now: datetime,
 ) -> Decision | None:
     """Apply a patch; None when nothing changes. `snapshot` is of the calendar after the change."""
-    check_rule_unchanged(before, patch)
+    if patch.rrule is not None:
+        check_rule_unchanged(before, patch)
     if patch.host not in (None, *before.hosts):
         named_host(snapshot.calendar, patch.host)
     after = _edited(before, snapshot, patch)
     moves = _moves(before, after, patch)
     if not moves:
-        host = before.hosts[0]
-        venue = with_venue(after, snapshot.calendar, host, patch, reassigned=False)
-        after = _still_without_time(before, venue)
+        venue = _venue(after, snapshot, before.hosts[0], patch, reassigned=False)
+        after = _still_without_time(before, after.model_copy(update=venue))
     elif before.appointment_status not in ("new", "confirmed", "active") and not (
         after.occupies and not before.occupies
     ):
         raise StateConflict
     if after == before:
         return None
-    after = after.model_copy(update={"date_updated": now, "version": before.version + 1})
     if not after.occupies:
-        return decide(before, after.model_copy(update={"meeting": NO_MEETING}), snapshot, patch)
+        return decide_change(before, after, snapshot, patch, {"meeting": NO_MEETING}, now=now)
     if before.occupies and not moves:
-        return _stay(before, after, snapshot, patch)
+        return _stay(before, after, snapshot, patch, now=now)
     return _move(before, after, snapshot, patch, session_id=session_id, now=now)
+
+
+def _venue(
+    after: Appointment, snapshot: Snapshot, host: str, patch: AppointmentPatch, *, reassigned: bool
+) -> dict[str, Any]:
+    """The fields of the venue that the patch names; else of the present one."""
+    present = Venue(after.meeting_location_id, after.meeting_location_type, after.personal.address)
+    venue = choose_venue(present, snapshot.calendar, host, patch, reassigned=reassigned)
+    return {
+        "meeting_location_id": venue.location_id,
+        "meeting_location_type": venue.kind,
+        "personal": after.personal.model_copy(update={"address": venue.address}),
+    }
 
 
 def _still_without_time(before: Appointment, after: Appointment) -> Appointment:
@@ -99,15 +115,20 @@ def _moves(before: Appointment, after: Appointment, patch: AppointmentPatch) -> 
 
 
 def _stay(
-    before: Appointment, after: Appointment, snapshot: Snapshot, patch: AppointmentPatch
+    before: Appointment,
+    after: Appointment,
+    snapshot: Snapshot,
+    patch: AppointmentPatch,
+    *,
+    now: datetime,
 ) -> Decision:
     """Same session, same seat; the meeting changes with the venue, or with the confirmation."""
-    session = snapshot.session(before.session)
-    provider = PROVIDER_OF_LOCATION_TYPE.get(after.meeting_location_type)
+    fields: dict[str, Any] = {}
     if _meeting_differs(before, after):
-        meeting = meeting_for(provider, session, confirmed=after.confirmed)
-        after = after.model_copy(update={"meeting": meeting})
-    return decide(before, after, snapshot, patch, seat=snapshot.seat)
+        session = snapshot.sessions.get(before.session)
+        kind = after.meeting_location_type
+        fields["meeting"] = meeting_for(kind, session, confirmed=after.confirmed)
+    return decide_change(before, after, snapshot, patch, fields, now=now, seat=snapshot.seat)
 
 
 def _meeting_differs(before: Appointment, after: Appointment) -> bool:
@@ -138,9 +159,20 @@ def _move(
     excluded = excluded_appointment(before, snapshot)
     found = assign_seat(snapshot, request, excluded=excluded, now=now)
     if _keeps_session(before, after, found):
-        found = replace(found, joins=snapshot.session(before.session))
-    after = with_assignment(after, snapshot, found, patch)
-    return decide_entry(before, after, snapshot, found, patch, session_id=session_id)
+        found = replace(found, joins=snapshot.sessions.get(before.session))
+    stays = before.occupies and found.joins is not None and found.joins.id == before.session
+    entry = enter_session(before, after.end_time, found, session_id=session_id)
+    fields = {
+        **entered(snapshot, entry, found),
+        **_venue(after, snapshot, found.hosts[0], patch, reassigned=True),
+        "assigned_user_id": assigned_user(snapshot, found),
+        "shared": is_shared(snapshot, found.joins),
+    }
+    if not stays:
+        kind = fields["meeting_location_type"]
+        fields["meeting"] = meeting_for(kind, found.joins, confirmed=after.confirmed)
+    seat = snapshot.seat if stays else found.seat
+    return decide_change(before, after, snapshot, patch, fields, now=now, seat=seat, entry=entry)
 
 
 def _keeps_session(before: Appointment, after: Appointment, found: SeatAssignment) -> bool:

@@ -1,18 +1,27 @@
 """New appointments: booked at a free time, created without taking time, or converted from a hold."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from booking.domain.assignment import RequestedTime, SeatAssignment, assign_seat, named_host
-from booking.domain.calendars import Calendar
+from booking.domain.assignment import (
+    NO_MEETING,
+    RequestedTime,
+    SeatAssignment,
+    assign_seat,
+    assigned_user,
+    is_shared,
+    meeting_for,
+    named_host,
+)
+from booking.domain.calendars import Calendar, Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch, NewAppointment
-from booking.domain.decisions import Decision, decide, decide_entry, with_assignment
+from booking.domain.decisions import Decision, decide_new, enter_session
 from booking.domain.snapshot import Snapshot
-from hoop_events.base import Change, Gone, Personal
-from hoop_events.booking import Appointment, Hold, HoldDeleted
+from hoop_events.base import Personal
+from hoop_events.booking import Hold
 from hoop_platform.errors import CalendarInactive, invalid
+from hoop_scheduling.zones import epoch_ms, utc_datetime
 
 
 def book(
@@ -24,19 +33,16 @@ def book(
     now: datetime,
 ) -> Decision:
     """Book the requested time for the contact; raises the refusal, with its reason."""
-    assert patch.start is not None
-    end = patch.end or patch.start + snapshot.calendar.length
-    found = None
-    if _status(snapshot.calendar, patch) in OCCUPYING:
-        request = RequestedTime(
-            patch.start, end, patch.host, None, patch.ignore_range, patch.ignore_rules
-        )
-        found = assign_seat(snapshot, request, excluded=None, now=now)
-    state = _initial_state(snapshot, new, patch, start=patch.start, end=end, now=now)
-    if found is None:
-        return _without_time(state, snapshot, patch, session_id=session_id)
-    after = with_assignment(state, snapshot, found, patch)
-    return decide_entry(None, after, snapshot, found, patch, session_id=session_id)
+    status = _status(snapshot.calendar, patch)
+    start, end = _times(snapshot.calendar, patch)
+    if status not in OCCUPYING:
+        return _without_time(snapshot, new, patch, session_id=session_id, status=status, now=now)
+    request = RequestedTime(start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
+    found = assign_seat(snapshot, request, excluded=None, now=now)
+    fields = _fields(snapshot, new, patch, found, status=status, now=now)
+    fields |= {"start_time": start, "end_time": end}
+    entry = enter_session(None, end, found, session_id=session_id)
+    return decide_new(snapshot, patch, found, entry, fields)
 
 
 def create_unconfirmed(
@@ -48,21 +54,24 @@ def create_unconfirmed(
     now: datetime,
 ) -> Decision:
     """Create the appointment as `new` without taking time; time is taken at confirmation."""
-    assert patch.start is not None
-    end = patch.end or patch.start + snapshot.calendar.length
-    state = _initial_state(snapshot, new, patch, start=patch.start, end=end, now=now)
-    unconfirmed = {"appointment_status": "new", "occupies": False, "confirmed": False}
-    state = state.model_copy(update=unconfirmed)
-    return _without_time(state, snapshot, patch, session_id=session_id)
+    return _without_time(snapshot, new, patch, session_id=session_id, status="new", now=now)
 
 
 def _without_time(
-    state: Appointment, snapshot: Snapshot, patch: AppointmentPatch, *, session_id: str
+    snapshot: Snapshot,
+    new: NewAppointment,
+    patch: AppointmentPatch,
+    *,
+    session_id: str,
+    status: str,
+    now: datetime,
 ) -> Decision:
-    host = named_host(snapshot.calendar, patch.host)
-    state = state.model_copy(update={"session": session_id})
-    after = with_assignment(state, snapshot, SeatAssignment((host,), 0, None), patch)
-    return decide(None, after, snapshot, patch)
+    found = SeatAssignment((named_host(snapshot.calendar, patch.host),), 0, None)
+    start, end = _times(snapshot.calendar, patch)
+    fields = _fields(snapshot, new, patch, found, status=status, now=now)
+    fields |= {"start_time": start, "end_time": end, "session": session_id, "occupies": False}
+    fields |= {"shared": False, "meeting": NO_MEETING}
+    return decide_new(snapshot, patch, found, None, fields)
 
 
 def convert_hold(
@@ -70,21 +79,17 @@ def convert_hold(
 ) -> Decision:
     """Give the held seat to the contact: same id, same session; the rules are not checked again."""
     _check_matches_hold(hold, patch)
-    session = snapshot.session(hold.session)
+    session = snapshot.sessions.get(hold.session)
     if not snapshot.calendar.rules.active or session is None:
         raise CalendarInactive
-    state = _initial_state(snapshot, new, patch, start=hold.start_time, end=hold.end_time, now=now)
-    if not state.occupies:
+    status = _status(snapshot.calendar, patch)
+    if status not in OCCUPYING:
         raise invalid("appointmentStatus", "held", "a held time is given to one who takes it")
     found = SeatAssignment(hold.hosts, snapshot.seat or 1, session, hold.resources)
-    after = with_assignment(state, snapshot, found, patch)
-    entered = decide_entry(hold, after, snapshot, found, patch, session_id=hold.session)
-    gone = HoldDeleted(
-        account_id=snapshot.calendar.account_id,
-        state=Gone(id=hold.id, sequence=hold.sequence + 1),
-        change=Change(reason="booked", actor=patch.actor),
-    )
-    return replace(entered, events=(*entered.events, gone))
+    entry = enter_session(hold, hold.end_time, found, session_id=hold.session)
+    fields = _fields(snapshot, new, patch, found, status=status, now=now)
+    fields |= {"start_time": hold.start_time, "end_time": hold.end_time}
+    return decide_new(snapshot, patch, found, entry, fields, hold=hold)
 
 
 def _check_matches_hold(hold: Hold, patch: AppointmentPatch) -> None:
@@ -101,48 +106,58 @@ def _check_matches_hold(hold: Hold, patch: AppointmentPatch) -> None:
         raise invalid("assignedUserId", "held", "the hold is of another host", hold.hosts)
 
 
-def _initial_state(
+def _fields(
     snapshot: Snapshot,
     new: NewAppointment,
     patch: AppointmentPatch,
+    found: SeatAssignment,
     *,
-    start: datetime,
-    end: datetime,
+    status: str,
     now: datetime,
-) -> Appointment:
-    """The appointment as requested, without hosts, session and venue."""
-    calendar = snapshot.calendar
-    status = _status(calendar, patch)
-    return Appointment(
-        id=new.id,
-        sequence=0,
-        version=0,
-        calendar_id=calendar.id,
-        location_id=calendar.location_id,
-        contact_id=new.contact_id,
-        group_id=calendar.group_id,
-        start_time=start,
-        end_time=end,
-        time_zone=calendar.time_zone,
-        appointment_status=status,
-        occupies=status in OCCUPYING,
-        confirmed=status in CONFIRMED,
-        session=new.id,  # until a session is entered
-        time_revision=1,
-        hosts=(),
-        personal=Personal(
-            title=patch.title or _title(calendar.settings, snapshot.contact_name or ""),
+) -> dict[str, Any]:
+    """The fields of the new appointment, but for its times and its session."""
+    calendar, host = snapshot.calendar, found.hosts[0]
+    title = patch.title or _title(calendar.settings, snapshot.contact_name or "")
+    venue = choose_venue(Venue(), calendar, host, patch, reassigned=True)
+    confirmed = status in CONFIRMED
+    return {
+        "id": new.id,
+        "sequence": 1,
+        "version": 1,
+        "calendar_id": calendar.id,
+        "location_id": calendar.location_id,
+        "contact_id": new.contact_id,
+        "group_id": calendar.group_id,
+        "time_zone": calendar.time_zone,
+        "appointment_status": status,
+        "assigned_user_id": assigned_user(snapshot, found),
+        "occupies": True,
+        "confirmed": confirmed,
+        "shared": is_shared(snapshot, found.joins),
+        "hosts": found.hosts,
+        "meeting_location_type": venue.kind,
+        "meeting_location_id": venue.location_id,
+        "meeting": meeting_for(venue.kind, found.joins, confirmed=confirmed),
+        "personal": Personal(
+            title=title,
             description=patch.description or "",
+            address=venue.address,
         ),
-        series=new.series,
-        date_added=now,
-        date_updated=now,
-    )
+        "series": new.series,
+        "date_added": now,
+        "date_updated": now,
+    }
+
+
+def _times(calendar: Calendar, patch: AppointmentPatch) -> tuple[datetime, datetime]:
+    """Start and end: as long as the calendar's appointments are, if the request has no end."""
+    assert patch.start is not None
+    return patch.start, patch.end or utc_datetime(epoch_ms(patch.start) + calendar.rules.length)
 
 
 def _status(calendar: Calendar, patch: AppointmentPatch) -> str:
     """The requested status, else the one that the calendar gives."""
-    return patch.status or ("confirmed" if calendar.auto_confirms else "new")
+    return patch.status or ("confirmed" if calendar.settings.get("autoConfirm", True) else "new")
 
 
 def _title(settings: Mapping[str, Any], contact_name: str) -> str:

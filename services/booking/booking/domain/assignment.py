@@ -1,16 +1,19 @@
-"""Assigning a seat to an appointment: the session, the hosts, the resources, or the refusal."""
+"""Assigning a seat: the session, the hosts, the resources, the meeting; or the refusal."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from booking.domain.calendars import Calendar
 from booking.domain.snapshot import Session, Snapshot
-from hoop_events.booking import Appointment, Hold
+from hoop_events.booking import Appointment, Hold, Meeting
+from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
 from hoop_scheduling.busy import Seats
 from hoop_scheduling.engine import Verdict, may_book
 from hoop_scheduling.without_one import ExcludedAppointment
 from hoop_scheduling.zones import epoch_ms
+
+NO_MEETING = Meeting()
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def excluded_appointment(
 
     None when nothing becomes free for this calendar.
     """
-    session = snapshot.session(before.session)
+    session = snapshot.sessions.get(before.session)
     if not before.occupies or session is None:
         return None
     if before.calendar_id != snapshot.calendar.id and len(session.seats) > 1:
@@ -102,7 +105,7 @@ def excluded_appointment(
 def _seats(snapshot: Snapshot) -> dict[tuple[str, int], Seats]:
     return {
         (host, epoch_ms(s.starts)): Seats(epoch_ms(s.ends), len(s.seats))
-        for s in snapshot.sessions
+        for s in snapshot.sessions.values()
         if s.calendar_id == snapshot.calendar.id
         for host in s.hosts
     }
@@ -152,7 +155,9 @@ def _assign(
     request: RequestedTime,
     excluded: ExcludedAppointment | None,
 ) -> SeatAssignment:
-    joins = snapshot.session_at(hosts[0], request.start)
+    key = (snapshot.calendar.id, hosts[0], request.start)
+    found = (s for s in snapshot.sessions.values() if (s.calendar_id, s.hosts[0], s.starts) == key)
+    joins = next(found, None)
     if joins is None or _is_left_empty(joins, excluded):
         return SeatAssignment(hosts, 1, None, resources)
     seat = next(n for n in range(1, len(joins.seats) + 2) if n not in joins.seats)
@@ -165,5 +170,36 @@ def _is_left_empty(session: Session, excluded: ExcludedAppointment | None) -> bo
         excluded is not None
         and len(session.seats) == 1
         and (session.calendar_id, epoch_ms(session.starts)) == (excluded.calendar, excluded.start)
-        and session.host in excluded.hosts
+        and session.hosts[0] in excluded.hosts
     )
+
+
+def assigned_user(snapshot: Snapshot, found: SeatAssignment) -> str | None:
+    """The user of the API's `assignedUserId`: the first host, unless the calendar is its own."""
+    calendar = snapshot.calendar
+    return None if calendar.hosts == (calendar.id,) else found.hosts[0]
+
+
+def is_shared(snapshot: Snapshot, joins: Session | None) -> bool:
+    """Whether the session has several seats, or had when it was opened."""
+    return snapshot.calendar.rules.capacity > 1 or (joins is not None and joins.shared)
+
+
+def meeting_for(kind: str, session: Session | None, *, confirmed: bool) -> Meeting:
+    """The meeting that an appointment of this location type shows when it enters a session.
+
+    `session` None: a new one.
+    """
+    provider = PROVIDER_OF_LOCATION_TYPE.get(kind)
+    if provider not in ("zoom", "teams"):
+        return NO_MEETING
+    if session is not None and provider in session.meetings:
+        return session.meetings[provider]
+    if not confirmed:
+        return Meeting(
+            provider=provider,
+            state="pending",
+            reason="awaiting_confirmation",
+            message="The link is made when the appointment is confirmed.",
+        )
+    return Meeting(provider=provider, state="pending", message="The link is being made.")

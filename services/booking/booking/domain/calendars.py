@@ -4,13 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple, Protocol, Self
 
+from booking.domain.commands import AppointmentPatch
 from hoop_events.meeting_locations import (
     APPOINTMENT_TYPE_OF_KIND,
     PROVIDER_OF_LOCATION_TYPE,
 )
+from hoop_platform.errors import invalid
 from hoop_scheduling.rules import SlotRules
+
+
+class Row(Protocol):
+    """A row of the table `calendar`, or of a statement that has its columns."""
+
+    def __getitem__(self, column: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,22 @@ class Calendar:
     applied_version: int = 0
     """Grows with each change of `applied`."""
 
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """A row of the table `calendar` as a value."""
+        return cls(
+            account_id=row["account_id"],
+            id=row["id"],
+            location_id=row["location_id"],
+            time_zone=row["time_zone"],
+            hosts=tuple(row["hosts"]),
+            settings=row["settings"],
+            version=row["version"],
+            sequence=row["sequence"],
+            applied=row["applied"],
+            applied_version=row["applied_version"],
+        )
+
     @cached_property
     def rules(self) -> SlotRules:
         return _rules(
@@ -45,17 +69,15 @@ class Calendar:
         )
 
     @property
-    def active(self) -> bool:
-        return self.settings.get("isActive") is not False
-
-    @property
-    def auto_confirms(self) -> bool:
-        return bool(self.settings.get("autoConfirm", True))
-
-    @property
     def length(self) -> timedelta:
         """The length of its appointments."""
         return timedelta(milliseconds=self.rules.length)
+
+    @property
+    def recurs(self) -> bool:
+        """Whether it gives a rule of its own to appointments without one."""
+        recurring = self.settings.get("recurring") or {}
+        return bool(self.settings.get("enableRecurring") and recurring.get("freq"))
 
     @property
     def takable(self) -> set[str]:
@@ -115,15 +137,55 @@ def meeting_ids(configurations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(f"{location['kind']}_{n}" for n, location in enumerate(configurations))
 
 
-def venues_of(calendar: Calendar, host: str) -> Mapping[str, tuple[str, str]]:
-    """`meetingLocationId` → `meetingLocationType` and address of appointments with this host."""
+class Venue(NamedTuple):
+    """Where appointments happen: a `meetingLocationId`, its `meetingLocationType`, an address."""
+
+    location_id: str = "default"
+    kind: str = "default"
+    address: str = ""
+
+
+def choose_venue(
+    present: Venue, calendar: Calendar, host: str, patch: AppointmentPatch, *, reassigned: bool
+) -> Venue:
+    """The venue that the patch names; else the present one.
+
+    `reassigned`: the appointment gets another time, calendar or host, so a venue that no client
+    has chosen follows the present settings. Otherwise changed settings do not change the venue.
+    Raises `Invalid` for an unknown `meetingLocationId`.
+    """
+    venues = _venues(calendar, host)
+    chosen, kind, address = present
+    if patch.meeting_location_id is not None:
+        if patch.meeting_location_id not in venues:
+            text = "is none of the locations of the calendar or its member"
+            raise invalid("meetingLocationId", "unknown_location", text, tuple(venues))
+        chosen, kind, address = venues[patch.meeting_location_id]
+    elif patch.meeting_location_type is not None:
+        address = address if kind == patch.meeting_location_type else ""
+        chosen, kind = "default", patch.meeting_location_type
+    elif patch.address and patch.address != address:
+        chosen, kind = "default", "custom"
+    elif reassigned and kind == "default":
+        _, kind, address = venues["default"]
+    if patch.address is not None:
+        address = patch.address
+    if reassigned and chosen not in venues:
+        chosen = "default"
+    return Venue(chosen, kind, address)
+
+
+def _venues(calendar: Calendar, host: str) -> Mapping[str, Venue]:
+    """The venues of appointments with this host by their `meetingLocationId`."""
     configurations = _configurations(calendar, host)
-    venues = [
-        (APPOINTMENT_TYPE_OF_KIND[location["kind"]], location.get("location") or "")
-        for location in configurations
-    ]
-    named = dict(zip(meeting_ids(configurations), venues, strict=True))
-    return {"default": venues[0] if venues else ("default", ""), **named}
+    named = {
+        name: Venue(
+            name, APPOINTMENT_TYPE_OF_KIND[location["kind"]], location.get("location") or ""
+        )
+        for name, location in zip(meeting_ids(configurations), configurations, strict=True)
+    }
+    first = next(iter(named.values()), Venue())
+    return {"default": Venue("default", first.kind, first.address), **named}
 
 
 def _configurations(calendar: Calendar, host: str) -> Sequence[Mapping[str, Any]]:

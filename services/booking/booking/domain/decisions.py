@@ -1,19 +1,29 @@
-"""A decision on a seat: the appointment or hold afterwards, its session, and the events to announce."""
+"""A decision on a seat: the appointment or hold afterwards, what has to be locked, and the events."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from booking.domain.assignment import SeatAssignment
 from booking.domain.commands import AppointmentPatch
-from booking.domain.events import appointment_event, time_and_hosts
-from booking.domain.snapshot import Session, Snapshot
-from booking.domain.venue import meeting_for, with_venue
-from hoop_events.base import Event
-from hoop_events.booking import Appointment, Hold
-from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
+from booking.domain.snapshot import Snapshot
+from hoop_events.base import Change, Event, Gone
+from hoop_events.booking import (
+    Appointment,
+    AppointmentCreated,
+    AppointmentDeleted,
+    AppointmentEvent,
+    AppointmentRescheduled,
+    AppointmentUpdated,
+    Hold,
+    HoldDeleted,
+)
 
 Occupant = Appointment | Hold
 """What takes a seat of a session: an appointment, or a hold."""
+
+_BOOKKEEPING = {"sequence", "version", "date_updated", "versions", "personal"}
 
 
 @dataclass(frozen=True)
@@ -30,86 +40,87 @@ class SessionEntry:
 
 
 @dataclass(frozen=True)
+class Locks:
+    """What a decision locks, and whose versions it raises.
+
+    `calendars`: the snapshot's, and the one left behind if it is its own host; they are locked first,
+    and their versions grow if `counts`. `taken`: hosts, rooms and equipment whose time is taken or
+    given back; their versions grow.
+    """
+
+    calendars: tuple[str, ...]
+    taken: tuple[str, ...]
+    counts: bool
+    versions: dict[str, int]
+    """Of all of them, after the commit."""
+
+
+@dataclass(frozen=True)
 class Decision:
     """What is to be committed. `after` None: the seat is given back.
 
-    With an `after`, the first event carries its state.
+    With an `after`, the first event carries its state. State and events are final: they have the
+    sequence and the versions that the commit makes true.
     """
 
     before: Occupant | None
     after: Occupant | None
     snapshot: Snapshot
     events: tuple[Event, ...]
+    locks: Locks
     seat: int | None = None
     entry: SessionEntry | None = None
     closes: str | None = None
 
-    @property
-    def id(self) -> str:
-        return self.events[0].subject if self.after is None else self.after.id
-
-    @property
-    def account_id(self) -> str:
-        return self.snapshot.calendar.account_id
-
-    @property
-    def calendars(self) -> tuple[str, ...]:
-        """The snapshot's calendar, and the one left behind if it is its own host: locked first."""
-        before = self.before
-        left = {before.calendar_id} & {*before.hosts} if before is not None else set()
-        return tuple(sorted({self.snapshot.calendar.id} | left))
-
-    @property
-    def counts(self) -> bool:
-        """Whether the calendars' versions grow: with limits, or where a calendar is its own host."""
-        rules = self.snapshot.calendar.rules
-        return (
-            rules.per_day > 0
-            or rules.equal_distribution
-            or not self.takes.isdisjoint(self.calendars)
-        )
-
-    @property
-    def taken(self) -> tuple[str, ...]:
-        """Hosts, rooms and equipment, without calendars, whose time is taken or given back."""
-        return tuple(sorted(self.takes.difference(self.calendars)))
-
-    @property
-    def takes(self) -> set[str]:
-        takes: set[str] = set()
-        if self.after is not None and self.entry is not None:
-            takes |= {*self.after.hosts, *self.after.resources}
-        if self.before is not None and self.before.occupies:
-            takes |= {*self.before.hosts, *self.before.resources}
-        return takes
-
-    @property
-    def sessions(self) -> set[str]:
-        """The open sessions that are left or entered: their revisions must not have changed."""
-        before, entry = self.before, self.entry
-        left = {before.session} if before is not None and before.occupies else set()
-        return left | ({entry.session_id} if entry is not None and not entry.opens else set())
-
 
 def enter_session(
-    before: Occupant | None, after: Occupant, found: SeatAssignment, *, session_id: str
+    before: Occupant | None, ends: datetime, found: SeatAssignment, *, session_id: str
 ) -> SessionEntry:
     """The entry into the assigned session; `session_id` is the id of a new one."""
     joins = found.joins
     if joins is None:
-        return SessionEntry(session_id, after.end_time, opens=True)
+        return SessionEntry(session_id, ends, opens=True)
     stays = isinstance(before, Appointment) and before.occupies and joins.id == before.session
     alone = stays and len(joins.seats) == 1
-    ends = after.end_time if alone else max(after.end_time, joins.ends)
-    return SessionEntry(joins.id, ends, alone=alone)
+    return SessionEntry(joins.id, ends if alone else max(ends, joins.ends), alone=alone)
 
 
-def buffers(snapshot: Snapshot, entry: SessionEntry, joins: Session | None) -> dict[str, int]:
-    """The buffers in minutes: in a session with others, those with which it was opened."""
+def entered(snapshot: Snapshot, entry: SessionEntry, found: SeatAssignment) -> dict[str, Any]:
+    """The fields of an occupant that follow from its seat.
+
+    The buffers in minutes: in a session with others, those with which it was opened.
+    """
+    joins, rules = found.joins, snapshot.calendar.rules
+    buffers = (rules.before // 60_000, rules.after // 60_000)
     if joins is not None and not entry.alone:
-        return {"buffer_before": joins.before, "buffer_after": joins.after}
-    rules = snapshot.calendar.rules
-    return {"buffer_before": rules.before // 60_000, "buffer_after": rules.after // 60_000}
+        buffers = (joins.before, joins.after)
+    return {
+        "location_id": snapshot.calendar.location_id,
+        "time_zone": snapshot.calendar.time_zone,
+        "hosts": found.hosts,
+        "resources": found.resources,
+        "session": entry.session_id,
+        "buffer_before": buffers[0],
+        "buffer_after": buffers[1],
+    }
+
+
+def locks(
+    before: Occupant | None, snapshot: Snapshot, entry: SessionEntry | None, takes: Iterable[str]
+) -> Locks:
+    """The locks of a decision; `takes`: the hosts and resources afterwards, if it enters a session."""
+    calendar, rules = snapshot.calendar, snapshot.calendar.rules
+    all_taken = {*takes} if entry is not None else set()
+    first = {calendar.id}
+    if before is not None:
+        first |= {before.calendar_id} & {*before.hosts}
+        if before.occupies:
+            all_taken |= {*before.hosts, *before.resources}
+    counts = rules.per_day > 0 or rules.equal_distribution or not all_taken.isdisjoint(first)
+    calendars, taken = tuple(sorted(first)), tuple(sorted(all_taken - first))
+    raised = {key: snapshot.versions.get(key, 0) + counts for key in calendars}
+    raised |= {key: snapshot.versions.get(key, 0) + 1 for key in taken}
+    return Locks(calendars, taken, counts, raised)
 
 
 def closed_session(
@@ -119,69 +130,102 @@ def closed_session(
     if before is None or not before.occupies:
         return None
     leaves = not occupies or (entry is not None and entry.session_id != before.session)
-    session = snapshot.session(before.session)
+    session = snapshot.sessions.get(before.session)
     return before.session if leaves and session and len(session.seats) == 1 else None
 
 
-def with_assignment(
-    after: Appointment, snapshot: Snapshot, found: SeatAssignment, patch: AppointmentPatch
-) -> Appointment:
-    """The appointment with the assigned hosts and resources, and with its venue."""
-    calendar = snapshot.calendar
-    own = calendar.hosts == (calendar.id,)
-    after = after.model_copy(
-        update={
-            "hosts": found.hosts,
-            "resources": found.resources,
-            "assigned_user_id": None if own else found.hosts[0],
-            "location_id": calendar.location_id,
-            "time_zone": calendar.time_zone,
-        }
+def hold_deleted(
+    hold: Hold, snapshot: Snapshot, fixed: Locks, *, reason: str, actor: str | None
+) -> HoldDeleted:
+    """The event that announces the end of a hold: `booked`, `released` or `expired`."""
+    return HoldDeleted(
+        account_id=snapshot.calendar.account_id,
+        state=Gone(id=hold.id, sequence=hold.sequence + 1, versions=fixed.versions),
+        change=Change(reason=reason, actor=actor),
     )
-    return with_venue(after, calendar, found.hosts[0], patch, reassigned=True)
 
 
-def decide_entry(
-    before: Occupant | None,
-    after: Appointment,
+def changed(
+    account_id: str, before: Appointment, after: Appointment, patch: AppointmentPatch
+) -> AppointmentEvent:
+    """One event for one change: Deleted before Created before Rescheduled before Updated."""
+    kind: type[AppointmentEvent] = AppointmentUpdated
+    reason = None
+    if (before.occupies and not after.occupies) or patch.delete:
+        kind = AppointmentDeleted
+        reason = patch.delete_reason if patch.delete else after.appointment_status
+    elif after.occupies and not before.occupies:
+        kind = AppointmentCreated
+    elif time_and_hosts(before) != time_and_hosts(after):
+        kind = AppointmentRescheduled
+    change = _difference(before, after, patch, reason)
+    return kind(account_id=account_id, state=after, change=change)
+
+
+def time_and_hosts(appointment: Appointment) -> tuple[object, ...]:
+    """What an appointment must keep in order not to count as rescheduled."""
+    return (appointment.start_time, appointment.end_time, appointment.hosts)
+
+
+def _difference(
+    before: Appointment, after: Appointment, patch: AppointmentPatch, reason: str | None
+) -> Change:
+    was = before.model_dump(mode="json", by_alias=True, exclude=_BOOKKEEPING)
+    now = after.model_dump(mode="json", by_alias=True, exclude=_BOOKKEEPING)
+    previous = {name: value for name, value in was.items() if value != now[name]}
+    fields = (*previous, *(["personal"] if before.personal != after.personal else ()))
+    return Change(
+        fields=fields, previous=previous, notify=patch.notify, actor=patch.actor, reason=reason
+    )
+
+
+def decide_new(
     snapshot: Snapshot,
+    patch: AppointmentPatch,
     found: SeatAssignment,
-    patch: AppointmentPatch,
+    entry: SessionEntry | None,
+    fields: Mapping[str, Any],
     *,
-    session_id: str,
+    hold: Hold | None = None,
 ) -> Decision:
-    """The decision that the appointment takes the assigned seat, and leaves its old session."""
-    joins = found.joins
-    left = before.session if before is not None and before.occupies else None
-    stays = joins is not None and joins.id == left
-    entry = enter_session(before, after, found, session_id=session_id)
-    shared = snapshot.calendar.rules.capacity > 1 or (joins is not None and joins.shared)
-    entered = {"session": entry.session_id, "shared": shared, **buffers(snapshot, entry, joins)}
-    after = after.model_copy(update=entered)
-    if not stays or not isinstance(before, Appointment):
-        provider = PROVIDER_OF_LOCATION_TYPE.get(after.meeting_location_type)
-        meeting = meeting_for(provider, joins, confirmed=after.confirmed)
-        after = after.model_copy(update={"meeting": meeting})
-    seat = snapshot.seat if stays else found.seat
-    return decide(before, after, snapshot, patch, seat=seat, entry=entry)
+    """The decision on a new appointment, which is made here, once, as it will be stored."""
+    fixed = locks(hold, snapshot, entry, (*found.hosts, *found.resources))
+    seat = {} if entry is None else entered(snapshot, entry, found)
+    after = Appointment(**{**fields, **seat}, versions=fixed.versions)
+    change = Change(notify=patch.notify, actor=patch.actor)
+    account_id = snapshot.calendar.account_id
+    events: tuple[Event, ...] = (
+        AppointmentCreated(account_id=account_id, state=after, change=change),
+    )
+    if hold is not None:
+        events += (hold_deleted(hold, snapshot, fixed, reason="booked", actor=patch.actor),)
+    return Decision(hold, after, snapshot, events, fixed, found.seat if entry else None, entry)
 
 
-def decide(
-    before: Occupant | None,
+def decide_change(
+    before: Appointment,
     after: Appointment,
     snapshot: Snapshot,
     patch: AppointmentPatch,
+    fields: Mapping[str, Any],
     *,
+    now: datetime,
     seat: int | None = None,
     entry: SessionEntry | None = None,
 ) -> Decision:
-    """The decision with its event; sequence, version and time revision of `after` are set here."""
-    was = before if isinstance(before, Appointment) else None
-    if was is not None and time_and_hosts(was) != time_and_hosts(after):
-        after = after.model_copy(update={"time_revision": was.time_revision + 1})
-    sequence = (was.sequence if was else 0) + 1
-    version = after.version if was else 1
-    after = after.model_copy(update={"sequence": sequence, "version": version})
-    event = appointment_event(was, after, patch, account_id=snapshot.calendar.account_id)
+    """The decision on a change: `after` gets these fields, and what counts its changes."""
+    takes = (*fields.get("hosts", ()), *fields.get("resources", ()))
+    fixed = locks(before, snapshot, entry, takes)
+    hosts = fields.get("hosts", after.hosts)
+    rescheduled = time_and_hosts(before) != (after.start_time, after.end_time, hosts)
+    counted = {
+        "sequence": before.sequence + 1,
+        "version": before.version + 1,
+        "time_revision": before.time_revision + rescheduled,
+        "date_updated": now,
+        "versions": fixed.versions,
+    }
+    after = after.model_copy(update={**fields, **counted})
+    event = changed(snapshot.calendar.account_id, before, after, patch)
     closes = closed_session(before, snapshot, entry=entry, occupies=after.occupies)
-    return Decision(before, after, snapshot, (event,), seat, entry, closes)
+    return Decision(before, after, snapshot, (event,), fixed, seat, entry, closes)

@@ -27,10 +27,6 @@ class Session:
     """Minutes before and after the session in which its hosts and its room take nothing else."""
     meetings: Mapping[str, Meeting] = field(default_factory=dict)
 
-    @property
-    def host(self) -> str:
-        return self.hosts[0]
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -40,8 +36,8 @@ class Snapshot:
     versions: Mapping[str, int]
     """Of the calendar, its hosts, the resources it needs, and what the changed appointment occupies."""
     busy: Mapping[str, Busy] = field(default_factory=dict)
-    sessions: tuple[Session, ...] = ()
-    """The open ones of the calendar at the requested start, and that of the changed appointment."""
+    sessions: Mapping[str, Session] = field(default_factory=dict)
+    """By id: the open ones of the calendar at the requested start, and that of the changed appointment."""
     day_counts: Mapping[date, int] = field(default_factory=dict)
     loads: Mapping[str, int] = field(default_factory=dict)
     seat: int | None = None
@@ -50,11 +46,3 @@ class Snapshot:
     """Expired holds around the requested time, which must be released before a decision."""
     contact_name: str | None = None
     """The name of the contact, which may be empty; None for no contact, or one the account lacks."""
-
-    def session(self, session_id: str) -> Session | None:
-        return next((s for s in self.sessions if s.id == session_id), None)
-
-    def session_at(self, host: str, starts: datetime) -> Session | None:
-        """The open session of this calendar with this host at this start."""
-        key = (self.calendar.id, host, starts)
-        return next((s for s in self.sessions if (s.calendar_id, s.host, s.starts) == key), None)

@@ -5,17 +5,13 @@ from datetime import datetime
 
 from booking.domain import appointments as domain
 from booking.domain.appointment_changes import change
-from booking.domain.calendars import Calendar
 from booking.domain.commands import AppointmentPatch, NewAppointment
-from booking.domain.decisions import Decision, Occupant
-from booking.domain.series import rule_for
-from booking.domain.snapshot import Snapshot
-from booking.handlers.commit import Decide, decide_and_commit, read_snapshot
-from booking.store.appointments import get_appointment
-from booking.store.holds import get_hold
-from hoop_events.booking import Appointment
+from booking.domain.decisions import Decision
+from booking.handlers.commit import ContactUnknown, Decide, decide_and_commit, read_snapshot
+from booking.store.snapshot import SnapshotRequest
+from hoop_events.booking import Appointment, Hold
 from hoop_platform.db.database import Database, Tx
-from hoop_platform.errors import NotFound, SlotUnavailable, check_fresh, invalid
+from hoop_platform.errors import Invalid, NotFound, SlotUnavailable, check_fresh, invalid
 from hoop_platform.failpoints import fp
 from hoop_platform.ids import new_id
 
@@ -56,21 +52,27 @@ async def book(
 ) -> Appointment:
     """Book the requested time on a calendar of this location, or raise the refusal.
 
-    Raises `SeriesRequired` when a series has to be booked instead.
+    Raises `SeriesRequired` when the calendar makes a series of it.
     """
     assert patch.calendar_id is not None
-    calendar_id = patch.calendar_id
 
     async def decide(db: Tx | Database) -> Decision:
-        found = await _read_snapshot(
-            db, account_id, calendar_id, patch, contact=new.contact_id, now=now
+        request = SnapshotRequest(
+            account_id, now, patch.calendar_id, patch.start, patch.end, new.contact_id
         )
-        check_calendar_location(found.calendar, location_id)
-        if rule_for(found.calendar, patch) is not None:
+        snapshot = (await read_snapshot(db, request)).snapshot
+        if snapshot is None:
+            raise NotFound
+        if snapshot.contact_name is None:
+            raise ContactUnknown
+        calendar = snapshot.calendar
+        if calendar.location_id != location_id:
+            raise other_location()
+        if calendar.recurs and len(calendar.hosts) == 1:
             raise SeriesRequired
-        return domain.book(found, new, patch, session_id=new_id(), now=now)
+        return domain.book(snapshot, new, patch, session_id=new_id(), now=now)
 
-    return await _booked(database, account_id, decide, calendar_id, now)
+    return await _booked(database, account_id, decide, patch.calendar_id, now)
 
 
 async def book_held(
@@ -86,30 +88,29 @@ async def book_held(
 
     Raises `SlotUnavailable` when the hold expired or is gone.
     """
+    request = SnapshotRequest(
+        account_id, now, None, patch.start, patch.end, new.contact_id, new.id, held=True
+    )
 
     async def decide(db: Tx | Database) -> Decision:
-        hold = await get_hold(db, account_id, new.id)
-        if hold is None or hold.expires_at <= now:
+        found = await read_snapshot(db, request)
+        hold = found.before
+        if not isinstance(hold, Hold) or hold.expires_at <= now:
             raise SlotUnavailable(extra={"reason": "hold_gone"})
-        found = await _read_snapshot(
-            db,
-            account_id,
-            hold.calendar_id,
-            patch,
-            before=hold,
-            contact=new.contact_id,
-            now=now,
-        )
-        check_calendar_location(found.calendar, location_id)
-        return domain.convert_hold(hold, found, new, patch, now=now)
+        if found.snapshot is None:
+            raise NotFound
+        if found.snapshot.contact_name is None:
+            raise ContactUnknown
+        if found.snapshot.calendar.location_id != location_id:
+            raise other_location()
+        return domain.convert_hold(hold, found.snapshot, new, patch, now=now)
 
     return await _booked(database, account_id, decide, new.id, now)
 
 
-def check_calendar_location(calendar: Calendar, location_id: str) -> None:
-    """Refuse a `locationId` that is not the calendar's."""
-    if calendar.location_id != location_id:
-        raise invalid("locationId", "other_location", "the calendar stands in another location")
+def other_location() -> Invalid:
+    """The refusal of a `locationId` that is not the calendar's."""
+    return invalid("locationId", "other_location", "the calendar stands in another location")
 
 
 async def _booked(
@@ -132,47 +133,24 @@ async def change_appointment(
     preconditions: Preconditions = NO_PRECONDITIONS,
 ) -> Appointment:
     """Move, cancel, confirm, edit or delete an appointment; returns its state afterwards."""
+    request = SnapshotRequest(
+        account_id, now, patch.calendar_id, patch.start, patch.end, appointment=appointment_id
+    )
     found: list[Appointment] = []
 
     async def decide(db: Tx | Database) -> Decision | None:
-        before = await get_appointment(db, account_id, appointment_id)
-        if before is None:
+        read = await read_snapshot(db, request)
+        if not isinstance(read.before, Appointment):
             raise NotFound
-        preconditions.check(before)
-        found[:] = [before]
-        calendar_id = patch.calendar_id or before.calendar_id
-        snapshot = await _read_snapshot(db, account_id, calendar_id, patch, before=before, now=now)
-        preconditions.check_location(snapshot.calendar.location_id)
-        return change(before, snapshot, patch, session_id=new_id(), now=now)
+        preconditions.check(read.before)
+        found[:] = [read.before]
+        if read.snapshot is None:
+            raise NotFound
+        preconditions.check_location(read.snapshot.calendar.location_id)
+        return change(read.before, read.snapshot, patch, session_id=new_id(), now=now)
 
     decision = await decide_and_commit(database, account_id, decide, key=appointment_id, now=now)
     if decision is None:
         return found[0]
     assert isinstance(decision.after, Appointment)
     return decision.after
-
-
-async def _read_snapshot(
-    db: Tx | Database,
-    account_id: str,
-    calendar_id: str,
-    patch: AppointmentPatch,
-    *,
-    before: Occupant | None = None,
-    contact: str | None = None,
-    now: datetime,
-) -> Snapshot:
-    start = patch.start or (before.start_time if before else None)
-    if start is None:
-        raise NotFound
-    end = patch.end or (before.end_time if before else None) or start
-    return await read_snapshot(
-        db,
-        account_id,
-        calendar_id,
-        start=start,
-        end=max(end, start),
-        before=before,
-        contact=contact,
-        now=now,
-    )

@@ -1,16 +1,16 @@
 """Optimistic decisions: read a snapshot without locks, decide, commit, and try again if outdated."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import datetime
 
 from booking.domain import holds as domain
-from booking.domain.decisions import Decision, Occupant
-from booking.domain.snapshot import Snapshot
-from booking.handlers.fair_queue import turn
+from booking.domain.decisions import Decision
 from booking.store.commit import commit_decision
-from booking.store.holds import get_hold
-from booking.store.locks import lock_resources
-from booking.store.snapshot import get_snapshot
+from booking.store.database import BookingDatabase
+from booking.store.locks import lock_bookables
+from booking.store.snapshot import Found, SnapshotRequest, get_snapshot
+from hoop_events.booking import Hold
 from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.db.savepoint import SavepointTx
 from hoop_platform.errors import NotFound, Unavailable
@@ -30,21 +30,22 @@ async def decide_and_commit(
 ) -> Decision | None:
     """Decide and commit; decide again when the snapshot was outdated. None: nothing to decide.
 
-    Requests of this process queue for `key`, a calendar or an appointment. After
-    `OPTIMISTIC_TRIES` everything that could be taken is locked first, so that the decision is
-    committed at last; `Unavailable` after `LOCKED_TRIES` more.
+    Requests of this process queue for `key`, a calendar or an appointment; within a transaction they
+    do not, for the request in front might wait for its locks. After `OPTIMISTIC_TRIES` everything that
+    could be taken is locked first, so that the decision is committed at last; `Unavailable` after
+    `LOCKED_TRIES` more.
     """
-    async with turn(database, account_id, key):
+    async with (
+        database.turn(account_id, key) if isinstance(database, BookingDatabase) else nullcontext()
+    ):
         for _ in range(OPTIMISTIC_TRIES):
             try:
-                async with database.connection() as db:
-                    decision = await decide(db)
-                    committed = decision and await commit_decision(db, decision, now=now)
+                decision = await decide(database)
+                written = decision is None or await commit_decision(database, decision, now=now)
             except CONTENTION:
                 continue
-            if decision is None or committed is not None:
-                database.notify()
-                return committed
+            if written:
+                return decision
         return await _commit_under_locks(database, account_id, decide, now)
 
 
@@ -64,54 +65,27 @@ async def _commit_under_locks(
 async def _try_under_locks(
     database: Database, account_id: str, first: Decision, decide: Decide, now: datetime
 ) -> Decision | None:
-    others = {*first.taken} | first.snapshot.calendar.takable
+    others = {*first.locks.taken} | first.snapshot.calendar.takable
     try:
         async with database.transaction() as db:
-            await lock_resources(db, account_id, calendars=first.calendars, others=others)
+            await lock_bookables(db, account_id, calendars=first.locks.calendars, others=others)
             savepoint = SavepointTx(db)  # a violated constraint leaves the locks as they are
             decision = await decide(savepoint)
-            if decision is None:
+            if decision is None or not await commit_decision(savepoint, decision, now=now):
                 return None
-            return await commit_decision(savepoint, decision, now=now)
+            return decision
     except CONTENTION:
         return None
 
 
-async def read_snapshot(
-    db: Tx | Database,
-    account_id: str,
-    calendar_id: str,
-    *,
-    start: datetime,
-    end: datetime,
-    before: Occupant | None,
-    now: datetime,
-    contact: str | None = None,
-) -> Snapshot:
-    """The snapshot for [start, end), after expired holds in it have been released.
-
-    Raises `NotFound` for an unknown calendar, `ContactUnknown` for an unknown contact.
-    """
+async def read_snapshot(db: Tx | Database, request: SnapshotRequest) -> Found:
+    """What a decision is based on, after expired holds around its time have been released."""
     for _ in range(OPTIMISTIC_TRIES):
-        found = await get_snapshot(
-            db,
-            account_id,
-            calendar_id,
-            start=start,
-            end=end,
-            before=before,
-            now=now,
-            contact=contact,
-        )
-        if found is None:
-            raise NotFound
-        if contact is not None and found.contact_name is None:
-            raise ContactUnknown
-        expired = [h for h in found.expired if before is None or h != before.id]
-        if not expired:
+        found = await get_snapshot(db, request)
+        if found.snapshot is None or not found.snapshot.expired:
             return found
-        for hold_id in expired:
-            await commit_release(db, account_id, hold_id, reason="expired", now=now)
+        for hold_id in found.snapshot.expired:
+            await commit_release(db, request.account_id, hold_id, reason="expired", now=request.now)
     raise Unavailable(headers={"Retry-After": "1"})
 
 
@@ -123,10 +97,10 @@ async def commit_release(
     reason: str,
     now: datetime,
     actor: str | None = None,
-) -> Decision | None:
-    """Release a hold; None when the hold is gone, or the snapshot was outdated."""
+) -> bool:
+    """Release a hold; False when the hold is gone, or the snapshot was outdated."""
     decision = await decide_release(db, account_id, hold_id, reason=reason, now=now, actor=actor)
-    return decision and await commit_decision(db, decision, now=now)
+    return decision is not None and await commit_decision(db, decision, now=now)
 
 
 async def decide_release(
@@ -139,18 +113,10 @@ async def decide_release(
     actor: str | None = None,
 ) -> Decision | None:
     """The decision to release a hold, also on a deleted calendar; None when the hold is gone."""
-    held = await get_hold(db, account_id, hold_id)
-    if held is None:
+    request = SnapshotRequest(account_id, now, appointment=hold_id, held=True, deleted_too=True)
+    found = await get_snapshot(db, request)
+    if found.before is None:
         return None
-    found = await get_snapshot(
-        db,
-        account_id,
-        held.calendar_id,
-        start=held.start_time,
-        end=held.end_time,
-        before=held,
-        now=now,
-        deleted_too=True,
-    )
-    assert found is not None
-    return domain.release(held, found, reason=reason, actor=actor)
+    assert isinstance(found.before, Hold)
+    assert found.snapshot is not None
+    return domain.release(found.before, found.snapshot, reason=reason, actor=actor)

@@ -9,7 +9,7 @@ from booking.domain.checks import slug_taken
 from booking.handlers.calendars import save_settings
 from booking.store.calendars import lock_calendars_of_group
 from booking.store.crud import groups, upsert_group
-from booking.store.locks import lock_resources
+from booking.store.locks import lock_bookables
 from hoop_events.base import Gone
 from hoop_events.calendars import CalendarGroup, CalendarGroupChanged, CalendarGroupDeleted
 from hoop_platform.db.database import Tx
@@ -88,7 +88,7 @@ async def _lock_calendars(db: Tx, account_id: str, group_id: str) -> list[Calend
     """Lock the group's calendars, then their hosts, all at once: the order of locks used everywhere."""
     found = await lock_calendars_of_group(db, account_id, group_id)
     hosts = [host for calendar in found for host in calendar.hosts]
-    await lock_resources(
+    await lock_bookables(
         db, account_id, calendars=[calendar.id for calendar in found], others=hosts
     )
     return found

@@ -1,7 +1,7 @@
 """Commands on holds: create one, release one, release all that have expired."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from booking.domain import holds as domain
 from booking.domain.assignment import RequestedTime
@@ -13,11 +13,14 @@ from booking.handlers.commit import (
     read_snapshot,
 )
 from booking.store import holds as store
+from booking.store.snapshot import SnapshotRequest
 from hoop_events.booking import Hold
 from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.errors import NotFound
 from hoop_platform.ids import new_id
 
+HELD = "held"
+"""The signal of a new hold."""
 BATCH = 100
 """The most expired holds that are released at once."""
 
@@ -37,22 +40,16 @@ async def create_hold(
     database: Database, account_id: str, hold_id: str, request: HoldRequest, *, now: datetime
 ) -> Hold:
     """Hold the requested time, under the rules of a booking."""
-    start = request.start
 
     async def decide(db: Tx | Database) -> Decision:
-        found = await read_snapshot(
-            db,
-            account_id,
-            request.calendar_id,
-            start=start,
-            end=max(request.end or start, start),
-            before=None,
-            now=now,
-        )
-        length = timedelta(milliseconds=found.calendar.rules.length)
-        time = RequestedTime(start, request.end or start + length, request.host)
+        read = SnapshotRequest(account_id, now, request.calendar_id, request.start, request.end)
+        snapshot = (await read_snapshot(db, read)).snapshot
+        if snapshot is None:
+            raise NotFound
+        end = request.end or request.start + snapshot.calendar.length
+        time = RequestedTime(request.start, end, request.host)
         return domain.hold(
-            found, time, hold_id=hold_id, session_id=new_id(), until=request.until, now=now
+            snapshot, time, hold_id=hold_id, session_id=new_id(), until=request.until, now=now
         )
 
     decision = await decide_and_commit(
@@ -60,6 +57,7 @@ async def create_hold(
     )
     assert decision is not None
     assert isinstance(decision.after, Hold)
+    database.notify(HELD)
     return decision.after
 
 
@@ -80,16 +78,12 @@ async def release_hold(
 
 async def release_expired(database: Database, *, now: datetime) -> int:
     """Release expired holds of all accounts; returns their number. A contended one is left for later."""
-    await store.delete_old_gone_holds(database)
     released = 0
     for account_id, hold_id in await store.list_expired_holds(database, now, limit=BATCH):
         try:
-            decision = await commit_release(
+            released += await commit_release(
                 database, account_id, hold_id, reason="expired", now=now
             )
         except CONTENTION:
             continue
-        released += decision is not None
-    if released:
-        database.notify()
     return released

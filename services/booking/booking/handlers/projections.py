@@ -10,7 +10,6 @@ from hoop_events.booking import Appointment, AppointmentUpdated
 from hoop_events.effects import ConnectionChanged, ExternalBusyChanged, MeetingLinkChanged
 from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.db.database import Tx
-from hoop_platform.outbox.announce import announce
 
 
 async def on_user_changed(db: Tx, event: UserChanged, _: datetime) -> None:
@@ -43,25 +42,22 @@ async def on_connection_changed(db: Tx, event: ConnectionChanged, _: datetime) -
 async def on_external_busy_changed(db: Tx, event: ExternalBusyChanged, _: datetime) -> None:
     """Replace the busy times of an external calendar in a week, and invalidate open snapshots."""
     state = event.state
-    resource = state.user_id or state.calendar_id
+    bookable = state.user_id or state.calendar_id
     await projections.update_external_busy(
         db,
         event.account_id,
         connection_id=state.connection_id,
         week=state.week,
-        resource_id=resource,
+        bookable_id=bookable,
         intervals=[(interval.start, interval.end) for interval in state.intervals],
     )
-    await update_versions(db, event.account_id, calendars=(), others=[resource])
+    await update_versions(db, event.account_id, calendars=(), others=[bookable])
 
 
 async def on_meeting_link_changed(db: Tx, event: MeetingLinkChanged, now: datetime) -> None:
     """Show a session's meeting on each of its appointments; nothing happens for a closed session."""
     link = event.state
-    session = await appointments.lock_session(db, event.account_id, link.session)
-    if session is None:
-        return
-    await appointments.update_meeting(
+    is_open = await appointments.update_meeting(
         db,
         event.account_id,
         link.session,
@@ -69,22 +65,23 @@ async def on_meeting_link_changed(db: Tx, event: MeetingLinkChanged, now: dateti
         sequence=link.sequence,
         meeting=link.meeting,
     )
-    for before in await appointments.lock_session_appointments(db, event.account_id, link.session):
-        if PROVIDER_OF_LOCATION_TYPE.get(before.meeting_location_type) == link.provider:
-            await _update_meeting(db, event, before, now=now)
-
-
-async def _update_meeting(
-    db: Tx, event: MeetingLinkChanged, before: Appointment, *, now: datetime
-) -> None:
-    """Announce the appointment with the new meeting, if the meeting is new to the appointment."""
-    if before.meeting == event.state.meeting:
+    if not is_open:
         return
+    states = await appointments.lock_session_appointments(db, event.account_id, link.session)
+    events = [
+        _with_meeting(event, before)
+        for before in states
+        if PROVIDER_OF_LOCATION_TYPE.get(before.meeting_location_type) == link.provider
+        and before.meeting != link.meeting
+    ]
+    await appointments.update_states(db, event.account_id, events, now=now)
+
+
+def _with_meeting(event: MeetingLinkChanged, before: Appointment) -> AppointmentUpdated:
+    """The event that announces the appointment with the new meeting."""
     after = before.model_copy(
         update={"meeting": event.state.meeting, "sequence": before.sequence + 1}
     )
     was = before.meeting.model_dump(mode="json", by_alias=True)
     change = Change(fields=("meeting",), previous={"meeting": was}, actor="meetings")
-    await appointments.update_state(db, event.account_id, after)
-    updated = AppointmentUpdated(account_id=event.account_id, state=after, change=change)
-    await announce(db, updated, now=now)
+    return AppointmentUpdated(account_id=event.account_id, state=after, change=change)

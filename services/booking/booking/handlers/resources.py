@@ -55,15 +55,14 @@ async def delete_resource(
     gone = Gone(id=resource_id, sequence=before.sequence + 1, versions=versions)
     await announce(db, ResourceDeleted(account_id=account_id, state=gone), now=now)
     for session in await delete_from_sessions(db, account_id, resource_id, now=now):
-        for appointment in await appointments.lock_session_appointments(db, account_id, session):
-            await _remove_from_appointment(db, account_id, appointment, resource_id, now)
+        states = await appointments.lock_session_appointments(db, account_id, session)
+        events = [_without_resource(account_id, before, resource_id) for before in states]
+        await appointments.update_states(db, account_id, events, now=now)
     return versions
 
 
-async def _remove_from_appointment(
-    db: Tx, account_id: str, before: Appointment, resource_id: str, now: datetime
-) -> None:
-    """Remove the resource from an appointment, and announce the appointment."""
+def _without_resource(account_id: str, before: Appointment, resource_id: str) -> AppointmentUpdated:
+    """The event that announces the appointment without the resource."""
     left = tuple(one for one in before.resources if one != resource_id)
     after = before.model_copy(update={"resources": left, "sequence": before.sequence + 1})
     change = Change(
@@ -71,9 +70,7 @@ async def _remove_from_appointment(
         previous={"resources": [*before.resources]},
         reason="resource_deleted",
     )
-    await appointments.update_state(db, account_id, after)
-    updated = AppointmentUpdated(account_id=account_id, state=after, change=change)
-    await announce(db, updated, now=now)
+    return AppointmentUpdated(account_id=account_id, state=after, change=change)
 
 
 async def remove_calendar(

@@ -21,16 +21,18 @@ from booking.domain.series import (
     series_starts,
 )
 from booking.domain.snapshot import Snapshot
-from booking.handlers.appointments import (
-    Preconditions,
-    change_appointment,
-    check_calendar_location,
+from booking.handlers.appointments import Preconditions, change_appointment, other_location
+from booking.handlers.commit import (
+    LOCKED_TRIES,
+    ContactUnknown,
+    decide_and_commit,
+    read_snapshot,
 )
-from booking.handlers.commit import LOCKED_TRIES, decide_and_commit, read_snapshot
 from booking.store.alternatives import get_calendar_window
 from booking.store.appointments import exists_series, list_series
 from booking.store.calendars import get_calendar
-from booking.store.locks import lock_resources
+from booking.store.locks import lock_bookables
+from booking.store.snapshot import SnapshotRequest
 from hoop_events.booking import Appointment
 from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.db.savepoint import SavepointTx
@@ -71,7 +73,8 @@ async def book_series(
 
     async def command(db: SavepointTx) -> list[OccurrenceOutcome]:
         calendar = await _lock_calendar(db, account_id, patch)
-        check_calendar_location(calendar, location_id)
+        if calendar.location_id != location_id:
+            raise other_location()
         rule = rule_for(calendar, patch)
         assert rule is not None
         booking = _SeriesBooking(
@@ -97,7 +100,7 @@ async def _lock_takable(
     """Lock the calendars, and all that appointments on them may take, until the series is committed."""
     takable = {*others}.union(*(one.takable for one in calendars))
     async with db.transaction() as tx:
-        await lock_resources(
+        await lock_bookables(
             tx, account_id, calendars={one.id for one in calendars}, others=takable
         )
 
@@ -177,17 +180,15 @@ class _SeriesBooking:
         patch = replace(self.patch, start=start, end=start + length)
 
         async def decide(db: Tx | Database) -> Decision:
-            found = await read_snapshot(
-                db,
-                self.account_id,
-                self.calendar.id,
-                start=start,
-                end=start + length,
-                before=None,
-                contact=one.contact_id,
-                now=self.now,
+            request = SnapshotRequest(
+                self.account_id, self.now, self.calendar.id, start, start + length, one.contact_id
             )
-            return decide_one(found, one, patch, session_id=new_id(), now=self.now)
+            snapshot = (await read_snapshot(db, request)).snapshot
+            if snapshot is None:
+                raise NotFound
+            if snapshot.contact_name is None:
+                raise ContactUnknown
+            return decide_one(snapshot, one, patch, session_id=new_id(), now=self.now)
 
         decision = await decide_and_commit(
             self.db, self.account_id, decide, key=self.calendar.id, now=self.now

@@ -50,8 +50,8 @@ CREATE TABLE schedule (
 CREATE INDEX schedule_calendars ON schedule USING gin (calendar_ids) WHERE deleted_at IS NULL;
 
 -- A room, or a piece of equipment of which there are several units. Its lock and version stand in
--- `resource`, like those of everything else whose time can be taken.
-CREATE TABLE asset (
+-- `bookable`, like those of everything else whose time can be taken.
+CREATE TABLE resource (
     account_id   uuid   NOT NULL,
     id           uuid   NOT NULL,
     location_id  uuid   NOT NULL,
@@ -60,13 +60,13 @@ CREATE TABLE asset (
     deleted_at   timestamptz,
     PRIMARY KEY (account_id, id)
 );
-CREATE INDEX asset_calendars ON asset USING gin (calendar_ids) WHERE deleted_at IS NULL;
+CREATE INDEX resource_calendars ON resource USING gin (calendar_ids) WHERE deleted_at IS NULL;
 
 CREATE TABLE block_slot (
     account_id  uuid      NOT NULL,
     id          uuid      NOT NULL,
     location_id uuid      NOT NULL,
-    blocks      uuid      NOT NULL,   -- a calendar, a user, or an asset
+    blocks      uuid      NOT NULL,   -- a calendar, a user, or a resource
     during      tstzrange NOT NULL CHECK (NOT isempty(during)),
     state       jsonb     NOT NULL,   -- as last announced
     deleted_at  timestamptz,
@@ -77,7 +77,7 @@ CREATE INDEX block_slot_during ON block_slot USING gist (account_id, blocks, dur
 
 -- Everything whose time can be taken: calendars, hosts, rooms, equipment. `version` grows with each
 -- change of what is free there, so a decision that was read without locks can be checked under them.
-CREATE TABLE resource (
+CREATE TABLE bookable (
     account_id uuid   NOT NULL,
     id         uuid   NOT NULL,
     version    bigint NOT NULL DEFAULT 1,
@@ -114,13 +114,13 @@ CREATE INDEX session_shared ON session (account_id, calendar_id, starts)
 CREATE TABLE allocation (
     account_id    uuid      NOT NULL,
     session_id    uuid      NOT NULL,
-    resource_id   uuid      NOT NULL,
+    bookable_id   uuid      NOT NULL,
     during        tstzrange NOT NULL CHECK (NOT isempty(during)),
     buffer_before int       NOT NULL,  -- minutes
     buffer_after  int       NOT NULL,
-    PRIMARY KEY (account_id, session_id, resource_id),
+    PRIMARY KEY (account_id, session_id, bookable_id),
     CONSTRAINT allocation_no_overlap
-        EXCLUDE USING gist (account_id WITH =, resource_id WITH =, during WITH &&)
+        EXCLUDE USING gist (account_id WITH =, bookable_id WITH =, during WITH &&)
 );
 
 -- One unit of a piece of equipment in an open session.
@@ -213,11 +213,11 @@ CREATE TABLE external_busy (
     account_id    uuid      NOT NULL,
     connection_id uuid      NOT NULL,
     week          text      NOT NULL,
-    resource_id   uuid      NOT NULL,
+    bookable_id   uuid      NOT NULL,
     during        tstzrange NOT NULL
 );
 CREATE INDEX external_busy_week ON external_busy (account_id, connection_id, week);
-CREATE INDEX external_busy_during ON external_busy USING gist (account_id, resource_id, during);
+CREATE INDEX external_busy_during ON external_busy USING gist (account_id, bookable_id, during);
 
 -- Projections of what other services announce.
 CREATE TABLE known_user (

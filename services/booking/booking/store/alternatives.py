@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from asyncpg import Range
 
 from booking.domain.alternatives import CalendarWindow
-from booking.store.calendars import calendar_of
-from booking.store.snapshot import MAX_BUFFER, busy_of
+from booking.domain.calendars import Calendar
+from booking.store.snapshot import busy_of
 from hoop_platform.db.database import Database, Row, Tx
 from hoop_scheduling.busy import Seats
 from hoop_scheduling.zones import epoch_ms
 
 _DAY = timedelta(days=1)
+"""No buffer is longer."""
 
 _WINDOW = """
 WITH c AS (
@@ -36,7 +37,7 @@ WITH c AS (
     SELECT unnest(hosts) AS host, starts, ends, taken FROM open_sessions
 )
 SELECT c.*,
-    (SELECT array_agg(resource_id) FROM busy) AS busy_who,
+    (SELECT array_agg(bookable_id) FROM busy) AS busy_who,
     (SELECT array_agg((extract(epoch FROM lower(during)) * 1000)::bigint) FROM busy) AS busy_from,
     (SELECT array_agg((extract(epoch FROM upper(during)) * 1000)::bigint) FROM busy) AS busy_to,
     (SELECT array_agg(buffer_before) FROM busy) AS busy_before,
@@ -59,14 +60,14 @@ async def get_calendar_window(
         _WINDOW,
         account_id,
         calendar_id,
-        Range(start - MAX_BUFFER, end + MAX_BUFFER),
+        Range(start - _DAY, end + _DAY),
         (start - _DAY).astimezone(UTC).date(),
         (end + _DAY).astimezone(UTC).date(),
     )
     if row is None:
         return None
     return CalendarWindow(
-        calendar=calendar_of(row),
+        calendar=Calendar.of(row),
         busy=busy_of(row),
         seats=_seats(row),
         day_counts=dict(zip(row["days"] or (), row["on_day"] or (), strict=True)),

@@ -1,7 +1,15 @@
 """Appointments as rows, without holds, and the meetings of their sessions."""
 
-from hoop_events.booking import Appointment, Meeting, MeetingProvider
-from hoop_platform.db.database import Database, Row, Tx
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+
+from booking.store.commit import outbox_row
+from hoop_events.booking import Appointment, AppointmentUpdated, Meeting, MeetingProvider
+from hoop_platform.db.database import Database, Tx, notify_after_commit
+from hoop_platform.ids import hexed
+from hoop_platform.outbox.announce import OUTBOX
 
 CURRENT_STATE = (
     "a.state || jsonb_build_object('groupId', nullif(k.settings ->> 'groupId', '')) AS state"
@@ -73,19 +81,6 @@ async def is_deleted(db: Tx | Database, account_id: str, appointment_id: str) ->
     return found
 
 
-async def lock_session(db: Tx, account_id: str, session_id: str) -> Row | None:
-    """Lock an open session and return its row; None when there is no such open session."""
-    row: Row | None = await db.fetchrow(
-        """
-        SELECT * FROM session WHERE account_id = $1 AND id = $2 AND closed_at IS NULL
-           FOR NO KEY UPDATE
-        """,
-        account_id,
-        session_id,
-    )
-    return row
-
-
 async def update_meeting(
     db: Tx,
     account_id: str,
@@ -94,19 +89,23 @@ async def update_meeting(
     *,
     sequence: int,
     meeting: Meeting,
-) -> None:
-    """Store a session's meeting at this provider, for appointments that join the session later."""
-    await db.execute(
+) -> bool:
+    """Store an open session's meeting at this provider, for appointments that join the session later.
+
+    The session's row is locked then. False when there is no such open session.
+    """
+    found = await db.fetchval(
         """
         UPDATE session SET revision = revision + 1,
                meetings = meetings || jsonb_build_object($3::text, $4::jsonb)
-         WHERE account_id = $1 AND id = $2
+         WHERE account_id = $1 AND id = $2 AND closed_at IS NULL RETURNING true
         """,
         account_id,
         session_id,
         provider,
         {"sequence": sequence, "meeting": meeting.model_dump(mode="json", by_alias=True)},
     )
+    return found is True
 
 
 async def lock_session_appointments(db: Tx, account_id: str, session_id: str) -> list[Appointment]:
@@ -123,12 +122,27 @@ async def lock_session_appointments(db: Tx, account_id: str, session_id: str) ->
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-async def update_state(db: Tx, account_id: str, after: Appointment) -> None:
-    """Save the state of an appointment whose time and seat do not change."""
-    await db.execute(
-        "UPDATE appointment SET sequence = $3, state = $4 WHERE account_id = $1 AND id = $2",
-        account_id,
-        after.id,
-        after.sequence,
-        after.model_dump(mode="json", by_alias=True),
+_UPDATE_STATES = """
+    WITH events AS (
+        SELECT * FROM json_to_recordset($2::text::json) AS e (
+               id uuid, event_id uuid, topic text, type text, source text, subject text,
+               sequence bigint, dataschema text, time timestamptz, traceparent text, body json)
+    ), updated AS (
+        UPDATE appointment a SET sequence = e.sequence, state = (e.body -> 'state')::jsonb
+          FROM events e WHERE a.account_id = $1 AND a.id = e.id
     )
+    INSERT INTO outbox (event_id, topic, type, source, subject, sequence, account_id, dataschema,
+                        time, traceparent, body)
+    SELECT event_id, topic, type, source, subject, sequence, $1, dataschema, time, traceparent,
+           convert_to(body::text, 'UTF8') FROM events
+"""
+
+
+async def update_states(
+    db: Tx, account_id: str, events: Sequence[AppointmentUpdated], *, now: datetime
+) -> None:
+    """Save and announce the states of appointments whose times and seats do not change."""
+    if events:
+        rows = [{"id": hexed(event.subject), **outbox_row(event, now)} for event in events]
+        await db.execute(_UPDATE_STATES, account_id, orjson.dumps(rows).decode())
+        notify_after_commit(db, OUTBOX)

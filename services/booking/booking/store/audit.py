@@ -6,8 +6,8 @@ from hoop_platform.db.database import Tx
 
 INVARIANTS: Mapping[str, str] = {
     "two sessions at once on a host or room": """
-        SELECT a.account_id, a.resource_id AS id FROM allocation a
-          JOIN allocation b ON b.account_id = a.account_id AND b.resource_id = a.resource_id
+        SELECT a.account_id, a.bookable_id AS id FROM allocation a
+          JOIN allocation b ON b.account_id = a.account_id AND b.bookable_id = a.bookable_id
                            AND b.session_id > a.session_id AND b.during && a.during
     """,
     "more units in use than there were": """
@@ -39,13 +39,13 @@ INVARIANTS: Mapping[str, str] = {
     """,
     "an open session whose hosts and resources are not taken for its time, or others are": """
         SELECT s.account_id, s.id FROM session s
-          LEFT JOIN (SELECT account_id, session_id, resource_id, during FROM allocation
+          LEFT JOIN (SELECT account_id, session_id, bookable_id, during FROM allocation
                      UNION ALL
                      SELECT account_id, session_id, resource_id, during FROM equipment_use) t
             ON t.account_id = s.account_id AND t.session_id = s.id
          WHERE s.closed_at IS NULL
          GROUP BY s.account_id, s.id
-        HAVING array_agg(t.resource_id ORDER BY t.resource_id)
+        HAVING array_agg(t.bookable_id ORDER BY t.bookable_id)
                IS DISTINCT FROM (SELECT array_agg(r ORDER BY r)
                                    FROM unnest(s.hosts || s.resources) AS r)
             OR bool_or(t.during <> tstzrange(s.starts, s.ends))

@@ -8,23 +8,7 @@ from asyncpg import UniqueViolationError
 from booking.domain.calendars import Calendar
 from booking.domain.checks import slug_taken
 from booking.store.locks import update_versions
-from hoop_platform.db.database import Database, Row, Tx
-
-
-def calendar_of(row: Row) -> Calendar:
-    """A row of `calendar` as a value."""
-    return Calendar(
-        account_id=row["account_id"],
-        id=row["id"],
-        location_id=row["location_id"],
-        time_zone=row["time_zone"],
-        hosts=tuple(row["hosts"]),
-        settings=row["settings"],
-        version=row["version"],
-        sequence=row["sequence"],
-        applied=row["applied"],
-        applied_version=row["applied_version"],
-    )
+from hoop_platform.db.database import Database, Tx
 
 
 async def insert_calendar(db: Tx, calendar: Calendar) -> dict[str, int]:
@@ -68,7 +52,7 @@ async def get_calendar(
         account_id,
         calendar_id,
     )
-    return calendar_of(row) if row else None
+    return Calendar.of(row) if row else None
 
 
 async def list_calendars(
@@ -93,7 +77,7 @@ async def list_calendars(
         group_id,
         drafts,
     )
-    return [calendar_of(row) for row in rows]
+    return [Calendar.of(row) for row in rows]
 
 
 async def get_calendar_location(db: Tx | Database, account_id: str, calendar_id: str) -> str | None:
@@ -174,7 +158,7 @@ async def list_calendars_of_user(
         account_id,
         user_id,
     )
-    return [calendar_of(row) for row in rows]
+    return [Calendar.of(row) for row in rows]
 
 
 async def list_connection_owners(
@@ -218,7 +202,7 @@ async def lock_calendars_of_group(db: Tx, account_id: str, group_id: str) -> lis
         account_id,
         group_id,
     )
-    return [calendar_of(row) for row in rows]
+    return [Calendar.of(row) for row in rows]
 
 
 async def lock_calendars(db: Tx, account_id: str, ids: Iterable[str]) -> list[Calendar]:
@@ -232,7 +216,7 @@ async def lock_calendars(db: Tx, account_id: str, ids: Iterable[str]) -> list[Ca
         account_id,
         sorted({*ids}),
     )
-    return [calendar_of(row) for row in rows]
+    return [Calendar.of(row) for row in rows]
 
 
 async def update_applied(db: Tx, account_id: str, ids: Iterable[str]) -> None:

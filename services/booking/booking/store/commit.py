@@ -1,104 +1,139 @@
 """Committing a decision, if what it is based on has not changed."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
+import orjson
 
 from booking.domain.decisions import Decision, Occupant, SessionEntry
+from booking.store.database import BookingDatabase
 from hoop_events.base import Event
 from hoop_events.booking import Appointment, Hold
-from hoop_platform.db.database import Database, Tx
-from hoop_platform.ids import hexed
+from hoop_platform import ids
+from hoop_platform.db.database import (
+    CONTENTION,
+    UNAVAILABLE,
+    Database,
+    Tx,
+    notify_after_commit,
+)
 from hoop_platform.outbox import announce
 from hoop_platform.telemetry import span
 from hoop_scheduling.zones import day_of, epoch_ms
 
-_COMMIT = """
-SELECT commit_decision($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-"""
+_ONE = "SELECT commit_decision($1::text::json)"
+_ONE_SOON = "SELECT commit_soon($1::text::json)"
+_SEVERAL = "SELECT commit_decisions($1::text::json)"
+
+_hexed = lru_cache(65_536)(ids.hexed)
+"""A document names the account, the calendar and its host several times, and so does the next one."""
 
 
-async def commit_decision(
-    db: Tx | Database, decision: Decision, *, now: datetime
-) -> Decision | None:
-    """Write a decision and its events; None, and nothing is written, when its snapshot is outdated.
+async def commit_decision(db: Tx | Database, decision: Decision, *, now: datetime) -> bool:
+    """Write a decision and its events; False, and nothing is written, when its snapshot is outdated.
 
-    The returned decision carries the versions after the commit, in its state and in its events.
+    New appointments that arrive at the same time share a round trip and a commit.
     """
-    stamped = _with_versions(decision)
-    calendars, taken = decision.calendars, decision.taken
-    versions = decision.snapshot.versions
-    revisions = {s.id: s.revision for s in decision.snapshot.sessions if s.id in decision.sessions}
-    events, bodies = _outbox_rows(stamped.events, now)
+    with span("commit", attributes={"hoop.appointment": decision.events[0].subject}):
+        document = orjson.dumps(_document(decision, now))
+        written = None
+        if isinstance(db, BookingDatabase) and _is_independent(decision):
+            written = await _commit_together(db, document)
+        if written is None:
+            written = await _commit_alone(db, document)
+    if written:
+        notify_after_commit(db, announce.OUTBOX)
+    return written
+
+
+async def _commit_alone(db: Tx | Database, document: bytes) -> bool:
     try:
-        with span("commit", attributes={"hoop.appointment": decision.id}):
-            committed = await db.fetchval(
-                _COMMIT,
-                decision.account_id,
-                calendars,
-                [versions.get(c, 0) for c in calendars],
-                decision.counts,
-                taken,
-                [versions.get(t, 0) for t in taken],
-                list(revisions),
-                list(revisions.values()),
-                decision.id,
-                decision.before.sequence if decision.before else 0,
-                _appointment_row(stamped, stamped.after) if stamped.after else None,
-                _session_row(stamped, stamped.after, stamped.entry)
-                if stamped.after and stamped.entry
-                else None,
-                decision.closes,
-                events,
-                bodies,
-            )
+        return bool(await db.fetchval(_ONE, document.decode()))
     except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
-        return None  # the backstop: another transaction took the time first
-    return stamped if committed else None
+        return False  # the backstop: another transaction took the time first
 
 
-def _with_versions(decision: Decision) -> Decision:
-    """The decision with the versions after the commit, in its state and in its events."""
-    raised = {*decision.taken, *(decision.calendars if decision.counts else ())}
-    versions = {
-        key: decision.snapshot.versions.get(key, 0) + (key in raised)
-        for key in (*decision.calendars, *decision.taken)
+def _is_independent(decision: Decision) -> bool:
+    """Whether it can be committed together with others: it changes nothing that exists."""
+    opens = decision.entry is None or decision.entry.opens
+    return decision.before is None and opens and not decision.locks.counts
+
+
+async def _commit_together(db: BookingDatabase, document: bytes) -> bool | None:
+    """None when it has to be committed alone: it would have waited for a lock, or one of all failed."""
+    try:
+        return await db.together(_commit_all, document)
+    except asyncpg.LockNotAvailableError:
+        return None
+    except (*UNAVAILABLE, *CONTENTION):
+        raise
+    except asyncpg.exceptions.PostgresError:
+        return None
+
+
+async def _commit_all(db: Tx | Database, documents: Sequence[bytes]) -> Sequence[bool | None]:
+    """One result for each; no other than its own waits for the locks that one needs."""
+    if len(documents) == 1:
+        return [await db.fetchval(_ONE_SOON, documents[0].decode())]
+    array = b"[" + b",".join(documents) + b"]"
+    found: Sequence[bool | None] = await db.fetchval(_SEVERAL, array.decode())
+    return found
+
+
+def _document(decision: Decision, now: datetime) -> dict[str, Any]:
+    """The argument of the function `commit_decision`, which describes it."""
+    before, after, locks = decision.before, decision.after, decision.locks
+    versions = decision.snapshot.versions
+    left_or_entered = {
+        *([before.session] if before is not None and before.occupies else ()),
+        *([decision.entry.session_id] if decision.entry else ()),
     }
-    events = tuple(
-        event.model_copy(update={"state": event.state.model_copy(update={"versions": versions})})
-        for event in decision.events
-    )
-    after = decision.after and decision.after.model_copy(update={"versions": versions})
-    return replace(decision, events=events, after=after)
+    sessions = [one for one in decision.snapshot.sessions.values() if one.id in left_or_entered]
+    return {
+        "account": _hexed(decision.snapshot.calendar.account_id),
+        "id": _hexed(decision.events[0].subject),
+        "sequence": before.sequence if before else None,
+        "held": isinstance(before, Hold),
+        "closes": decision.closes and _hexed(decision.closes),
+        "calendars": [_hexed(one) for one in locks.calendars],
+        "calendar_versions": [versions.get(one, 0) for one in locks.calendars],
+        "counts": locks.counts,
+        "taken": [_hexed(one) for one in locks.taken],
+        "taken_versions": [versions.get(one, 0) for one in locks.taken],
+        "sessions": [_hexed(one.id) for one in sessions],
+        "revisions": [one.revision for one in sessions],
+        "after": _appointment_row(decision, after) if after else None,
+        "session": _session_row(decision, after, decision.entry)
+        if after and decision.entry
+        else None,
+        "events": [outbox_row(event, now) for event in decision.events],
+    }
 
 
 def _appointment_row(decision: Decision, after: Occupant) -> dict[str, Any]:
-    return {
-        "calendar_id": hexed(after.calendar_id),
-        "location_id": hexed(after.location_id),
-        "session_id": hexed(after.session),
+    row = {
+        "calendar_id": _hexed(after.calendar_id),
+        "location_id": _hexed(after.location_id),
+        "session_id": _hexed(after.session),
         "seat": decision.seat,
         "capacity": decision.snapshot.calendar.rules.capacity if decision.seat else 0,
         "starts": after.start_time,
         "ends": after.end_time,
         "local_day": day_of(epoch_ms(after.start_time), after.time_zone),
         "sequence": after.sequence,
-        **_contact_or_hold(after),
     }
-
-
-def _contact_or_hold(after: Occupant) -> dict[str, Any]:
     match after:
         case Appointment():
-            return {
-                "contact_id": hexed(after.contact_id),
-                "version": after.version,
-                "deleted_at": after.date_updated if after.deleted else None,
-            }
+            row["contact_id"] = _hexed(after.contact_id)
+            row["version"] = after.version
+            row["deleted_at"] = after.date_updated if after.deleted else None
         case Hold():
-            return {"version": 1, "held_until": after.expires_at}
+            row["version"] = 1
+            row["held_until"] = after.expires_at
+    return row
 
 
 def _session_row(decision: Decision, after: Occupant, entry: SessionEntry) -> dict[str, Any] | None:
@@ -107,13 +142,12 @@ def _session_row(decision: Decision, after: Occupant, entry: SessionEntry) -> di
         return None
     rules = decision.snapshot.calendar.rules
     units = {key: count for key, count in rules.equipment if key in after.resources}
-    rooms = [r for r in after.resources if r not in units]
     return {
-        "id": hexed(entry.session_id),
-        "calendar_id": hexed(after.calendar_id),
-        "hosts": [hexed(host) for host in after.hosts],
-        "rooms": [hexed(room) for room in rooms],
-        "equipment": [hexed(key) for key in units],
+        "id": _hexed(entry.session_id),
+        "calendar_id": _hexed(after.calendar_id),
+        "hosts": [_hexed(host) for host in after.hosts],
+        "rooms": [_hexed(room) for room in after.resources if room not in units],
+        "equipment": [_hexed(key) for key in units],
         "units": list(units.values()),
         "starts": after.start_time,
         "ends": entry.ends,
@@ -125,13 +159,8 @@ def _session_row(decision: Decision, after: Occupant, entry: SessionEntry) -> di
     }
 
 
-def _outbox_rows(
-    events: tuple[Event, ...], now: datetime
-) -> tuple[list[dict[str, Any]], list[bytes]]:
-    rows, bodies = [], []
-    for number, event in enumerate(events, start=1):
-        row = announce.row(event, now=now)
-        del row["account_id"]
-        bodies.append(row.pop("body"))
-        rows.append({**row, "number": number, "event_id": hexed(row["event_id"])})
-    return rows, bodies
+def outbox_row(event: Event, now: datetime) -> dict[str, Any]:
+    """A row of the outbox; its body stays as it is, byte by byte."""
+    row = announce.row(event, now=now)
+    del row["account_id"]
+    return {**row, "event_id": ids.hexed(row["event_id"]), "body": orjson.Fragment(row["body"])}

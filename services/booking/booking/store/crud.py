@@ -88,7 +88,7 @@ class AggregateTable(Generic[Aggregate]):
 
 
 schedules = AggregateTable("schedule", Schedule)
-resources = AggregateTable("asset", Resource)
+resources = AggregateTable("resource", Resource)
 groups = AggregateTable("calendar_group", CalendarGroup)
 block_slots = AggregateTable("block_slot", BlockSlot)
 

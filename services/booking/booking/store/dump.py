@@ -11,7 +11,7 @@ from hoop_scheduling.zones import epoch_ms
 
 _CALENDARS = "SELECT * FROM calendar WHERE deleted_at IS NULL"
 _SCHEDULES = "SELECT account_id, state FROM schedule WHERE deleted_at IS NULL"
-_ASSETS = "SELECT account_id, state FROM asset WHERE deleted_at IS NULL"
+_RESOURCES = "SELECT account_id, state FROM resource WHERE deleted_at IS NULL"
 _BLOCKS = "SELECT * FROM block_slot WHERE deleted_at IS NULL"
 _EXTERNAL = "SELECT * FROM external_busy"
 _OCCUPANTS = "SELECT * FROM appointment WHERE occupies"
@@ -26,7 +26,7 @@ async def get_dump(db: Tx, *, at: datetime) -> bytes:
     lines = [
         *(_calendar(row) for row in await read(_CALENDARS)),
         *(canonical.schedule(row["account_id"], row["state"]) for row in await read(_SCHEDULES)),
-        *(canonical.resource(row["account_id"], row["state"]) for row in await read(_ASSETS)),
+        *(canonical.resource(row["account_id"], row["state"]) for row in await read(_RESOURCES)),
         *(_block(row) for row in await read(_BLOCKS)),
         *(_external(row) for row in await read(_EXTERNAL)),
         *_occupied(await read(_OCCUPANTS), at),
@@ -51,7 +51,7 @@ def _external(row: Row) -> bytes:
             account_id=row["account_id"],
             connection_id=row["connection_id"],
             week=row["week"],
-            resource=row["resource_id"],
+            resource=row["bookable_id"],
             start=epoch_ms(during.lower),
             end=epoch_ms(during.upper),
         )

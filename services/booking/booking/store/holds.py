@@ -50,6 +50,12 @@ async def list_expired_holds(db: Database, now: datetime, *, limit: int) -> list
     return [(row["account_id"], row["id"]) for row in rows]
 
 
+async def get_next_expiry(db: Database) -> datetime | None:
+    """When the hold that expires first does so; None without holds."""
+    expiry: datetime | None = await db.fetchval("SELECT min(held_until) FROM appointment")
+    return expiry
+
+
 async def list_holds_of_calendar(db: Database, account_id: str, calendar_id: str) -> list[str]:
     """The ids of all holds on a calendar."""
     rows = await db.fetch(

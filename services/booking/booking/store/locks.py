@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from hoop_platform.db.database import Tx
 
 _INSERT = """
-    INSERT INTO resource (account_id, id)
+    INSERT INTO bookable (account_id, id)
     SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id ON CONFLICT DO NOTHING
 """
 _LOCK = """
-    SELECT FROM resource WHERE account_id = $1 AND id = ANY ($2::uuid[])
+    SELECT FROM bookable WHERE account_id = $1 AND id = ANY ($2::uuid[])
      ORDER BY id FOR NO KEY UPDATE
 """
 _UPDATE = """
-    UPDATE resource SET version = version + 1
+    UPDATE bookable SET version = version + 1
      WHERE account_id = $1 AND id = ANY ($2::uuid[]) RETURNING id, version
 """
 
 
-async def lock_resources(
+async def lock_bookables(
     db: Tx, account_id: str, *, calendars: Iterable[str], others: Iterable[str] = ()
 ) -> None:
     """Lock these until the transaction ends: no other transaction takes or gives back their time.
@@ -39,6 +39,6 @@ async def update_versions(
     """Lock these and raise their versions, which invalidates snapshots; returns the new versions."""
     first, rest = {*calendars}, {*others}
     await db.execute(_INSERT, account_id, sorted(first | rest))
-    await lock_resources(db, account_id, calendars=first, others=rest)
+    await lock_bookables(db, account_id, calendars=first, others=rest)
     rows = await db.fetch(_UPDATE, account_id, sorted(first | rest))
     return {row["id"]: row["version"] for row in sorted(rows, key=lambda row: str(row["id"]))}

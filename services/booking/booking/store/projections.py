@@ -110,7 +110,7 @@ async def update_external_busy(
     *,
     connection_id: str,
     week: str,
-    resource_id: str,
+    bookable_id: str,
     intervals: Sequence[tuple[datetime, datetime]],
 ) -> None:
     """Replace the busy times of a connection in a week by these intervals."""
@@ -122,11 +122,11 @@ async def update_external_busy(
     )
     await db.executemany(
         """
-        INSERT INTO external_busy (account_id, connection_id, week, resource_id, during)
+        INSERT INTO external_busy (account_id, connection_id, week, bookable_id, during)
         VALUES ($1, $2, $3, $4, $5)
         """,
         [
-            (account_id, connection_id, week, resource_id, Range(start, end))
+            (account_id, connection_id, week, bookable_id, Range(start, end))
             for start, end in intervals
         ],
     )

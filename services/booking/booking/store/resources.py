@@ -7,7 +7,7 @@ from hoop_platform.db.database import Tx
 
 _DELETE_ALLOCATIONS = """
     DELETE FROM allocation
-     WHERE account_id = $1 AND resource_id = $2 AND session_id = ANY ($3::uuid[])
+     WHERE account_id = $1 AND bookable_id = $2 AND session_id = ANY ($3::uuid[])
 """
 _DELETE_EQUIPMENT_USE = """
     DELETE FROM equipment_use
@@ -32,7 +32,7 @@ async def delete_from_sessions(
         SELECT id FROM session
          WHERE account_id = $1 AND closed_at IS NULL AND ends > $3
            AND id IN (SELECT session_id FROM allocation
-                       WHERE account_id = $1 AND resource_id = $2
+                       WHERE account_id = $1 AND bookable_id = $2
                        UNION ALL
                       SELECT session_id FROM equipment_use
                        WHERE account_id = $1 AND resource_id = $2)

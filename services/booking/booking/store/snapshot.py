@@ -1,25 +1,30 @@
 """Reading the snapshot of a decision: one call, which sees one moment, without locks."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from asyncpg import Range
+import asyncpg
 
 from booking.domain.calendars import Calendar
 from booking.domain.decisions import Occupant
 from booking.domain.snapshot import Session, Snapshot
-from booking.store.calendars import calendar_of
-from hoop_events.booking import Meeting
-from hoop_platform.db.database import Database, Row, Tx
+from booking.store.database import BookingDatabase
+from hoop_events.booking import Appointment, Hold, Meeting
+from hoop_platform.db.database import UNAVAILABLE, Database, Row, Tx
 from hoop_scheduling.busy import Busy
 
-MAX_BUFFER = timedelta(days=1)
-"""No buffer is longer, so nothing further away from the requested time matters."""
-
-_SNAPSHOT = """
-SELECT (calendar).*, resources, versions, busy_who, busy_from, busy_to, busy_before, busy_after,
+_SNAPSHOTS = """
+SELECT before, (calendar).*, bookables, versions, busy_who, busy_from, busy_to, busy_before, busy_after,
        session_ids, days, on_day, seat, expired, contact_name
-  FROM decision_snapshot($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::timestamptz[],
+              $6::timestamptz[], $7::timestamptz[], $8::boolean[], $9::uuid[])
+       WITH ORDINALITY AS q (account, appointment, held, calendar_id, starts, ends, instant,
+                             deleted_too, contact, number),
+       decision_snapshot(q.account, q.appointment, q.held, q.calendar_id, q.starts, q.ends, q.instant,
+                         q.deleted_too, q.contact)
+ ORDER BY number
 """
 
 _SESSIONS = """
@@ -28,58 +33,95 @@ _SESSIONS = """
                  AND a.session_id = s.id AND a.seat IS NOT NULL) AS seats
       FROM session s
       JOIN allocation b ON b.account_id = s.account_id AND b.session_id = s.id
-                       AND b.resource_id = s.host_id
+                       AND b.bookable_id = s.host_id
      WHERE s.account_id = $1 AND s.id = ANY ($2::uuid[])
 """
 
 
-async def get_snapshot(
-    db: Tx | Database,
-    account_id: str,
-    calendar_id: str,
-    *,
-    start: datetime,
-    end: datetime,
-    before: Occupant | None,
-    now: datetime,
-    deleted_too: bool = False,
-    contact: str | None = None,
-) -> Snapshot | None:
-    """The snapshot for a decision on [start, end); None when there is no such calendar.
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """What a decision is on: a time of a calendar, for a contact; or an appointment or a hold.
 
-    `before` is the appointment or hold that is changed, `contact` the one of a new appointment.
-    Holds that expired at `now` or earlier still take their time, and are listed in `expired`.
-    With a daily limit, the appointments of `start`'s date in UTC and of its neighbours are counted:
-    the local date of the calendar's zone is one of the three.
+    `calendar_id`, `start` and `end` None: those of the appointment. `deleted_too`: deleted calendars
+    as well.
     """
-    row = await db.fetchrow(
-        _SNAPSHOT,
-        account_id,
-        calendar_id,
-        Range(start - MAX_BUFFER, end + MAX_BUFFER),
-        start,
-        [*before.hosts, *before.resources] if before else [],
-        before.session if before else None,
-        start.astimezone(UTC).date(),
-        before.id if before else None,
-        now,
-        deleted_too,
-        contact,
+
+    account_id: str
+    now: datetime
+    calendar_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    contact: str | None = None
+    appointment: str | None = None
+    held: bool = False
+    deleted_too: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """The appointment or hold as announced last, and the snapshot; None for what there is not."""
+
+    before: Occupant | None
+    snapshot: Snapshot | None
+
+
+async def get_snapshot(db: Tx | Database, request: SnapshotRequest) -> Found:
+    """The snapshot for a decision, which shares a round trip with those that arrive at the same time.
+
+    Holds that expired at `now` or earlier still take their time, and are listed in `expired`. With a
+    daily limit, the appointments of the start's date in UTC and of its neighbours are counted: the
+    local date of the calendar's zone is one of the three.
+    """
+    if isinstance(db, BookingDatabase):
+        try:
+            return await _found(db, request, await db.together(_fetch, request))
+        except UNAVAILABLE:
+            raise
+        except asyncpg.exceptions.PostgresError:
+            pass  # of another request, perhaps
+    [row] = await _fetch(db, [request])
+    return await _found(db, request, row)
+
+
+async def _fetch(db: Tx | Database, requests: Sequence[SnapshotRequest]) -> Sequence[Row]:
+    return await db.fetch(
+        _SNAPSHOTS,
+        [one.account_id for one in requests],
+        [one.appointment for one in requests],
+        [one.held for one in requests],
+        [one.calendar_id for one in requests],
+        [one.start for one in requests],
+        [one.end for one in requests],
+        [one.now for one in requests],
+        [one.deleted_too for one in requests],
+        [one.contact for one in requests],
     )
-    if row is None:
-        return None
-    calendar = calendar_of(row)
-    return Snapshot(
+
+
+async def _found(db: Tx | Database, request: SnapshotRequest, row: Row) -> Found:
+    state = row["before"]
+    before = state and (Hold if request.held else Appointment).model_validate(state)
+    if row["id"] is None:
+        return Found(before, None)
+    busy = busy_of(row)
+    ids = row["session_ids"]
+    sessions = await list_sessions(db, request.account_id, ids) if ids else {}
+
+    calendar = Calendar.of(row)
+    start = request.start or before.start_time
+    counts = calendar.rules.equal_distribution
+    snapshot = Snapshot(
         calendar=calendar,
-        versions=dict(zip(row["resources"], row["versions"], strict=True)),
-        busy=busy_of(row),
-        sessions=await list_sessions(db, account_id, row["session_ids"]),
+        versions=dict(zip(row["bookables"], row["versions"], strict=True)),
+        busy=busy,
+        sessions=sessions,
         day_counts=dict(zip(row["days"] or (), row["on_day"] or (), strict=True)),
-        loads=await _count_loads(db, calendar, start),
+        loads=await _count_loads(db, calendar, start) if counts else {},
         seat=row["seat"],
         expired=tuple(row["expired"]),
         contact_name=row["contact_name"],
     )
+    return Found(before, snapshot)
 
 
 def busy_of(row: Row) -> dict[str, Busy]:
@@ -93,14 +135,12 @@ def busy_of(row: Row) -> dict[str, Busy]:
 
 async def list_sessions(
     db: Tx | Database, account_id: str, ids: Sequence[str]
-) -> tuple[Session, ...]:
-    """Open sessions with the seats taken in each.
+) -> dict[str, Session]:
+    """Open sessions by id, with the seats taken in each.
 
     They are read after the snapshot: a change in between shows in their revisions.
     """
-    if not ids:
-        return ()
-    return tuple(_session(row) for row in await db.fetch(_SESSIONS, account_id, list(ids)))
+    return {row["id"]: _session(row) for row in await db.fetch(_SESSIONS, account_id, list(ids))}
 
 
 def _session(row: Row) -> Session:
@@ -123,10 +163,8 @@ def _session(row: Row) -> Session:
     )
 
 
-async def _count_loads(db: Tx | Database, calendar: Calendar, start: datetime) -> dict[str, int]:
+async def _count_loads(db: Tx | Database, calendar: Calendar, start: datetime) -> dict[str, Any]:
     """The number of appointments of each host in the same local month, for equal distribution."""
-    if not calendar.rules.equal_distribution:
-        return {}
     rows = await db.fetch(
         """
         SELECT s.host_id, count(*) AS load

@@ -7,14 +7,10 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from hoop_events.booking import Appointment
-from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.ids import from_uuid, hexed
 
 Phase = Literal["needed", "unconfirmed", "unneeded"]
 """Of a desired meeting: needed; its members wait for confirmation; no member occupies time any more."""
-
-MEETING_PROVIDERS = frozenset({"zoom", "teams"})
-"""The providers whose links are this service's; Google's come with the calendar event."""
 
 UPDATE_DELAY = timedelta(days=3650)
 """Added to the due time of an update, so that creates and deletes of the same user come first."""
@@ -60,7 +56,7 @@ class SessionMember:
 
     @property
     def key(self) -> MeetingKey | None:
-        """The key of the member's meeting; None when it does not meet online."""
+        """The key of the member's meeting; None when no provider here can make one."""
         if self.provider is None:
             return None
         return MeetingKey(self.account_id, self.session, self.provider)
@@ -124,20 +120,17 @@ class DesiredMeeting:
         return {"topic": self.topic, "minutes": self.minutes}
 
 
-def _provider(location_type: str) -> str | None:
-    """The provider of an online meeting that this service makes; None for any other location."""
-    provider = PROVIDER_OF_LOCATION_TYPE.get(location_type)
-    return provider if provider in MEETING_PROVIDERS else None
+def member_of(account_id: str, state: Appointment, *, provider: str | None) -> SessionMember:
+    """The session member that an appointment is. Its meeting belongs to the first host's account.
 
-
-def member_of(account_id: str, state: Appointment) -> SessionMember:
-    """The session member that an appointment is. Its meeting belongs to the first host's account."""
+    `provider`: who makes the meetings of the appointment's location; None if nobody here does.
+    """
     return SessionMember(
         account_id=account_id,
         appointment_id=state.id,
         location_id=state.location_id,
         session=state.session,
-        provider=_provider(state.meeting_location_type),
+        provider=provider,
         host=state.hosts[0] if state.hosts else state.calendar_id,
         starts_at=state.start_time,
         ends_at=state.end_time,

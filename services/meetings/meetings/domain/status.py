@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
-from hoop_events.booking import Meeting, MeetingProvider, MeetingState
+from hoop_events.booking import Meeting, MeetingState
 from hoop_platform.reconcile.observed_state import ObservedAccount, ObservedState
 from hoop_platform.reconcile.reconciler import Obstacle, ObstacleKind
 from meetings.domain.plan import detached, join_url
 from meetings.domain.sessions import DesiredMeeting
-
-PROVIDER_NAMES = {"zoom": "Zoom", "teams": "Microsoft Teams"}
 
 
 @dataclass(frozen=True)
@@ -51,63 +48,57 @@ _UNCONFIRMED = Condition(
 
 def meeting_status(
     provider: str,
+    label: str,
     desired: DesiredMeeting,
     observed: ObservedState,
     obstacle: Obstacle | None = None,
     *,
     now: datetime,
 ) -> Meeting:
-    """The `meeting` of the session's appointments; `obstacle` is what ended the last attempt."""
-    if desired.phase == "unneeded":
-        return _meeting(provider, None)
-    if desired.phase == "unconfirmed":
-        return _meeting(provider, _UNCONFIRMED)
-    if observed.live is not None:
-        return _meeting(provider, None, state="ready", url=join_url(observed.live))
-    if (left := detached(observed)) is not None:
-        return _meeting(provider, None, state="detached", url=join_url(left))
-    return _meeting(provider, _condition(provider, desired, observed, obstacle, now), "pending")
+    """The `meeting` of the session's appointments.
 
-
-def _condition(
-    provider: str,
-    desired: DesiredMeeting,
-    observed: ObservedState,
-    obstacle: Obstacle | None,
-    now: datetime,
-) -> Condition | None:
+    `label`: the provider's name for people. `obstacle`: what ended the last attempt.
+    """
+    match desired.phase:
+        case "unneeded":
+            return _meeting(provider)
+        case "unconfirmed":
+            return _meeting(provider, _UNCONFIRMED)
+    if (shown := observed.live or detached(observed)) is not None:
+        state: MeetingState = "ready" if shown is observed.live else "detached"
+        return Meeting(provider=provider, state=state, join_url=join_url(shown))
+    condition = _condition(label, obstacle)
     if desired.end <= now:
-        return _TOO_LATE
-    if not observed.connected:
-        return _blocked(provider, observed.account)
+        condition = _TOO_LATE
+    elif not observed.connected:
+        condition = _blocked(provider, label, observed.account)
+    return _meeting(provider, condition, "pending")
+
+
+def _condition(label: str, obstacle: Obstacle | None) -> Condition | None:
     if obstacle is None:
         return None
     state, reason, text = _OBSTACLES[obstacle.kind]
-    message = text.format(name=PROVIDER_NAMES[provider])
-    return Condition(state, reason, message, obstacle.expected_at)
+    return Condition(state, reason, text.format(name=label), obstacle.expected_at)
 
 
-def _blocked(provider: str, account: ObservedAccount | None) -> Condition:
-    name = PROVIDER_NAMES[provider]
+def _blocked(provider: str, label: str, account: ObservedAccount | None) -> Condition:
     if account is not None and account.reason == "waiting_for_admin":
-        text = f"An administrator of the host's {name} account must approve the app."
+        text = f"An administrator of the host's {label} account must approve the app."
         return Condition("blocked", "waiting_for_admin", text)
     again = " again" if account is not None and account.external_id is not None else ""
-    text = f"The host must connect {name}{again}; the link is made then."
+    text = f"The host must connect {label}{again}; the link is made then."
     return Condition("blocked", f"connect_{provider}", text)
 
 
 def _meeting(
-    provider: str,
-    condition: Condition | None,
-    state: MeetingState = "none",
-    url: str | None = None,
+    provider: str, condition: Condition | None = None, state: MeetingState = "none"
 ) -> Meeting:
-    known_provider = cast("MeetingProvider", provider)
+    """A meeting without a link; `state` holds if there is no condition."""
     if condition is None:
-        return Meeting(provider=known_provider, state=state, join_url=url)
+        return Meeting(provider=provider, state=state)
     return Meeting(
-        provider=known_provider,
+        provider=provider,
         state=condition.state,
         reason=condition.reason,
         message=condition.message,

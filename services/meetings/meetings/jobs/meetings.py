@@ -8,7 +8,7 @@ from hoop_events.booking import Meeting
 from hoop_events.effects import MeetingLink, MeetingLinkChanged
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.observed_state import ObservedState
-from hoop_platform.reconcile.plan import Step
+from hoop_platform.reconcile.plan import LostCalls, Step
 from hoop_platform.reconcile.reconciler import Obstacle, Reconciler
 from hoop_platform.runtime import Runtime
 from meetings import handlers
@@ -34,8 +34,15 @@ class MeetingReconciler(Reconciler[DesiredMeeting]):
     def read(self, state: DesiredState) -> DesiredMeeting:
         return DesiredMeeting.from_json(state.desired)
 
-    def plan(self, desired: DesiredMeeting, observed: ObservedState, *, now: datetime) -> Step:
-        return plan(desired, observed, lost_calls="found", now=now)
+    def plan(
+        self,
+        desired: DesiredMeeting,
+        observed: ObservedState,
+        *,
+        lost_calls: LostCalls,
+        now: datetime,
+    ) -> Step:
+        return plan(desired, observed, lost_calls=lost_calls, now=now)
 
     def status(
         self,
@@ -46,8 +53,9 @@ class MeetingReconciler(Reconciler[DesiredMeeting]):
         *,
         now: datetime,
     ) -> Meeting:
-        provider = claimed.desired_state.provider
-        return meeting_status(provider, desired, observed, obstacle, now=now)
+        conference = PROVIDERS[claimed.desired_state.provider]
+        name, label = conference.name, conference.label
+        return meeting_status(name, label, desired, observed, obstacle, now=now)
 
     def initial_status(self, claimed: Claimed) -> Mapping[str, Any]:
         provider = claimed.desired_state.provider

@@ -27,5 +27,9 @@ class Conference:
     """One provider, as its module offers it to the registry."""
 
     name: str
+    label: str
+    """The name that people know."""
+    location_types: frozenset[str]
+    """The `meetingLocationType`s of appointments that meet there."""
     oauth: Callable[[MeetingsSettings], OAuthProvider]
     adapter: Callable[[Runtime[MeetingsSettings]], MeetingAdapter]

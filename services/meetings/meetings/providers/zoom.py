@@ -19,6 +19,7 @@ from aiohttp import (
 )
 from pydantic import ValidationError
 
+from hoop_events.meeting_locations import location_types_of
 from hoop_platform.providers.authorization import Identity
 from hoop_platform.providers.errors import OutcomeUnknown, ProviderDown, ProviderError, Unreachable
 from hoop_platform.providers.oauth import OAuthProvider
@@ -236,7 +237,13 @@ class ZoomAdapter:
         return received
 
 
-CONFERENCE = Conference(name="zoom", oauth=oauth_provider, adapter=ZoomAdapter)
+CONFERENCE = Conference(
+    name="zoom",
+    label="Zoom",
+    location_types=location_types_of("zoom"),
+    oauth=oauth_provider,
+    adapter=ZoomAdapter,
+)
 
 
 async def _without_retry(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from hoop_events.effects import Message, NotificationFailed, NotificationSent
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.observed_state import ObservedState
-from hoop_platform.reconcile.plan import Step
+from hoop_platform.reconcile.plan import LostCalls, Step
 from hoop_platform.reconcile.reconciler import Obstacle, Reconciler
 from hoop_platform.runtime import Runtime
 from notifications.config import NotificationsSettings
@@ -48,7 +48,14 @@ class MailReconciler(Reconciler[MailFacts | None]):
             self._runtime.db, key, link_wait=self._runtime.settings.link_wait_time
         )
 
-    def plan(self, desired: MailFacts | None, observed: ObservedState, *, now: datetime) -> Step:
+    def plan(
+        self,
+        desired: MailFacts | None,
+        observed: ObservedState,
+        *,
+        lost_calls: LostCalls,  # noqa: ARG002 -- mail is always uncertain
+        now: datetime,
+    ) -> Step:
         return plan(desired, observed, now=now)
 
     def status(

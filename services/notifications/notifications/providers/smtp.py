@@ -150,13 +150,11 @@ def _quit(client: SMTP) -> None:
 
 def _refusal(error: SMTPException | OSError) -> CallRefused:
     """A 5xx about the receiver or the mail is final; 4xx, and a refusal of the sender, are not."""
-    match error:
-        case SMTPRecipientRefused() | SMTPDataError() if 500 <= error.code <= 599:
-            return RequestRejected(_slug(error))
-        case SMTPResponseException():
-            return CallPostponed(_slug(error))
-        case _:
-            return Unreachable(_slug(error))
+    if isinstance(error, SMTPRecipientRefused | SMTPDataError) and 500 <= error.code <= 599:
+        return RequestRejected(_slug(error))
+    if isinstance(error, SMTPResponseException):
+        return CallPostponed(_slug(error))
+    return Unreachable(_slug(error))
 
 
 def _slug(error: BaseException) -> str:

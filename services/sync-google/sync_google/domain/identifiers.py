@@ -4,6 +4,8 @@ EVENT_KIND = "google-event"
 """The kind of the desired state of one appointment's event in one connected calendar."""
 CONNECTION_KIND = "google-connection"
 """The kind of the desired state of a connection: filled with appointments, or ended."""
+FEED_KIND = "google-feed"
+"""The kind of the desired state of a connected Google calendar: its busy times are known here."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
@@ -19,14 +21,15 @@ def split_subject(subject: str) -> tuple[str, str]:
     return appointment_id, connection_id
 
 
-def event_id(appointment_id: str, generation: int) -> str:
+def event_id(subject: str, generation: int) -> str:
     """The id that we give to the event in Google, which refuses a second event of the same id.
 
     Google allows `0-9a-v` and never frees the id of a deleted event. The event that replaces a
-    deleted one therefore has the next generation (in base 32) at the end of its id.
+    deleted one therefore has the next generation (in base 32) at the end of its id. The connection
+    is part of the id: two connections may lead to the same Google calendar.
     """
     digits = ""
     while generation:
         generation, digit = divmod(generation, 32)
         digits = _DIGITS[digit] + digits
-    return appointment_id + (digits or "0")
+    return "".join(split_subject(subject)) + (digits or "0")

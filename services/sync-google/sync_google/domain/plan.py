@@ -1,14 +1,12 @@
 """What the Google event of an appointment should say, and the next step towards that."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
 from hoop_events.booking import Appointment
-
-SETTLE = timedelta(seconds=30)
-"""A call without a response has had its effect after this time or never will: three timeouts."""
+from hoop_platform.reconcile.observed_state import ObservedState
+from hoop_platform.reconcile.plan import Delete, InSync, LostCalls, Step, Update, next_step
 
 
 @dataclass(frozen=True)
@@ -63,66 +61,37 @@ def draft_of(appointment: Appointment) -> EventDraft | None:
 
 
 @dataclass(frozen=True)
-class ExternalObject:
-    """An event that we have created in Google, or may have created. `age` counts from the last intent."""
+class DesiredEvent:
+    """How one appointment should be shown in one connected calendar; `draft` None: not at all."""
 
-    generation: int
-    remote_calendar: str
-    event_id: str
-    state: Literal["intended", "live", "gone", "abandoned"]
-    etag: str | None
     draft: EventDraft | None
-    """What the event says, as far as we know; None: unknown."""
-    drifted: bool
-    """Somebody else has changed or deleted the event; our next change restores it."""
-    age: timedelta
+    sequence: int
+    """Of the appointment. A newer state is desired anew, also if its draft is the same."""
 
     @property
-    def may_exist(self) -> bool:
-        return self.state in ("intended", "live")
+    def content(self) -> dict[str, Any] | None:
+        return self.draft.as_json() if self.draft else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"draft": self.content, "sequence": self.sequence}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "DesiredEvent":
+        draft = stored["draft"]
+        return cls(EventDraft.from_json(draft) if draft else None, stored["sequence"])
 
 
-@dataclass(frozen=True)
-class InSync:
-    """Google agrees with the desired state."""
+def plan(desired: DesiredEvent, observed: ObservedState, *, lost_calls: LostCalls) -> Step:
+    """The next step towards one event with this draft in the Google calendar, and no other event.
 
-
-@dataclass(frozen=True)
-class CreateEvent:
-    """Create the event: under a new id, or again under the id of an earlier intent."""
-
-    intended: ExternalObject | None = None
-
-
-@dataclass(frozen=True)
-class UpdateEvent:
-    """Write the draft into an event that exists."""
-
-    event: ExternalObject
-
-
-@dataclass(frozen=True)
-class DeleteEvent:
-    """Delete an event that exists or may exist."""
-
-    event: ExternalObject
-
-
-Step = InSync | CreateEvent | UpdateEvent | DeleteEvent
-
-
-def next_step(
-    desired: EventDraft | None, observed: Sequence[ExternalObject], *, remote_calendar: str
-) -> Step:
-    """The next step towards one event in `remote_calendar` if `desired` is a draft, and no other event."""
-    existing = [event for event in observed if event.may_exist]
-    candidates = [event for event in existing if event.remote_calendar == remote_calendar]
-    kept = max(candidates, key=lambda event: event.generation, default=None) if desired else None
-    for event in existing:
-        if event is not kept:
-            return DeleteEvent(event)
-    if desired is None:
+    Events of a connection that was ended stay as they are. An event of which a pull has found that
+    somebody else has changed or deleted it (`drift`) is written again.
+    """
+    if observed.account is None:
         return InSync()
-    if kept is None or kept.state == "intended":
-        return CreateEvent(kept)
-    return UpdateEvent(kept) if kept.drifted or kept.draft != desired else InSync()
+    for found in observed.ours:
+        if found.may_exist and found.data.get("calendar") != observed.account.external_id:
+            return Delete(found)
+    step = next_step(desired.content, observed, lost_calls=lost_calls)
+    live = observed.live
+    return Update(live) if step == InSync() and live is not None and "drift" in live.data else step

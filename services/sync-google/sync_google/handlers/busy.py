@@ -22,7 +22,10 @@ MIN_SYNC_ANNOUNCEMENT = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class FeedListing:
-    """The events on all pages of one list. `full`: not only changes. `began`: Postgres' clock."""
+    """The events on all pages of one list. `full`: not only changes. `began`: Postgres' clock.
+
+    `full_due_at`: when everything is to be listed again.
+    """
 
     full: bool
     window: Window
@@ -30,43 +33,34 @@ class FeedListing:
     events: Sequence[ListedEvent]
     sync_token: str
     began: datetime
-
-
-@dataclass(frozen=True)
-class NextPoll:
-    """When to list again: after `wait`; in full from `full_due_at` on."""
-
-    wait: timedelta
     full_due_at: datetime
 
 
-async def store_listing(
-    db: Tx, leased: Feed, listing: FeedListing, next_poll: NextPoll, *, now: datetime
-) -> bool:
-    """Store the events of a listing and its sync token; False when the feed's lease is lost."""
-    connection = await lock_provider_account(db, leased.account_id, leased.connection_id)
-    feed = await feeds.lock_feed(db, leased.account_id, leased.connection_id)
-    if connection is None or connection.status != "active":
-        return False
-    if feed is None or feed.lease_token != leased.lease_token:
-        return False
-    own = await _own_events(db, feed, listing.events)
-    foreign = [event for event in listing.events if event.id not in own]
-    await _store_foreign_events(db, feed, listing, _blocking(foreign, listing.window))
-    await _note_drift(db, feed, listing)
+async def store_listing(db: Tx, listed: Feed, listing: FeedListing, *, now: datetime) -> None:
+    """Store the events of a listing and its sync token, unless the connection was ended meanwhile."""
+    connection = await lock_provider_account(db, listed.account_id, listed.connection_id)
+    feed = await feeds.lock_feed(db, listed.account_id, listed.connection_id)
+    if connection is None or connection.status != "active" or feed is None:
+        return
     if listing.full or listing.events:
-        await busy_weeks.announce_changed_weeks(db, feed, listing.window, now=now)
+        await _store_events(db, feed, listing, now=now)
     await feeds.update_listed(
         db,
         feed,
         window=listing.window,
         time_zone=listing.time_zone,
         sync_token=listing.sync_token,
-        full_due_at=next_poll.full_due_at,
-        wait=next_poll.wait,
+        full_due_at=listing.full_due_at,
     )
     await _record_sync(db, connection, now)
-    return True
+
+
+async def _store_events(db: Tx, feed: Feed, listing: FeedListing, *, now: datetime) -> None:
+    own = await _own_events(db, feed, listing.events)
+    foreign = [event for event in listing.events if event.id not in own]
+    await _store_foreign_events(db, feed, listing, _blocking(foreign, listing.window))
+    await _note_drift(db, feed, listing)
+    await busy_weeks.announce_changed_weeks(db, feed, listing.window, now=now)
 
 
 async def _own_events(db: Tx, feed: Feed, events: Sequence[ListedEvent]) -> frozenset[str]:

@@ -9,14 +9,13 @@ from hoop_platform.ids import is_id
 from hoop_platform.providers.provider_accounts import (
     ProviderAccount,
     list_provider_accounts,
-    lock_provider_account,
 )
-from hoop_platform.providers.status import set_status
-from hoop_platform.reconcile.desired_state import DesiredState, close_circuit, desire
+from hoop_platform.reconcile.desired_state import DesiredState
+from hoop_platform.reconcile.work import close_circuit, desire
 from sync_google.domain.busy import blocked_user
 from sync_google.domain.identifiers import CONNECTION_KIND
 from sync_google.handlers import busy_weeks
-from sync_google.store import calendars, connections, external_objects, feeds
+from sync_google.store import appointments, calendars, connections, feeds
 from sync_google.store.calendars import StoredCalendar
 
 
@@ -56,15 +55,6 @@ async def on_connection_changed(db: Tx, connection: ProviderAccount, now: dateti
         await _begin(db, connection)
 
 
-async def suspend_account(
-    db: Tx, account_id: str, connection_id: str, *, reason: str, now: datetime
-) -> None:
-    """Set an active connection to `pending`: only its owner can restore the access to Google."""
-    connection = await lock_provider_account(db, account_id, connection_id)
-    if connection is not None and connection.status == "active":
-        await set_status(db, connection, status="pending", reason=reason, now=now)
-
-
 async def _check_user(db: Tx, connection: ProviderAccount) -> None:
     """Refuse another named user who is not a member of the calendar."""
     named = connection.settings.get("userId")
@@ -77,7 +67,7 @@ async def _check_user(db: Tx, connection: ProviderAccount) -> None:
 
 
 async def _begin(db: Tx, connection: ProviderAccount) -> None:
-    """Poll the Google calendar at once, and write the appointments ahead into it."""
+    """Have the Google calendar polled, and the appointments ahead written into it, by a job."""
     assert connection.external_id is not None
     await connections.lock_for_connecting(db)
     calendar = await calendars.get_calendar(db, connection.account_id, connection.owner_id)
@@ -96,14 +86,14 @@ async def _begin(db: Tx, connection: ProviderAccount) -> None:
 
 async def _end(db: Tx, connection: ProviderAccount, now: datetime) -> None:
     """Free the busy times and stop polling; the events in Google stay there and are never changed."""
-    await external_objects.update_abandoned(db, connection.account_id, connection.id)
+    await appointments.abandon_events(db, connection.account_id, connection.id)
     await busy_weeks.announce_all_free(db, connection.account_id, connection.id, now=now)
     await feeds.delete_feed(db, connection.account_id, connection.id)
 
 
 async def _desire_connection(db: Tx, account_id: str, connection_id: str, *, ends: bool) -> None:
     """Leave the rest to a job, which works in small transactions. Postgres' clock gives the sequence."""
-    now = await external_objects.get_transaction_time(db)
+    now = await connections.get_database_time(db)
     await desire(
         db,
         DesiredState(

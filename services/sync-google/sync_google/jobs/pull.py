@@ -1,13 +1,12 @@
-"""Polls each connected Google calendar: lists what has changed, and everything once a day."""
+"""Polls a connected Google calendar: lists what has changed, and everything once a day."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from secrets import SystemRandom
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hoop_platform.db.database import UNAVAILABLE, LeaseLost
+from hoop_platform.db.database import Tx
 from hoop_platform.failpoints import fp
 from hoop_platform.providers.errors import (
     NotConnected,
@@ -16,25 +15,29 @@ from hoop_platform.providers.errors import (
     ProviderError,
     QuotaExceeded,
     RateLimited,
+    RequestRejected,
     SyncTokenExpired,
 )
+from hoop_platform.reconcile.calls import Calls
+from hoop_platform.reconcile.claims import wait_of
+from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.outcome import Done, Failed, Later, Outcome, Record
 from hoop_platform.runtime import Runtime
-from hoop_platform.telemetry import log, span
-from hoop_platform.timing import pause
+from hoop_platform.telemetry import log
 from sync_google.config import Settings
 from sync_google.domain.busy import ListedEvent, Window
-from sync_google.handlers.busy import FeedListing, NextPoll, store_listing
-from sync_google.jobs.authorized_calls import AuthorizedCalls
-from sync_google.providers.google.calendar_api import EventPage
+from sync_google.domain.listing import Listing
+from sync_google.domain.plan import DesiredEvent
+from sync_google.handlers.busy import FeedListing, store_listing
+from sync_google.providers.google.adapter import GoogleAdapter
+from sync_google.providers.google.calendar_api import CalendarApi
 from sync_google.providers.google.parsing import parse_listed_event
-from sync_google.store import connections, external_objects, feeds
-from sync_google.store.feeds import Feed
+from sync_google.store import feeds
+from sync_google.store.feeds import Poll
 
-CONCURRENCY = 4
-IDLE_SECONDS = 0.5
 MAX_PAGES = 400
-MAX_SECONDS = 600.0
-MAX_WAIT = timedelta(minutes=15)
+MAX_AGE = timedelta(hours=1)
+"""An unfinished list that is older is begun again: Google's page tokens do not last."""
 DAY = timedelta(days=1)
 
 _random = SystemRandom()
@@ -45,170 +48,180 @@ def jittered(wait: timedelta) -> timedelta:
     return wait * _random.uniform(0.75, 1.25)
 
 
-class PullWorker:
-    """Lists the feeds that are due, `CONCURRENCY` at a time."""
-
-    def __init__(self, runtime: Runtime[Settings]) -> None:
-        self._runtime = runtime
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set; listings that have begun are finished."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(CONCURRENCY):
-                tasks.create_task(self._loop(stop))
-
-    async def _loop(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                worked = await self.once()
-            except UNAVAILABLE as error:
-                log.warning("pull waits for postgres", error=repr(error))
-                worked = False
-            if not worked:
-                await pause(stop, jittered(timedelta(seconds=IDLE_SECONDS)).total_seconds())
-
-    async def once(self) -> bool:
-        """List the feed that has been due longest; True if there was one."""
-        feed = await feeds.lock_next_feed(self._runtime.db)
-        if feed is None:
-            return False
-        with span("google pull", attributes={"hoop.subject": feed.connection_id}):
-            await FeedPull(self._runtime, feed).run()
-        return True
+async def pull_feed(runtime: Runtime[Settings], claimed: Claimed) -> Outcome:
+    """List a connected Google calendar, and store the list; again after the poll interval."""
+    account = claimed.observed.account
+    if account is None:
+        return Done()
+    if not account.active:
+        return Failed("not connected")
+    poll = await feeds.begin_poll(
+        runtime.db,
+        claimed.desired_state.account_id,
+        account.connection_id,
+        google_user=str(account.external_id),
+    )
+    if poll is None:
+        return Done()
+    if poll.paused is not None:
+        return Later("the rate limit of the Google user is reached", wait=poll.paused)
+    return await FeedPull(runtime, claimed, poll).run()
 
 
-@dataclass
 class FeedPull:
-    """One listing of one Google calendar, whose feed is leased by this worker."""
+    """One attempt to list one Google calendar, or to go on with a list that takes several."""
 
-    runtime: Runtime[Settings]
-    feed: Feed
+    def __init__(self, runtime: Runtime[Settings], claimed: Claimed, poll: Poll) -> None:
+        self.runtime = runtime
+        self.claimed = claimed
+        self.poll = poll
+        self.feed = poll.feed
+        self._api = CalendarApi(runtime.http, runtime.settings)
+        nothing_to_write = DesiredEvent(None, sequence=0)
+        self._calls = Calls(runtime, GoogleAdapter(runtime), claimed, nothing_to_write)
 
-    async def run(self) -> None:
-        """List the calendar and store the listing; after a failure, postpone it."""
+    async def run(self) -> Outcome:
+        """List the calendar; what is to be stored is stored with the outcome."""
         try:
-            async with asyncio.timeout(MAX_SECONDS):
-                await self._pull()
-        except LeaseLost:
-            log.warning("lease lost", what="pull", connection=self.feed.connection_id)
+            listing = await self._listing()
         except NotConnected:
-            await self._postpone("not connected", MAX_WAIT)
-        except ProviderDown as error:
-            await self._postpone(str(error), error.retry_after or self._backoff())
-        except (RateLimited, QuotaExceeded) as error:
-            await self._open_circuit(error)
-        except (ProviderError, TimeoutError) as error:
-            await self._postpone(repr(error), self._backoff())
-        except UNAVAILABLE:
-            raise
-        except Exception as error:  # noqa: BLE001 -- a calendar that crashes its job must not stop the others
-            log.error("pull failed", connection=self.feed.connection_id, exc_info=error)
-            await self._postpone(repr(error), self._backoff())
-
-    async def _pull(self) -> None:
-        listing = await self._listing()
+            return Failed("not connected")
+        except (ProviderError, ProviderDown) as error:
+            return self._later(error)
+        if not listing.complete:
+            return Later("more pages follow", wait=timedelta(), record=self._save(listing))
         await fp("google_listed")
-        now, poll_seconds = self.runtime.clock.now(), self.runtime.settings.google_poll_seconds
-        due = self.feed.full_due_at
-        full_due_at = now + jittered(DAY) if listing.full or due is None else due
-        next_poll = NextPoll(jittered(timedelta(seconds=poll_seconds)), full_due_at)
-        async with self.runtime.db.transaction() as db:
-            if not await store_listing(db, self.feed, listing, next_poll, now=now):
-                raise LeaseLost
-            await fp("google_listing_stored")
+        again_in = jittered(timedelta(seconds=self.runtime.settings.google_poll_seconds))
+        return Done(again_in=again_in, record=self._store(listing))
 
-    async def _listing(self) -> FeedListing:
-        """The changes since the last listing if they are complete, else everything."""
-        feed, now = self.feed, self.runtime.clock.now()
-        began = await external_objects.get_database_time(self.runtime.db)
-        if feed.sync_token and feed.window and feed.full_due_at and now < feed.full_due_at:
-            changes = await self._changes(feed.window, feed.sync_token, began)
-            if changes is not None:
-                return changes
-        horizon = timedelta(days=self.runtime.settings.google_horizon_days)
-        return await self._list(Window.around(now, horizon=horizon), None, began)
+    def _later(self, error: ProviderError | ProviderDown) -> Later:
+        """Try again; from the first page if Google has refused a page."""
+        match error:
+            case ProviderDown():
+                return Later(str(error), wait=error.retry_after)
+            case RateLimited() | QuotaExceeded():
+                return self._pause_google_user(error)
+            case OutcomeUnknown():
+                return Later(str(error), wait=error.wait)
+            case _:
+                return Later(str(error), record=self._save(None))
 
-    async def _changes(
-        self, window: Window, sync_token: str, began: datetime
-    ) -> FeedListing | None:
-        """The changes since `sync_token`; None when they are not enough.
-
-        That is so when the token has expired; when the calendar's zone was changed (all-day events
-        then have other times, but are not listed as changed); and when a series was changed (a list
-        of changes need not name the instances that no longer exist).
-        """
+    async def _listing(self) -> Listing:
+        """The changes since the last list if they suffice, else everything, as far as time allows."""
+        listing = self._begun()
         try:
-            listing = await self._list(window, sync_token, began)
+            listing = await self._pages(listing)
         except SyncTokenExpired:
-            return None
-        zone_changed = listing.time_zone != self.feed.time_zone
-        if zone_changed or any(event.series for event in listing.events):
-            return None
+            if listing.full:
+                raise
+            return await self._pages(self._everything())
+        if listing.complete and not self._suffices(listing):
+            return await self._pages(self._everything())
         return listing
 
-    async def _list(self, window: Window, sync_token: str | None, began: datetime) -> FeedListing:
-        events: list[ListedEvent] = []
-        page_token: str | None = None
-        for _ in range(MAX_PAGES):
-            page = await self._page(window, sync_token, page_token)
-            await fp("google_page")
-            events += self._parse(page)
-            page_token = page.next_page
-            if page_token is None and page.sync_token is not None:
-                return FeedListing(
-                    full=sync_token is None,
-                    window=window,
-                    time_zone=page.time_zone,
-                    events=events,
-                    sync_token=page.sync_token,
-                    began=began,
-                )
-            if page_token is None:
-                raise OutcomeUnknown("google ended a list without a sync token")
-            if not await feeds.update_lease(self.runtime.db, self.feed):
-                raise LeaseLost
-        raise OutcomeUnknown("google's list has too many pages")
+    def _begun(self) -> Listing:
+        """The unfinished list, or a new one without pages."""
+        feed, now, unfinished = self.feed, self.runtime.clock.now(), self.poll.unfinished
+        if unfinished is not None and self.poll.began - unfinished.began < MAX_AGE:
+            return unfinished
+        if feed.sync_token and feed.window and feed.full_due_at and now < feed.full_due_at:
+            return Listing(feed.window, self.poll.began, feed.sync_token)
+        return self._everything()
 
-    async def _page(
-        self, window: Window, sync_token: str | None, page_token: str | None
-    ) -> EventPage:
-        calls = AuthorizedCalls(self.runtime, self.feed.account_id, self.feed.connection_id)
-        return await calls.call(
-            lambda api, token: api.list_events(
-                token,
-                self.feed.remote_calendar,
-                window=window,
-                sync_token=sync_token,
-                page_token=page_token,
-            )
+    def _everything(self) -> Listing:
+        horizon = timedelta(days=self.runtime.settings.google_horizon_days)
+        window = Window.around(self.runtime.clock.now(), horizon=horizon)
+        return Listing(window, self.poll.began)
+
+    def _suffices(self, listing: Listing) -> bool:
+        """Whether the list tells all that has changed.
+
+        A list of changes does not when the calendar's zone was changed (all-day events then have
+        other times, but are not listed), and when a series was changed (instances that no longer
+        exist need not be named).
+        """
+        if listing.full:
+            return True
+        return listing.time_zone == self.feed.time_zone and not any(
+            event.series for event in _parsed(listing)
         )
 
-    def _parse(self, page: EventPage) -> Sequence[ListedEvent]:
-        """The well-formed events of the page: a malformed one must not keep others from blocking."""
-        zone = _zone(page.time_zone)
-        parsed = [parse_listed_event(fields, zone) for fields in page.items]
-        if (malformed := parsed.count(None)) > 0:
-            log.warning("events not read", connection=self.feed.connection_id, count=malformed)
-        return [event for event in parsed if event is not None]
+    async def _pages(self, listing: Listing) -> Listing:
+        """The list with its further pages, at least one and as many as there is time for."""
+        while not listing.complete:
+            listing = await self._next_page(listing)
+            await fp("google_page")
+            if asyncio.get_running_loop().time() > self._calls.deadline:
+                break
+        return listing
 
-    def _backoff(self) -> timedelta:
-        """From one second to a quarter of an hour, doubled with each attempt."""
-        return jittered(min(timedelta(seconds=2 ** min(self.feed.attempts, 12)), MAX_WAIT))
-
-    async def _postpone(self, reason: str, wait: timedelta) -> None:
-        await feeds.update_postponed(self.runtime.db, self.feed, reason=reason, wait=wait)
-
-    async def _open_circuit(self, error: RateLimited | QuotaExceeded) -> None:
-        """Let nothing be tried for this Google user for a while, pushes included."""
-        wait = (error.wait if isinstance(error, RateLimited) else None) or self._backoff()
-        feed, reason = self.feed, str(error)
-        async with self.runtime.db.transaction() as db:
-            provider_user = await connections.get_provider_user(
-                db, feed.account_id, feed.connection_id
+    async def _next_page(self, listing: Listing) -> Listing:
+        if listing.pages >= MAX_PAGES:
+            raise RequestRejected("google's list has too many pages")
+        page = await self._calls.with_token(
+            lambda call: self._api.list_events(
+                call.token,
+                self.feed.remote_calendar,
+                window=listing.window,
+                sync_token=listing.sync_token,
+                page_token=listing.page_token,
             )
-            if provider_user is not None:
-                await feeds.upsert_circuit(db, provider_user, wait=wait, reason=reason)
-            await feeds.update_postponed(db, feed, reason=reason, wait=wait)
+        )
+        if page.next_page is None and page.sync_token is None:
+            raise RequestRejected("google ended a list without a sync token")
+        return listing.extended(
+            page.items,
+            time_zone=page.time_zone,
+            page_token=page.next_page,
+            next_sync_token=page.sync_token,
+        )
+
+    def _store(self, listing: Listing) -> Record:
+        now, due = self.runtime.clock.now(), self.feed.full_due_at
+        finished = FeedListing(
+            full=listing.full,
+            window=listing.window,
+            time_zone=listing.time_zone,
+            events=self._logged(listing),
+            sync_token=str(listing.next_sync_token),
+            began=listing.began,
+            full_due_at=now + jittered(DAY) if listing.full or due is None else due,
+        )
+
+        async def record(db: Tx) -> None:
+            await store_listing(db, self.feed, finished, now=now)
+            await fp("google_listing_stored")
+
+        return record
+
+    def _logged(self, listing: Listing) -> list[ListedEvent]:
+        events = _parsed(listing)
+        if malformed := len(listing.items) - len(events):
+            log.warning("events not read", connection=self.feed.connection_id, count=malformed)
+        return events
+
+    def _save(self, unfinished: Listing | None) -> Record:
+        async def record(db: Tx) -> None:
+            await feeds.update_unfinished(db, self.feed, unfinished)
+
+        return record
+
+    def _pause_google_user(self, error: RateLimited | QuotaExceeded) -> Later:
+        """Let nothing be tried for this Google user for a while, pushes included."""
+        later = Later(str(error), wait=error.wait)
+        wait, google_user = wait_of(self.claimed, later), self.poll.google_user
+
+        async def record(db: Tx) -> None:
+            await feeds.upsert_circuit(db, google_user, wait=wait, reason=str(error))
+
+        return replace(later, wait=wait, record=record)
+
+
+def _parsed(listing: Listing) -> list[ListedEvent]:
+    """The events of a list but the malformed ones, whole days in the zone of the calendar."""
+    zone = _zone(listing.time_zone)
+    parsed = (parse_listed_event(fields, zone) for fields in listing.items)
+    return [event for event in parsed if event is not None]
 
 
 def _zone(name: str) -> ZoneInfo:

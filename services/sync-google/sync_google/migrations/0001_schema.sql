@@ -28,7 +28,7 @@ CREATE INDEX work_of_appointment ON work (left(subject, 26)) WHERE kind = 'googl
 CREATE INDEX external_of_appointment ON external (left(subject, 26)) WHERE kind = 'google-event';
 CREATE INDEX external_of_event ON external (external_id);
 
--- Connected Google calendars, which are polled by one worker at a time (lease).
+-- Connected Google calendars. Each has a desired state of its own, due again after the poll interval.
 CREATE TABLE feed (
     account_id      uuid        NOT NULL,
     connection_id   uuid        NOT NULL,
@@ -44,16 +44,12 @@ CREATE TABLE feed (
     window_start    timestamptz,
     window_end      timestamptz,
     full_due_at     timestamptz,
+    -- A list that takes several attempts: its pages so far, as JSON.
+    unfinished      text,
     -- Database time.
-    next_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    attempts        int         NOT NULL DEFAULT 0,
-    lease_token     uuid,
-    lease_until     timestamptz,
     pulled_at       timestamptz,
-    last_error      text,
     PRIMARY KEY (account_id, connection_id)
 );
-CREATE INDEX feed_due ON feed (next_attempt_at);
 CREATE INDEX feed_calendar ON feed (account_id, calendar_id);
 
 -- Other people's events that block time, one row for each single event or instance of a series.
@@ -76,12 +72,4 @@ CREATE TABLE busy_week (
     intervals     jsonb  NOT NULL,
     sequence      bigint NOT NULL,
     PRIMARY KEY (account_id, connection_id, week)
-);
-
--- How many failures to write an appointment to a connected calendar were announced.
-CREATE TABLE push_failure (
-    account_id uuid   NOT NULL,
-    subject    text   NOT NULL,
-    sequence   bigint NOT NULL,
-    PRIMARY KEY (account_id, subject)
 );

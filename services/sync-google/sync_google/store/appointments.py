@@ -1,10 +1,15 @@
-"""Table `appointment`: the newest announced state of each appointment."""
+"""Table `appointment`: the newest announced state of each appointment, and where it is shown."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from hoop_platform.db.database import Tx
+from hoop_platform.ids import hexed
+from hoop_platform.reconcile.work import abandon_objects
+from sync_google.domain.identifiers import event_subject
+from sync_google.store.connections import ConnectedCalendar
 
 
 @dataclass(frozen=True)
@@ -20,26 +25,44 @@ class StoredAppointment:
     sequence: int
 
 
-async def upsert_appointment(db: Tx, appointment: StoredAppointment) -> bool:
-    """Store the appointment's newest state; False when a newer state is stored already."""
-    stored = await db.fetchval(
-        """
-        INSERT INTO appointment AS a (account_id, id, calendar_id, starts_at, ends_at, draft, sequence)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (account_id, id) DO UPDATE
-           SET calendar_id = $3, starts_at = $4, ends_at = $5, draft = $6, sequence = $7
-         WHERE a.sequence < excluded.sequence
-        RETURNING true
-        """,
-        appointment.account_id,
-        appointment.id,
-        appointment.calendar_id,
-        appointment.starts_at,
-        appointment.ends_at,
-        appointment.draft,
-        appointment.sequence,
-    )
-    return bool(stored)
+async def store_appointment(db: Tx, appointment: StoredAppointment) -> list[ConnectedCalendar]:
+    """Store the appointment; the connected calendars that show it, or may have shown it before.
+
+    None for one that is not newer than the stored one. An event that an ended connection has left
+    behind in the same Google calendar is taken over. Holds `lock_against_connecting`.
+    """
+    stored = {**vars(appointment), **{n: hexed(getattr(appointment, n)) for n in _IDS}}
+    rows = await db.fetch("SELECT * FROM store_appointment($1, $2)", stored, appointment.id)
+    calendars = [ConnectedCalendar.of_row(appointment.account_id, row) for row in rows]
+    for row, calendar in zip(rows, calendars, strict=True):
+        if row["left_behind"]:
+            await adopt_events(db, calendar, [appointment])
+    return calendars
+
+
+async def adopt_events(
+    db: Tx, calendar: ConnectedCalendar, appointments: Iterable[StoredAppointment]
+) -> None:
+    """Let a connection take over the events that earlier ones have left in its Google calendar."""
+    takers = [
+        {
+            "subject": event_subject(appointment.id, calendar.connection_id),
+            "connection_id": hexed(calendar.connection_id),
+            "calendar": calendar.provider_user,
+        }
+        for appointment in appointments
+    ]
+    await db.execute("SELECT adopt_events($1, $2)", calendar.account_id, takers)
+
+
+async def abandon_events(db: Tx, account_id: str, connection_id: str) -> None:
+    """Abandon the events of a connection that ends, all but those that other connections take over.
+
+    The desired states are locked before the events, as everywhere.
+    """
+    takers = await db.fetchval("SELECT prepare_takers($1, $2)", account_id, connection_id)
+    await abandon_objects(db, account_id, connection_id)
+    await db.execute("SELECT adopt_events($1, $2)", account_id, takers)
 
 
 async def delete_appointment(db: Tx, appointment_id: str) -> None:
@@ -68,3 +91,6 @@ async def list_appointments_after(
         *after,
     )
     return [StoredAppointment(**dict(row)) for row in rows]
+
+
+_IDS = ("account_id", "id", "calendar_id")

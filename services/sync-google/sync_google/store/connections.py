@@ -1,28 +1,31 @@
 """The Google connections (table `provider_account`): which calendars are connected, and to what."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 
-from hoop_platform.db.database import Database, Tx
-from sync_google.domain.identifiers import split_subject
+from hoop_platform.db.database import Database, Row, Tx
 
 CONNECTING_LOCK = 727_020
+"""Also taken by the SQL function `store_appointment`."""
 
 
 @dataclass(frozen=True)
 class ConnectedCalendar:
-    """A connection to which appointments of `calendar_id` are written."""
+    """A connection to which appointments of `calendar_id` are written.
 
+    `provider_user` is the Google user, and at the same time the id of their primary calendar, which
+    is the one that we write to.
+    """
+
+    account_id: str
     connection_id: str
     provider_user: str
     calendar_id: str
 
-
-@dataclass(frozen=True)
-class PushTarget:
-    """The Google calendar that a connection writes to; `remote_calendar` None: it writes nowhere."""
-
-    status: str
-    remote_calendar: str | None
+    @classmethod
+    def of_row(cls, account_id: str, row: Row) -> Self:
+        return cls(account_id, row["connection_id"], row["provider_user"], row["calendar_id"])
 
 
 async def lock_against_connecting(db: Tx) -> None:
@@ -39,57 +42,32 @@ async def lock_for_connecting(db: Tx) -> None:
     await db.execute("SELECT pg_advisory_xact_lock($1)", CONNECTING_LOCK)
 
 
-async def list_connected_calendars(
-    db: Tx, account_id: str, appointment_id: str, calendar_id: str
-) -> list[ConnectedCalendar]:
-    """The connections of the calendar, and those to which the appointment may have been written before."""
-    desired = await db.fetch(
-        "SELECT subject FROM work WHERE kind = 'google-event' AND left(subject, 26) = $1",
-        appointment_id,
-    )
-    rows = await db.fetch(
-        """
-        SELECT id, external_id, owner_id FROM provider_account
-         WHERE account_id = $1 AND provider = 'google' AND status <> 'disconnected'
-           AND external_id IS NOT NULL AND (owner_id = $2 OR id = ANY ($3::uuid[]))
-         ORDER BY id
-        """,
-        account_id,
-        calendar_id,
-        [split_subject(row["subject"])[1] for row in desired],
-    )
-    return [ConnectedCalendar(r["id"], r["external_id"], r["owner_id"]) for r in rows]
-
-
 async def get_connected_calendar(
     db: Tx, account_id: str, connection_id: str
 ) -> ConnectedCalendar | None:
     """One connection; None unless it is active."""
     row = await db.fetchrow(
         """
-        SELECT id, external_id, owner_id FROM provider_account
+        SELECT id AS connection_id, external_id AS provider_user, owner_id AS calendar_id
+          FROM provider_account
          WHERE account_id = $1 AND id = $2 AND status = 'active'
         """,
         account_id,
         connection_id,
     )
-    return ConnectedCalendar(row["id"], row["external_id"], row["owner_id"]) if row else None
+    return ConnectedCalendar.of_row(account_id, row) if row else None
 
 
-async def get_push_target(db: Database, account_id: str, connection_id: str) -> PushTarget:
-    """The connection's status and Google calendar; an unknown connection counts as disconnected."""
-    row = await db.fetchrow(
+async def has_open_work(db: Database, connection_id: str) -> bool:
+    """Whether anything is still to be written through this connection."""
+    found: bool = await db.fetchval(
         """
-        SELECT c.status, f.remote_calendar FROM provider_account AS c
-          LEFT JOIN feed AS f ON f.account_id = c.account_id AND f.connection_id = c.id
-         WHERE c.account_id = $1 AND c.id = $2
+        SELECT EXISTS (SELECT FROM work WHERE kind = 'google-event' AND connection_id = $1
+                          AND status IN ('due', 'waiting'))
         """,
-        account_id,
         connection_id,
     )
-    if row is None:
-        return PushTarget("disconnected", None)
-    return PushTarget(row["status"], row["remote_calendar"])
+    return found
 
 
 async def get_named_user(db: Tx, account_id: str, connection_id: str) -> str | None:
@@ -102,11 +80,7 @@ async def get_named_user(db: Tx, account_id: str, connection_id: str) -> str | N
     return user_id
 
 
-async def get_provider_user(db: Tx, account_id: str, connection_id: str) -> str | None:
-    """The Google user of a connection, against whom Google counts its calls."""
-    provider_user: str | None = await db.fetchval(
-        "SELECT external_id FROM provider_account WHERE account_id = $1 AND id = $2",
-        account_id,
-        connection_id,
-    )
-    return provider_user
+async def get_database_time(db: Database | Tx) -> datetime:
+    """The begin of the present transaction, by Postgres' clock, which times attempts and circuits."""
+    moment: datetime = await db.fetchval("SELECT now()")
+    return moment

@@ -1,14 +1,11 @@
-"""Table `feed`: the connected Google calendars, how far each was listed, and when it is polled next."""
+"""Table `feed`: the connected Google calendars, and how far each was listed."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from hoop_platform.db.database import Database, Row, Tx
-from hoop_platform.ids import new_id
 from sync_google.domain.busy import Window
-
-LEASE = timedelta(seconds=60)
-"""Renewed after each page; one page takes 20 seconds at most."""
+from sync_google.domain.listing import Listing
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,6 @@ class Feed:
     window_start: datetime | None
     window_end: datetime | None
     full_due_at: datetime | None
-    attempts: int
-    lease_token: str | None
 
     @property
     def window(self) -> Window | None:
@@ -34,6 +29,21 @@ class Feed:
         if self.window_start is None or self.window_end is None:
             return None
         return Window(self.window_start, self.window_end)
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What an attempt to list a feed begins with; `began` is Postgres' time.
+
+    `paused`: the circuit of the Google user is open for so long. One that is open because of an
+    exceeded quota does not count: that quota stops writes only.
+    """
+
+    feed: Feed
+    google_user: str
+    began: datetime
+    paused: timedelta | None
+    unfinished: Listing | None
 
 
 def _feed(row: Row) -> Feed:
@@ -49,14 +59,14 @@ async def upsert_feed(
     remote_calendar: str,
     user_id: str | None,
 ) -> None:
-    """Have this Google calendar listed, in full and at once."""
+    """Have this Google calendar listed in full."""
     await db.execute(
         """
         INSERT INTO feed (account_id, connection_id, calendar_id, remote_calendar, user_id)
         VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (account_id, connection_id) DO UPDATE
            SET calendar_id = $3, remote_calendar = $4, user_id = $5, sync_token = NULL,
-               next_attempt_at = clock_timestamp(), attempts = 0
+               unfinished = NULL
         """,
         account_id,
         connection_id,
@@ -111,48 +121,38 @@ async def delete_feed(db: Tx, account_id: str, connection_id: str) -> None:
         )
 
 
-async def lock_next_feed(database: Database) -> Feed | None:
-    """Lease the feed that has been due longest; None if none is due.
-
-    Feeds of a provider user whose circuit is open are left out, unless the circuit is open because
-    of an exceeded quota: that one stops writes only.
-    """
+async def begin_poll(
+    database: Database, account_id: str, connection_id: str, *, google_user: str
+) -> Poll | None:
+    """The feed of a connection as it is now; None when there is none any more."""
     row = await database.fetchrow(
         """
-        UPDATE feed SET lease_token = $1, lease_until = clock_timestamp() + $2::interval,
-                        attempts = attempts + 1
-         WHERE (account_id, connection_id) = (
-            SELECT f.account_id, f.connection_id FROM feed AS f
-              JOIN provider_account AS c ON c.account_id = f.account_id AND c.id = f.connection_id
-             WHERE f.next_attempt_at <= clock_timestamp() AND c.status = 'active'
-               AND (f.lease_until IS NULL OR f.lease_until < clock_timestamp())
-               AND NOT EXISTS (SELECT FROM circuit AS o
-                                WHERE o.provider = 'google' AND o.provider_user = c.external_id
-                                  AND o.open_until > clock_timestamp()
-                                  AND o.reason NOT LIKE '%quotaExceeded%')
-             ORDER BY f.next_attempt_at LIMIT 1 FOR UPDATE OF f SKIP LOCKED)
-        RETURNING *
+        SELECT f.*, clock_timestamp() AS began, (
+               SELECT c.open_until - clock_timestamp() FROM circuit AS c
+                WHERE c.provider = 'google' AND c.provider_user = $3
+                  AND c.open_until > clock_timestamp()
+                  AND c.reason NOT LIKE '%quotaExceeded%') AS paused
+          FROM feed AS f WHERE f.account_id = $1 AND f.connection_id = $2
         """,
-        new_id(),
-        LEASE,
+        account_id,
+        connection_id,
+        google_user,
     )
-    return _feed(row) if row else None
+    if row is None:
+        return None
+    stored = row["unfinished"]
+    unfinished = Listing.loaded(stored) if stored else None
+    return Poll(_feed(row), google_user, row["began"], row["paused"], unfinished)
 
 
-async def update_lease(database: Database, feed: Feed) -> bool:
-    """Renew the lease of a feed for another page; False when another worker has the lease."""
-    renewed = await database.fetchval(
-        """
-        UPDATE feed SET lease_until = clock_timestamp() + $4::interval
-         WHERE account_id = $1 AND connection_id = $2 AND lease_token = $3
-        RETURNING true
-        """,
+async def update_unfinished(db: Tx, feed: Feed, unfinished: Listing | None) -> None:
+    """Store a list of which further pages follow, or forget it."""
+    await db.execute(
+        "UPDATE feed SET unfinished = $3 WHERE account_id = $1 AND connection_id = $2",
         feed.account_id,
         feed.connection_id,
-        feed.lease_token,
-        LEASE,
+        unfinished.dumped() if unfinished else None,
     )
-    return bool(renewed)
 
 
 async def update_listed(
@@ -163,16 +163,13 @@ async def update_listed(
     time_zone: str,
     sync_token: str,
     full_due_at: datetime,
-    wait: timedelta,
 ) -> None:
     """Store where a finished listing ended, in the transaction that stores its events."""
     await db.execute(
         """
         UPDATE feed
            SET window_start = $3, window_end = $4, time_zone = $5, sync_token = $6,
-               full_due_at = $7, next_attempt_at = clock_timestamp() + $8::interval,
-               pulled_at = clock_timestamp(), attempts = 0, last_error = NULL,
-               lease_token = NULL, lease_until = NULL
+               full_due_at = $7, pulled_at = clock_timestamp(), unfinished = NULL
          WHERE account_id = $1 AND connection_id = $2
         """,
         feed.account_id,
@@ -182,24 +179,6 @@ async def update_listed(
         time_zone,
         sync_token,
         full_due_at,
-        wait,
-    )
-
-
-async def update_postponed(db: Tx | Database, feed: Feed, *, reason: str, wait: timedelta) -> None:
-    """Store why a listing failed and try it again after `wait`, if the lease is still ours."""
-    await db.execute(
-        """
-        UPDATE feed
-           SET next_attempt_at = clock_timestamp() + $4::interval, last_error = $5,
-               lease_token = NULL, lease_until = NULL
-         WHERE account_id = $1 AND connection_id = $2 AND lease_token = $3
-        """,
-        feed.account_id,
-        feed.connection_id,
-        feed.lease_token,
-        wait,
-        reason[:500],
     )
 
 

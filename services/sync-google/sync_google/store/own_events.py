@@ -16,7 +16,6 @@ class WatchedEvent:
     subject: str
     generation: int
     event_id: str
-    etag: str | None
     draft: EventDraft
     drift: str | None
 
@@ -54,11 +53,11 @@ async def list_watched_events(
     """
     rows = await db.fetch(
         """
-        SELECT e.subject, e.generation, e.external_id, e.etag, e.data FROM external AS e
+        SELECT e.subject, e.generation, e.external_id, e.content, e.data FROM external AS e
           JOIN work AS w ON w.kind = e.kind AND w.subject = e.subject
          WHERE e.account_id = $1 AND e.kind = 'google-event' AND e.connection_id = $2
-           AND e.remote_calendar = $3 AND e.state = 'live' AND e.intent_at < $4
-           AND ($5::text[] IS NULL OR e.external_id = ANY ($5)) AND e.data ? 'draft'
+           AND e.data ->> 'calendar' = $3 AND e.state = 'live' AND e.at < $4
+           AND ($5::text[] IS NULL OR e.external_id = ANY ($5)) AND e.content IS NOT NULL
            AND w.status = 'done' AND w.lease_token IS NULL
         """,
         feed.account_id,
@@ -72,8 +71,7 @@ async def list_watched_events(
             subject=row["subject"],
             generation=row["generation"],
             event_id=row["external_id"],
-            etag=row["etag"],
-            draft=EventDraft.from_json(row["data"]["draft"]),
+            draft=EventDraft.from_json(row["content"]),
             drift=row["data"].get("drift"),
         )
         for row in rows

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, cast
 
 import asyncpg
@@ -63,6 +64,7 @@ class _Session(asyncpg.Connection):
         self.database: Database
         """Whose transaction the connection is in."""
         self._at_end: list[AtEnd] = []
+        self.signals: set[str] = set()
 
     def get_reset_query(self) -> str:
         return ""
@@ -109,7 +111,7 @@ class Database:
         self.dsn = dsn
         self.workers: list[Any] = []
         """The workers of this process that lease desired states as they are stored."""
-        self._subscribers: list[asyncio.Event] = []
+        self._subscribers: defaultdict[str | None, list[asyncio.Event]] = defaultdict(list)
 
     @classmethod
     async def open(cls, dsn: str, *, name: str, pool_size: int = 10) -> Self:
@@ -120,7 +122,7 @@ class Database:
             max_size=pool_size,
             timeout=5,
             command_timeout=10,
-            max_inactive_connection_lifetime=60,
+            max_inactive_connection_lifetime=300,
             connection_class=_Session,
             init=_set_codecs,
             server_settings={**_SERVER_SETTINGS, "application_name": name},
@@ -134,30 +136,37 @@ class Database:
         except TimeoutError:
             self.pool.terminate()
 
-    def subscribe(self, event: asyncio.Event) -> asyncio.Event:
-        """Set `event` after every commit of this process, so that its owner need not poll fast."""
-        self._subscribers.append(event)
+    def subscribe(self, event: asyncio.Event, signal: str | None = None) -> asyncio.Event:
+        """Set `event` after every commit that carries `signal`, so that its owner need not look for work.
+
+        Without a signal: after every commit of this process.
+        """
+        self._subscribers[signal].append(event)
         return event
 
     @asynccontextmanager
     async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
-        """A transaction; subscribers are notified after the commit unless `notify` is False."""
+        """A transaction; after the commit, subscribers of its signals are notified.
+
+        So are those of every commit, unless `notify` is False.
+        """
         async with self._connection() as connection:
-            committed = False
-            at_end = cast("_Session", connection).begin(self)
+            committed, at_end = False, cast("_Session", connection).begin(self)
             try:
                 async with connection.transaction():
                     try:
                         yield connection
-                    except TimeoutError:
-                        connection.terminate()  # else the rollback would wait as long again
+                    except BaseException as error:
+                        _signals(connection).clear()
+                        if isinstance(error, TimeoutError):
+                            connection.terminate()  # else the rollback would wait as long again
                         raise
                 committed = True
             finally:
                 for call in at_end:
                     call(committed)
         if notify:
-            self.notify()
+            self._set(None)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["Tx | Database"]:
@@ -165,9 +174,21 @@ class Database:
         async with self._connection() as connection:
             yield connection
 
-    def notify(self) -> None:
-        """Notify the subscribers: the relay and the jobs of this process."""
-        for event in self._subscribers:
+    def notify(self, *signals: str) -> None:
+        """Notify the subscribers of these signals now; of all, if none is named."""
+        for signal in signals or list(self._subscribers):
+            self._set(signal)
+
+    def _deliver(self, signals: set[str]) -> Sequence[str]:
+        """Notify the subscribers of these signals; returns those that have none in this process."""
+        for signal in signals:
+            self._set(signal)
+        unheard = [signal for signal in signals if not self._subscribers[signal]]
+        signals.clear()
+        return unheard
+
+    def _set(self, signal: str | None) -> None:
+        for event in self._subscribers[signal]:
             event.set()
 
     @asynccontextmanager
@@ -175,11 +196,15 @@ class Database:
         """A pooled connection. The many errors of a connection that was cut become `UNAVAILABLE` ones."""
         try:
             async with self.pool.acquire(timeout=5) as connection:
+                signals = _signals(connection)
                 try:
                     yield connection
                 except (asyncpg.exceptions.InternalClientError, TimeoutError):
                     connection.terminate()  # no response or half of one: the connection is unusable
                     raise
+                finally:  # also after a commit that failed, for it may have come through
+                    unheard = self._deliver(signals)
+                await _notify_others(connection, unheard)
         except asyncpg.exceptions.InternalClientError as error:
             raise DatabaseGone(str(error)) from error
         except asyncpg.exceptions.InterfaceError as error:
@@ -190,31 +215,29 @@ class Database:
     @asynccontextmanager
     async def listen(
         self, channel: str, *, on_payload: Callable[[str], None], on_lost: Callable[[], None]
-    ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    ) -> AsyncIterator["Listener"]:
         """LISTEN on a connection of its own: `on_payload` is called once a commit is visible.
 
-        `on_lost` is called when the connection is cut. Yields a health check that the caller runs now
-        and then: it finds within a second that the connection is silently dead. LISTEN needs a
-        session: the DSN must not lead through a transaction pooler.
+        `on_lost` is called when the connection is cut. LISTEN needs a session: the DSN must not lead
+        through a transaction pooler.
         """
         connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=1)
 
         def cut(_: object) -> None:
             on_lost()
 
-        async def alive() -> bool:
-            try:
-                await connection.execute("SELECT")
-            except _NO_RESPONSE:
-                return False
-            return True
-
         connection.add_termination_listener(cut)
         try:
-            await connection.add_listener(
-                channel, lambda _c, _p, _n, payload: on_payload(str(payload))
-            )
-            yield alive
+            try:
+                await connection.add_listener(
+                    channel, lambda _c, _p, _n, payload: on_payload(str(payload))
+                )
+            except (
+                asyncpg.exceptions.InterfaceError,
+                asyncpg.exceptions.InternalClientError,
+            ) as error:
+                raise DatabaseGone(str(error)) from error
+            yield Listener(connection)
         finally:
             connection.remove_termination_listener(cut)
             connection.terminate()
@@ -237,3 +260,46 @@ class Database:
         async with self._connection() as connection:
             status: str = await connection.execute(sql, *args)
             return status
+
+
+class Listener:
+    """A session that LISTENs. Called, it returns whether the session is alive.
+
+    The caller does so now and then: it finds within a second that the connection is silently dead.
+    """
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self.pid: int = connection.get_server_pid()
+
+    async def __call__(self) -> bool:
+        try:
+            await self._connection.execute("SELECT")
+        except _NO_RESPONSE:
+            return False
+        return True
+
+
+def notify_after_commit(db: Tx | Database, signal: str) -> None:
+    """Notify the subscribers of `signal` once the transaction of `db` is committed; never after a rollback.
+
+    Outside of a transaction: once the connection is given back, or at once where `db` is the pool. A
+    signal without a subscriber in this process goes to others, as a NOTIFY on the channel of its name.
+    """
+    if isinstance(db, Database):
+        db.notify(signal)
+    else:
+        _signals(db).add(signal)
+
+
+async def _notify_others(connection: Tx, signals: Sequence[str]) -> None:
+    """NOTIFY other processes, after the commit: a command has no relay of its own."""
+    with suppress(*_NO_RESPONSE, asyncpg.exceptions.InternalClientError):
+        for signal in signals:
+            await connection.execute("SELECT pg_notify($1, 'rows')", signal)
+
+
+def _signals(connection: Tx) -> set[str]:
+    """The signals recorded on a connection; a connection without a pool has no subscribers."""
+    found: set[str] = getattr(connection, "signals", set())
+    return found

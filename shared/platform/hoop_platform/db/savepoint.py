@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hoop_platform.db.database import Database, Tx
+from hoop_platform.db.database import Database, Tx, notify_after_commit
 
 
 class SavepointTx(Database):
@@ -16,21 +16,24 @@ class SavepointTx(Database):
     def __init__(self, connection: Tx) -> None:  # there is no pool
         self._tx = connection
         self.notified = False
-        """Whether subscribers would have been notified: the owner of the transaction does it."""
+        """Whether subscribers of every commit would have been notified: the transaction's owner does it."""
 
     @asynccontextmanager
     async def transaction(self, *, notify: bool = True) -> AsyncIterator[Tx]:
         async with self._connection() as connection:
             yield connection
         if notify:
-            self.notify()
+            self.notified = True
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Tx | Database]:
         yield self  # each statement is a savepoint here
 
-    def notify(self) -> None:
-        self.notified = True
+    def notify(self, *signals: str) -> None:
+        """Notify once the transaction is committed, by the signals recorded on it."""
+        self.notified = self.notified or not signals
+        for signal in signals:
+            notify_after_commit(self._tx, signal)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Tx]:

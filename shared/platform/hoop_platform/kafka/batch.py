@@ -64,6 +64,10 @@ class DecodedRecord:
     event: Event
 
 
+Decoded = DecodedRecord | UnknownType | Undecodable | None
+"""What a record is: an event, of a type that is not handled here, no event of ours, or a tombstone."""
+
+
 @dataclass
 class BatchResult:
     """What a batch did; counted and logged only once the transaction is committed."""
@@ -125,50 +129,66 @@ class BatchHandler:
         return True
 
     async def handle_batch(self, records: Sequence[Record]) -> None:
-        """Handle all records in one transaction, together with the partition's offset."""
+        """Handle all records in one transaction, together with the partition's offset.
+
+        Records of which none has a handler need no transaction: their offset alone is stored.
+        """
         topic, partition = records[0].topic, records[0].partition
-        async with self._database.transaction() as db:
-            start = await inbox.lock_offset(db, topic, partition)
-            new = [record for record in records if record.offset >= start]
-            if not new:
-                return
-            result = await self._apply(db, topic, new)
-            next_offset = new[-1].offset + 1
-            await inbox.save_offset(
-                db, topic, partition, next_offset=next_offset, newest=result.newest
-            )
-            await fp("batch_handled")
+        next_offset, result = records[-1].offset + 1, BatchResult()
+        decoded = [(record, self._try_decode(record)) for record in records]
+        if any(self._is_handled(record, found) for record, found in decoded):
+            async with self._database.transaction() as db:
+                subjects = {_key(record) for record in records}
+                start, applied = await inbox.enter_batch(db, topic, partition, subjects)
+                if start >= next_offset:
+                    return
+                new = [pair for pair in decoded if pair[0].offset >= start]
+                await self._apply(db, new, applied, result)
+                await inbox.leave_batch(
+                    db, topic, partition, next_offset=next_offset, newest=result.newest
+                )
+                await fp("batch_handled")
+        elif await inbox.leave_batch(
+            self._database, topic, partition, next_offset=next_offset, newest={}
+        ):
+            result.fates.update(_unhandled_fate(found) for _, found in decoded)
         self._report(topic, partition, result)
         await fp("batch_committed")
 
-    async def _apply(self, db: Tx, topic: str, records: Sequence[Record]) -> BatchResult:
-        result = BatchResult()
-        applied = await inbox.list_applied(db, topic, {_key(r) for r in records})
-        for record in records:
-            try:
-                decoded = self._decode(record)
-            except UnknownType:
-                result.fates["other type"] += 1
-            except Undecodable as error:
-                await _insert_dead_letter(db, record, error)
-                result.dead_letters.append((record, error))
-            else:
-                fate = await self._deliver(db, decoded, record, applied)
-                result.fates[fate] += 1
-                if decoded is not None and fate == "handled":
-                    newest = {decoded.event.subject: decoded.event.sequence}
-                    applied |= newest
-                    result.newest |= newest
-        return result
+    async def _apply(
+        self,
+        db: Tx,
+        decoded: Sequence[tuple[Record, Decoded]],
+        applied: dict[str, int],
+        result: BatchResult,
+    ) -> None:
+        for record, found in decoded:
+            if isinstance(found, Undecodable):
+                await dead_letters.insert_dead_letter(db, record, cause(found))
+                result.dead_letters.append((record, found))
+                continue
+            fate = await self._deliver(db, found, record, applied)
+            result.fates[fate] += 1
+            if isinstance(found, DecodedRecord) and fate == "handled":
+                newest = {found.event.subject: found.event.sequence}
+                applied |= newest
+                result.newest |= newest
 
     async def replay_one(self, db: Tx, record: Record) -> None:
         """Handle one record whatever its offset, in this transaction; raises what its handler raises."""
-        decoded = self._decode(record)
-        applied = await inbox.list_applied(db, record.topic, [_key(record)])
-        fate = await self._deliver(db, decoded, record, applied)
-        if decoded is not None and fate == "handled":
-            newest = {decoded.event.subject: decoded.event.sequence}
-            await inbox.save_applied(db, record.topic, newest)
+        topic, partition, key = record.topic, record.partition, _key(record)
+        found, newest = self._decode(record), {}
+        start, applied = await inbox.enter_batch(db, topic, partition, [key])
+        fate = await self._deliver(db, found, record, applied)
+        if found is not None and fate == "handled":
+            newest = {found.event.subject: found.event.sequence}
+        await inbox.leave_batch(db, topic, partition, next_offset=start, newest=newest)
+
+    def _try_decode(self, record: Record) -> Decoded:
+        try:
+            return self._decode(record)
+        except (UnknownType, Undecodable) as error:
+            return error
 
     def _decode(self, record: Record) -> DecodedRecord | None:
         """The event of a record; None for a tombstone."""
@@ -180,15 +200,25 @@ class BatchHandler:
             raise Undecodable("the record's key is not its aggregate's id")
         return DecodedRecord(meta, event)
 
+    def _is_handled(self, record: Record, found: Decoded) -> bool:
+        """Whether something has to be written for the record."""
+        if found is None:
+            return record.topic in self._subscriptions.tombstones
+        return not isinstance(found, UnknownType)
+
     async def _deliver(
-        self, db: Tx, decoded: DecodedRecord | None, record: Record, applied: Mapping[str, int]
+        self,
+        db: Tx,
+        decoded: DecodedRecord | UnknownType | None,
+        record: Record,
+        applied: Mapping[str, int],
     ) -> str:
         """Call the handler unless the event is old; returns the record's fate."""
-        if decoded is None:
-            tombstone = self._subscriptions.tombstones.get(record.topic)
-            if tombstone and record.key:
-                await tombstone(db, _key(record))
-            return "tombstone"
+        tombstone = self._subscriptions.tombstones.get(record.topic)
+        if decoded is None and tombstone and record.key:
+            await tombstone(db, _key(record))
+        if not isinstance(decoded, DecodedRecord):
+            return _unhandled_fate(decoded)
         event = decoded.event
         if event.sequence <= applied.get(event.subject, 0):
             return "old"
@@ -213,11 +243,9 @@ class BatchHandler:
             return False
         try:
             async with self._database.transaction() as db:
-                if await inbox.lock_offset(db, *partition) <= record.offset:
-                    await _insert_dead_letter(db, record, error)
-                    await inbox.save_offset(
-                        db, *partition, next_offset=record.offset + 1, newest={}
-                    )
+                next_offset = record.offset + 1
+                if await inbox.leave_batch(db, *partition, next_offset=next_offset, newest={}):
+                    await dead_letters.insert_dead_letter(db, record, cause(error))
         except UNAVAILABLE:
             return False
         failed.add(key)
@@ -235,17 +263,8 @@ class BatchHandler:
             log.error("dead letter stored", error=cause(error), **_position(record))
 
 
-async def _insert_dead_letter(db: Tx, record: Record, error: Exception) -> None:
-    await dead_letters.insert_dead_letter(
-        db,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        error=cause(error),
-    )
+def _unhandled_fate(found: Decoded) -> str:
+    return "tombstone" if found is None else "other type"
 
 
 def _key(record: Record) -> str:

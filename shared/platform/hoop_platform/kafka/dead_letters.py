@@ -4,32 +4,24 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aiokafka import ConsumerRecord
+
 from hoop_platform.db.database import Database, Row, Tx
 
 
-async def insert_dead_letter(
-    db: Tx,
-    *,
-    topic: str,
-    partition: int,
-    offset: int,
-    key: bytes | None,
-    value: bytes | None,
-    headers: Sequence[tuple[str, bytes | None]],
-    error: str,
-) -> None:
+async def insert_dead_letter(db: Tx, record: ConsumerRecord[bytes, bytes], error: str) -> None:
     """Store a record that cannot be handled; one that is stored already stays as it is."""
     await db.execute(
         """
         INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
         """,
-        topic,
-        partition,
-        offset,
-        key,
-        value,
-        [[name.replace("\0", "\ufffd"), _to_json(raw)] for name, raw in headers],
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        [[name.replace("\0", "\ufffd"), _to_json(raw)] for name, raw in record.headers],
         error[:2000].replace("\0", "\ufffd"),
     )
 

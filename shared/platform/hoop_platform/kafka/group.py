@@ -48,6 +48,7 @@ class ConsumerGroup:
         self._committed: dict[TopicPartition, int] = {}
         self._stalls = StallDetector()
         self._consumer: AIOKafkaConsumer | None = None
+        self._assignment: Assignment | None = None
         self.joined = asyncio.Event()
         """Set once its partitions (maybe none) are assigned and their offsets known.
 
@@ -77,9 +78,10 @@ class ConsumerGroup:
                 await consumer.start()
                 await assignment.joined.wait()
             self._consumer = consumer
+            self._assignment = assignment
             await self._poll(consumer, assignment, stop)
         finally:
-            self._consumer = None
+            self._consumer = self._assignment = None
             await assignment.leave()
             await clients.dispose(consumer)
 
@@ -161,5 +163,12 @@ class ConsumerGroup:
         return ends
 
     async def _passed(self, ends: Mapping[TopicPartition, int]) -> bool:
-        offsets = await inbox.list_offsets(self._database, self._topics)
-        return all(offsets.get((p.topic, p.partition), 0) >= end for p, end in ends.items())
+        """Whether all is applied up to these offsets; only partitions of other members are looked up."""
+        workers = self._assignment.workers if self._assignment else {}
+        if any((workers[p].next_offset or 0) < end for p, end in ends.items() if p in workers):
+            return False
+        others = {(p.topic, p.partition): e for p, e in ends.items() if e and p not in workers}
+        if not others:
+            return True
+        offsets = await inbox.get_offsets(self._database, others)
+        return all(offsets.get(key, 0) >= end for key, end in others.items())

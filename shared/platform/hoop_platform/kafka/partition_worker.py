@@ -75,14 +75,15 @@ class PartitionWorker:
         return int((await self._consumer.beginning_offsets([self.partition]))[self.partition])
 
     async def _stored(self) -> int | None:
+        key = (self.partition.topic, self.partition.partition)
         while True:
             try:
-                offsets = await inbox.list_offsets(self._database, [self.partition.topic])
+                offsets = await inbox.get_offsets(self._database, [key])
             except UNAVAILABLE as error:
                 log.warning("postgres unavailable, waiting", error=cause(error))
                 await asyncio.sleep(0.5)
             else:
-                return offsets.get((self.partition.topic, self.partition.partition))
+                return offsets.get(key)
 
     async def take(self, records: Sequence[Record]) -> None:
         """Buffer records. A gap in front of them is either compaction or a loss."""

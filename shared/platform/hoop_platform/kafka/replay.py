@@ -7,7 +7,7 @@ from aiokafka import ConsumerRecord
 
 from hoop_platform.clock import Clock
 from hoop_platform.db.database import Database, Row
-from hoop_platform.kafka import dead_letters, inbox
+from hoop_platform.kafka import dead_letters
 from hoop_platform.kafka.batch import BatchHandler, Subscriptions
 from hoop_platform.logs import cause
 
@@ -41,7 +41,6 @@ async def replay(database: Database, subscriptions: Subscriptions, clock: Clock)
 
 async def _replay_one(database: Database, batches: BatchHandler, row: Row) -> None:
     async with database.transaction() as db:
-        await inbox.lock_offset(db, row["topic"], row["partition"])
         await batches.replay_one(db, _record(row))
         await dead_letters.delete_dead_letter(
             db, row["topic"], row["partition"], row["record_offset"]

@@ -5,32 +5,40 @@ from typing import Any
 
 from hoop_events.base import Event
 from hoop_events.codec import body
-from hoop_platform.db.database import Tx
+from hoop_platform.db.database import Tx, notify_after_commit
 from hoop_platform.ids import new_id
 from hoop_platform.telemetry import name, span, traceparent
+
+OUTBOX = "outbox"
+"""The signal of a transaction that has written outbox rows."""
+
+_INSERT = """
+    INSERT INTO outbox (event_id, topic, type, source, subject, sequence, account_id,
+                        dataschema, time, traceparent, body)
+    SELECT event_id, topic, type, source, subject, sequence, account_id, dataschema, time,
+           traceparent, body
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                  $7::uuid[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[])
+           WITH ORDINALITY AS e (event_id, topic, type, source, subject, sequence, account_id,
+                                 dataschema, time, traceparent, body, number)
+     ORDER BY number
+"""
 
 
 async def announce(db: Tx, *events: Event, now: datetime) -> None:
     """Insert events into the outbox, in the transaction of the change they announce.
 
-    The transaction must hold the lock of the aggregate's row: it keeps the order of its events.
+    The transaction must hold the lock of the aggregate's row: it keeps the order of its events. Code
+    that inserts rows otherwise must call `notify_after_commit(db, OUTBOX)` as well.
     """
-    rows = [tuple(row(event, now=now).values()) for event in events]
-    if len(rows) == 1:
-        await db.execute(INSERT, *rows[0])
-    else:
-        await db.executemany(INSERT, rows)
-
-
-INSERT = """
-    INSERT INTO outbox (event_id, topic, type, source, subject, sequence, account_id,
-                        dataschema, time, traceparent, body)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-"""
+    rows = [row(event, now=now).values() for event in events]
+    if rows:
+        await db.execute(_INSERT, *map(list, zip(*rows, strict=True)))
+        notify_after_commit(db, OUTBOX)
 
 
 def row(event: Event, *, now: datetime) -> dict[str, Any]:
-    """The columns of `INSERT`, in order. The PRODUCER span that it opens is what consumers continue."""
+    """The columns of an outbox row, in the order of `_INSERT`. The PRODUCER span that it opens is what consumers continue."""
     about = {
         "messaging.system": "kafka",
         "messaging.destination.name": event.topic,

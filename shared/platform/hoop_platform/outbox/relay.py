@@ -15,48 +15,54 @@ from hoop_events.codec import attributes
 from hoop_platform import telemetry
 from hoop_platform.db.database import UNAVAILABLE, Database, LeaseLost, Row
 from hoop_platform.failpoints import fp
-from hoop_platform.ids import new_id
 from hoop_platform.kafka import clients
+from hoop_platform.outbox.announce import OUTBOX
+from hoop_platform.outbox.floor import Floor, Look
+from hoop_platform.outbox.lease import RelayLease
 from hoop_platform.telemetry import cause, log, span
 from hoop_platform.timing import pause, until_set
 
 BATCH = 500
-LEASE_SECONDS = 5
 ACK_SECONDS = 15.0
 TOPIC_SECONDS = 3.0
 MISSING_SECONDS = 10.0
 DRAIN_SECONDS = 5.0
+JOIN_SECONDS = 0.001
+"""How long a look waits for concurrent commits to join it."""
+TELL_SECONDS = 0.01
+"""A relay that stands by tells the leader of its rows no more often."""
+POLL_SECONDS = (0.005, 0.25)
+"""How soon a leader that cannot LISTEN looks again; twice as late each time, up to the second."""
 UNSENDABLE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
-
-
 INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, LeaseLost, *UNAVAILABLE)
 
 
 class Relay:
     """Publishes the outbox in order and deletes what Kafka has acknowledged.
 
-    Any number may run; the holder of the lease row leads. After any doubt the producer is discarded
-    and the rows, which are still in the outbox, are sent again.
+    Any number may run; the holder of the lease leads. It looks for rows when it was notified of them,
+    by this process or by a relay that stands by. After any doubt the producer is discarded and the
+    rows, which are still in the outbox, are sent again.
     """
 
     def __init__(self, database: Database, *, bootstrap: str) -> None:
         self._database = database
         self._bootstrap = bootstrap
-        self._owner = new_id()
-        self._epoch = 0
-        self._renew_at = 0.0
+        self._floor = Floor()
         self._missing: dict[str, float] = {}
-        self._wake = database.subscribe(asyncio.Event())
+        self._wake = database.subscribe(asyncio.Event(), OUTBOX)
+        self.lease = RelayLease(database, self._wake)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead or stand by until `stop`; then publish what is left."""
         while not stop.is_set():
             try:
-                await self._with_a_producer(stop)
+                async with self.lease.listening():
+                    await self._with_a_producer(stop)
             except INTERRUPTED as error:
                 log.warning("relay interrupted", error=cause(error))
                 await pause(stop, 0.5)
-        await self._resign()
+        await self.lease.resign()
 
     async def _with_a_producer(self, stop: asyncio.Event) -> None:
         producer = clients.producer(self._bootstrap)
@@ -68,67 +74,61 @@ class Relay:
             await clients.dispose(producer)
 
     async def _lead(self, producer: AIOKafkaProducer, stop: asyncio.Event) -> None:
-        patience = 0.005
+        self._floor, patience, look, sent = Floor(), POLL_SECONDS[0], True, 0
         while not stop.is_set():
             self._wake.clear()
-            sent = await self._drain(producer) if await self._leading() else 0
-            patience = 0.005 if sent else min(patience * 2, 0.25)
-            if sent < BATCH and await until_set(self._wake, patience) and not stop.is_set():
-                await asyncio.sleep(0.001)  # lets concurrent commits join this batch
+            leads = await self.lease.held(tell=look, behind=sent == BATCH or bool(self._missing))
+            sent = await self._drain(producer) if leads and self._may_find_rows(look) else 0
+            patience = POLL_SECONDS[0] if sent else min(patience * 2, POLL_SECONDS[1])
+            look = sent == BATCH or await self._rest(stop, leads, patience)
         async with asyncio.timeout(DRAIN_SECONDS):
-            while await self._leading() and await self._drain(producer):
+            while await self.lease.held() and await self._drain(producer):
                 pass
 
-    async def _leading(self) -> bool:
-        """Renew the lease when a third of it has passed, take it over when it has expired."""
-        now = asyncio.get_running_loop().time()
-        if self._epoch and now < self._renew_at:
-            return True
-        epoch = await self._database.fetchval(
-            """
-            INSERT INTO relay_lease AS l (owner, until)
-            VALUES ($1, clock_timestamp() + make_interval(secs => $2))
-            ON CONFLICT (only_one) DO UPDATE
-               SET owner = $1, until = excluded.until,
-                   epoch = l.epoch + (l.owner <> $1)::int
-             WHERE l.owner = $1 OR l.until < clock_timestamp()
-            RETURNING epoch
-            """,
-            self._owner,
-            LEASE_SECONDS,
-        )
-        self._epoch = epoch or 0
-        self._renew_at = now + LEASE_SECONDS / 3
-        await self._measure()
-        return bool(self._epoch)
+    def _may_find_rows(self, woken: bool) -> bool:
+        """Whether to look: there was a notice, or rows were seen, or there can be no notice."""
+        return woken or self.lease.rows_seen or not self.lease.listens or bool(self._missing)
+
+    async def _rest(self, stop: asyncio.Event, leads: bool, patience: float) -> bool:
+        """Wait until there is something to do; returns whether it was notified of rows."""
+        until = min([self.lease.due_at, *(self._missing.values() if leads else ())])
+        seconds = until - asyncio.get_running_loop().time()
+        if leads and not self.lease.listens:
+            seconds = min(seconds, patience)
+        if not await until_set(self._wake, max(seconds, 0), stop=stop):
+            return False
+        await pause(stop, JOIN_SECONDS if leads else TELL_SECONDS)
+        return True
 
     async def _drain(self, producer: AIOKafkaProducer) -> int:
         """Publish the oldest rows, one batch; rows of an aggregate with a parked row wait.
 
         Returns the number of rows read.
         """
-        rows = await self._database.fetch(
-            """
-            SELECT * FROM outbox AS o
-             WHERE parked_at IS NULL AND topic <> ALL ($2::text[])
-               AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL
-                               AND p.topic = o.topic AND p.subject = o.subject)
-             ORDER BY id LIMIT $1
-            """,
-            BATCH,
-            self._missing_topics(),
+        self._floor.sink(self.lease.take_lowest())
+        missing = self._missing_topics()
+        found = await self._database.fetch(
+            "SELECT * FROM list_outbox($1, $2, $3)", self._floor.id, BATCH, missing
         )
-        if not rows:
-            return 0
+        look = Look(last_id=found[0]["last_id"], xmin=found[0]["oldest_xid"])
+        rows = [r for r in found if r["id"] is not None]
+        xid = await self._publish(producer, rows) if rows else None
+        if not missing and not self._missing:  # else rows are left that no look shows for a while
+            beyond = rows[-1]["id"] + 1 if len(rows) == BATCH else None
+            self._floor.rise(look, xid=xid, lowest_left=beyond)
+        return len(rows)
+
+    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[Row]) -> int | None:
+        """Send rows and delete those acknowledged; returns the number of that transaction."""
         await fp("relay_claimed")
         parents = [r["traceparent"] for r in rows if r["traceparent"]]
         with span("outbox relay", kind="client", links=parents[:64]):
             acknowledged, failure = await self._send(producer, rows)
         await fp("relay_acknowledged")
-        await self._delete(acknowledged)
+        xid = await self._delete(acknowledged) if acknowledged else None
         if failure is not None:
             raise failure
-        return len(rows)
+        return xid
 
     def _missing_topics(self) -> list[str]:
         """Topics that were missing a moment ago: their rows wait without delaying others."""
@@ -191,25 +191,22 @@ class Relay:
                 log.error("topic is missing, its events wait", topic=topic)
                 self._missing[topic] = asyncio.get_running_loop().time() + MISSING_SECONDS
 
-    async def _delete(self, rows: Sequence[Row]) -> None:
+    async def _delete(self, rows: Sequence[Row]) -> int:
         """Delete rows that Kafka acknowledged; raises `LeaseLost` if another relay leads by now."""
         deleted = await self._database.fetch(
-            """
-            DELETE FROM outbox
-             WHERE id = ANY($1::bigint[])
-               AND EXISTS (SELECT 1 FROM relay_lease WHERE owner = $2 AND epoch = $3)
-            RETURNING extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
-            """,
+            "SELECT * FROM delete_outbox($1, $2, $3)",
             [r["id"] for r in rows],
-            self._owner,
-            self._epoch,
+            self.lease.owner,
+            self.lease.epoch,
         )
-        if rows and not deleted:
-            self._epoch = 0
+        if not deleted:
+            self.lease.epoch = 0
             raise LeaseLost
         published = telemetry.published.labels(telemetry.name())
         for d in deleted:
             published.observe(d["age"])
+        xid: int = deleted[0]["xid"]
+        return xid
 
     async def _park(self, r: Row, error: Exception) -> None:
         """Park a row and the later ones of its aggregate, whose order matters more than progress."""
@@ -224,28 +221,6 @@ class Relay:
             r["id"],
             cause(error)[:500],
         )
-
-    async def _measure(self) -> None:
-        service = telemetry.name()
-        row = await self._database.fetchrow(
-            """
-            SELECT count(*) FILTER (WHERE parked_at IS NULL) AS depth, count(parked_at) AS parked,
-                   coalesce(extract(epoch FROM clock_timestamp()
-                            - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 AS age
-              FROM (SELECT parked_at, created_at FROM outbox ORDER BY id LIMIT 10000) AS head
-            """
-        )
-        assert row is not None
-        telemetry.outbox_depth.labels(service).set(row["depth"])
-        telemetry.outbox_parked.labels(service).set(row["parked"])
-        telemetry.outbox_age.labels(service).set(row["age"])
-
-    async def _resign(self) -> None:
-        """Delete the lease, so that another relay leads at once; without Postgres it expires."""
-        try:
-            await self._database.execute("DELETE FROM relay_lease WHERE owner = $1", self._owner)
-        except UNAVAILABLE as error:
-            log.warning("lease not returned", error=cause(error))
 
 
 def _headers(r: Row) -> list[tuple[str, bytes]]:

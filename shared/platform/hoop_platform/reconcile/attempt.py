@@ -58,7 +58,10 @@ class Attempt(Generic[D]):
                 if self._is_connection_changing():
                     return self._later("the connection is changing")
                 step = self.reconciler.plan(
-                    self.calls.desired, self.calls.observed, now=self.runtime.clock.now()
+                    self.calls.desired,
+                    self.calls.observed,
+                    lost_calls=self.calls.adapter.lost_calls,
+                    now=self.runtime.clock.now(),
                 )
                 if (outcome := await self._take(step)) is not None:
                     return outcome

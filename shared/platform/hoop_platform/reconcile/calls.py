@@ -96,12 +96,15 @@ class Calls(Generic[D]):
             return await self.adapter.create(call, self.desired, intended)
 
         try:
-            existing = await self._with_token(create)
+            existing = await self.with_token(create)
         except ObjectNotFound:
             self.change(self._gone(generation))
             return
         except CallRefused as error:
-            self.change(refused_object(self._by_generation(generation), error, lost=lost))
+            if (
+                self.adapter.lost_calls != "repeated"
+            ):  # else an earlier call may have had its effect
+                self.change(refused_object(self._by_generation(generation), error, lost=lost))
             raise
         self.created = True
         await fp(f"{self.kind}_created")
@@ -115,7 +118,7 @@ class Calls(Generic[D]):
             return await self.adapter.update(call, self.desired, external)
 
         try:
-            existing = await self._with_token(update)
+            existing = await self.with_token(update)
         except ObjectNotFound:
             self.change(replace(external, state="gone", content=None))
             return
@@ -136,7 +139,7 @@ class Calls(Generic[D]):
 
         try:
             with suppress(ObjectNotFound):
-                await self._with_token(delete)
+                await self.with_token(delete)
         except RequestRejected as error:
             # For example, the meeting is running. It can be deleted later.
             raise CallPostponed(str(error), REJECTED_DELETE_WAIT) from error
@@ -150,7 +153,7 @@ class Calls(Generic[D]):
             found = await self.adapter.find(call)
             return {existing.generation: existing for existing in reversed(found)}
 
-        found = await self._with_token(find)
+        found = await self.with_token(find)
         for intended in lost:
             if existing := found.get(intended.generation):
                 self._exists(intended, existing)
@@ -238,8 +241,11 @@ class Calls(Generic[D]):
 
     # --- tokens
 
-    async def _with_token(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
-        """Call with a token. If access is lost for good, suspend the account and raise `NotConnected`."""
+    async def with_token(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
+        """Call with a token. If access is lost for good, suspend the account and raise `NotConnected`.
+
+        Also for reads that are no step of a plan.
+        """
         try:
             return await self._with_refresh(call)
         except TokenRejected:
@@ -273,6 +279,7 @@ class Calls(Generic[D]):
         return CallContext(
             token=self.token,
             subject=self.claimed.desired_state.subject,
+            provider_user=self.claimed.desired_state.provider_user,
             attempts=self.claimed.attempts,
             settings=account.settings if account else {},
         )

@@ -144,6 +144,65 @@ async def exhaust_quota(database: Database, state: DesiredState, *, day: date) -
     )
 
 
+@dataclass(frozen=True)
+class Finish:
+    """How an attempt ends: with an outcome, or, without one, objects are recorded and it goes on.
+
+    `kinds`: the user's next desired state is leased if it is one of these. `since`: none before this
+    `due_start`.
+    """
+
+    claimed: Claimed
+    outcome: Outcome | None
+    objects: Sequence[ExternalObject] = ()
+    kinds: Collection[str] = ()
+    since: datetime | None = None
+
+
+class ObjectsDiffer(Exception):
+    """The recorded objects are in other states than expected: the attempt has to observe them again."""
+
+
+class RowLocked(Exception):
+    """Another transaction has locked the desired state; nothing was stored."""
+
+
+Finished = Claimed | LeaseLost | ObjectsDiffer | RowLocked | None
+"""What came of it: the next claimed desired state, if there is one, or why it was not stored."""
+
+
+async def finish(
+    db: Database | Tx, finishes: Sequence[Finish], *, patient: bool
+) -> Sequence[Finished]:
+    """Finish attempts in one statement; the facts that they have shown are stored in any case.
+
+    `patient`: wait for rows that other transactions have locked; else these are `RowLocked`.
+    """
+    begun = asyncio.get_running_loop().time()
+    stored = [_stored_finish(each) for each in finishes]
+    rows = await db.fetch(
+        """
+        SELECT result, (claimed).*, context FROM finish_attempts($1, $2, $3, $4)
+        """,
+        [attempt for attempt, _ in stored],
+        [body for _, body in stored],
+        LEASE,
+        patient,
+    )
+    return [_finished(row, begun=begun) for row in rows]
+
+
+def _finished(row: Row, *, begun: float) -> Finished:
+    match row["result"]:
+        case "lease_lost":
+            return LeaseLost()
+        case "differs":
+            return ObjectsDiffer()
+        case "locked":
+            return RowLocked()
+    return claimed_of(_desired_state(row), row, begun=begun) if row["kind"] else None
+
+
 async def record_objects(
     database: Database, claimed: Claimed, objects: Sequence[ExternalObject]
 ) -> bool:
@@ -151,54 +210,16 @@ async def record_objects(
 
     Raises `LeaseLost`; also then they are stored.
     """
-    row = await _finish(database, claimed, objects=objects, status=None)
-    if row["result"] == "lease_lost":
-        raise LeaseLost
-    return bool(row["result"] == "stored")
-
-
-async def finish(
-    db: Database | Tx,
-    claimed: Claimed,
-    outcome: Outcome,
-    *,
-    chain: Collection[str] = (),
-    since: datetime | None = None,
-) -> Claimed | None:
-    """Store an outcome, release the lease, and lease the user's next desired state of these kinds.
-
-    `since`: none before this `due_start`. Raises `LeaseLost`, and `ObjectsDiffer` when the objects
-    could not be stored as given, hence nothing else was stored; the facts are stored in both cases.
-    """
-    begun = asyncio.get_running_loop().time()
-    row = await _finish(
-        db,
-        claimed,
-        objects=outcome.objects,
-        status=outcome.status,
-        reason=None if isinstance(outcome, Done) else getattr(outcome, "reason", None),
-        wait=wait_of(claimed, outcome),
-        opens_circuit=isinstance(outcome, Later) and outcome.opens_circuit,
-        announcement=outcome.announcement,
-        chain=chain,
-        since=since,
-    )
-    match row["result"]:
-        case "lease_lost":
-            raise LeaseLost
-        case "differs":
-            raise ObjectsDiffer
-    if row["kind"] is None:
-        return None
-    return claimed_of(_desired_state(row), row, begun=begun)
-
-
-class ObjectsDiffer(Exception):
-    """The recorded objects are in other states than expected: the attempt has to observe them again."""
+    [finished] = await finish(database, [Finish(claimed, None, objects)], patient=True)
+    if isinstance(finished, LeaseLost):
+        raise finished
+    return not isinstance(finished, ObjectsDiffer)
 
 
 def wait_of(claimed: Claimed, outcome: Outcome) -> timedelta:
     """Until the next attempt: the provider's own word, else growing waits from 0.5 s to 15 min."""
+    if isinstance(outcome, Done):
+        return outcome.again_in or timedelta()
     if not isinstance(outcome, Later):
         return timedelta()
     if outcome.wait is not None:
@@ -206,46 +227,30 @@ def wait_of(claimed: Claimed, outcome: Outcome) -> timedelta:
     return min(timedelta(seconds=0.25 * 2 ** min(claimed.attempts, 20)), LONGEST_WAIT)
 
 
-async def _finish(
-    db: Database | Tx,
-    claimed: Claimed,
-    *,
-    objects: Sequence[ExternalObject],
-    status: str | None,
-    reason: str | None = None,
-    wait: timedelta = timedelta(),
-    opens_circuit: bool = False,
-    announcement: Announcement | None = None,
-    chain: Collection[str] = (),
-    since: datetime | None = None,
-) -> Row:
-    state = claimed.desired_state
+def _stored_finish(finish: Finish) -> tuple[dict[str, Any], bytes | None]:
+    """An attempt as the SQL function takes it, and the body of its event."""
+    claimed, outcome = finish.claimed, finish.outcome
+    state, announcement = claimed.desired_state, outcome.announcement if outcome else None
     event, body = _outbox_row(announcement)
-    row = await db.fetchrow(
-        """
-        SELECT result, (claimed).*, context
-          FROM finish_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-        """,
-        state.account_id,
-        state.kind,
-        state.subject,
-        claimed.lease_token,
-        claimed.revision,
-        [_stored_object(each) for each in objects],
-        status,
-        reason,
-        wait,
-        opens_circuit,
-        dict(announcement.status) if announcement else None,
-        event,
-        body,
-        new_id() if chain else None,
-        list(chain),
-        LEASE,
-        since,
-    )
-    assert row is not None
-    return row
+    reason = getattr(outcome, "reason", None)
+    attempt = {
+        "account_id": hexed(state.account_id),
+        "kind": state.kind,
+        "subject": state.subject,
+        "token": hexed(claimed.lease_token),
+        "revision": claimed.revision,
+        "objects": [_stored_object(each) for each in (outcome or finish).objects],
+        "status": outcome.status if outcome else None,
+        "reason": reason,
+        "wait": f"{wait_of(claimed, outcome).total_seconds()} seconds" if outcome else None,
+        "opens_circuit": isinstance(outcome, Later) and outcome.opens_circuit,
+        "announced": dict(announcement.status) if announcement else None,
+        "event": event,
+        "next_token": hexed(new_id()) if finish.kinds else None,
+        "kinds": list(finish.kinds),
+        "since": finish.since,
+    }
+    return attempt, body
 
 
 def _outbox_row(announcement: Announcement | None) -> tuple[dict[str, Any] | None, bytes | None]:

@@ -39,11 +39,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Done(Outcome):
-    """The provider agrees."""
+    """The provider agrees. `again_in`: after this it has to be asked again."""
+
+    again_in: timedelta | None = None
 
     @property
     def status(self) -> str:
-        return "done"
+        return "done" if self.again_in is None else "due"
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,7 @@ def next_step(
         return LookUp(tuple(lost))
     if lost_calls == "uncertain" and lost:
         return repeat_once(lost[0])
-    unneeded = [found for found in observed.ours if _is_unneeded(found, content, lost_calls)]
-    if unneeded:
+    if unneeded := _unneeded(content, observed, lost_calls):
         return Delete(unneeded[0])
     if content is not None and (step := _towards(content, observed, lost_calls)):
         return step
@@ -93,25 +92,29 @@ def next_step(
     return WaitFor(max(unsettled)) if unsettled and lost_calls == "found" else InSync()
 
 
-def _is_unneeded(
-    found: ExternalObject, content: Mapping[str, Any] | None, lost_calls: LostCalls
-) -> bool:
-    if found.state == "to_delete":
-        return True
-    if content is not None:
-        return False
-    return found.state == "live" or (found.state == "intended" and lost_calls == "repeated")
+def _kept(observed: ObservedState, lost_calls: LostCalls) -> ExternalObject | None:
+    """The object that serves the subject: the live one, or the one that a repeated create will make."""
+    lost = [found for found in observed.ours if found.state == "intended"]
+    return observed.live or (lost[-1] if lost and lost_calls == "repeated" else None)
+
+
+def _unneeded(
+    content: Mapping[str, Any] | None, observed: ObservedState, lost_calls: LostCalls
+) -> list[ExternalObject]:
+    kept = _kept(observed, lost_calls) if content is not None else None
+    states = ["to_delete", "live", *(["intended"] if lost_calls == "repeated" else [])]
+    return [found for found in observed.ours if found.state in states and found is not kept]
 
 
 def _towards(
     content: Mapping[str, Any], observed: ObservedState, lost_calls: LostCalls
 ) -> Create | Update | None:
-    live = observed.live
-    if live is not None:
-        return None if live.content == content else Update(live)
-    lost = [found for found in observed.ours if found.state == "intended"]
-    repeat = lost_calls == "repeated" and lost
-    return Create(lost[-1].generation if repeat else observed.next_generation)
+    kept = _kept(observed, lost_calls)
+    if kept is None:
+        return Create(observed.next_generation)
+    if kept.state == "intended":
+        return Create(kept.generation)
+    return None if kept.content == content else Update(kept)
 
 
 def repeat_once(lost: ExternalObject) -> Create | WaitFor | GiveUp:

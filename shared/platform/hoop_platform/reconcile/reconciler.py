@@ -40,6 +40,7 @@ class CallContext:
 
     token: str
     subject: str
+    provider_user: str
     attempts: int
     settings: Mapping[str, Any]
     """Of the provider account: a calendar's id, for example."""
@@ -114,8 +115,10 @@ class Reconciler(Generic[D]):
         """As `read`, with what else the attempt needs from the service's own tables, read once."""
         return self.read(claimed.desired_state)
 
-    def plan(self, desired: D, observed: ObservedState, *, now: datetime) -> Step:
-        """The next step. Pure."""
+    def plan(
+        self, desired: D, observed: ObservedState, *, lost_calls: LostCalls, now: datetime
+    ) -> Step:
+        """The next step; `lost_calls` is the adapter's. Pure."""
         raise NotImplementedError
 
     def status(

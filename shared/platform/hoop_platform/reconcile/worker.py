@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from hoop_platform import telemetry
 from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost
 from hoop_platform.failpoints import fp
+from hoop_platform.outbox.announce import OUTBOX
 from hoop_platform.reconcile import claims
-from hoop_platform.reconcile.claims import Look, ObjectsDiffer, Position
+from hoop_platform.reconcile.claims import Finish, Look, ObjectsDiffer, Position
 from hoop_platform.reconcile.desired_state import Claimed
+from hoop_platform.reconcile.finishing import Finishing
 from hoop_platform.reconcile.outcome import Later, Outcome
 from hoop_platform.telemetry import cause, log, span
 from hoop_platform.timing import until_set
@@ -21,7 +23,7 @@ Perform = Callable[[Claimed], Awaitable[Outcome]]
 
 LONGEST_WORK = timedelta(seconds=40)
 """No lease is renewed beyond this: at least three times the longest call to a provider."""
-POLL_SECONDS = 5.0
+POLL_SECONDS = 8.0
 """How often a worker looks for what other processes have left behind."""
 FULL_LOOK_SECONDS = 2.0
 """How often a look begins at the very first desired state, not where the last look began."""
@@ -55,6 +57,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._left_behind = True
         self._looks = _LookTimes()
+        self._finishing = Finishing(database)
 
     def reserve(self, wanted: int) -> int:
         """Reserve up to so many free places for a transaction; `hand_over` releases them."""
@@ -79,21 +82,15 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop; then nothing is leased any more, and what was leased is finished."""
         async with asyncio.TaskGroup() as self._tasks:
-            waking = self._tasks.create_task(self._wake_when_set(stop))
             self._database.workers.append(self)
             try:
                 while not stop.is_set():
                     self._wake.clear()
                     seconds = await self._look_if_due()
-                    await until_set(self._wake, seconds)
+                    await until_set(self._wake, seconds, stop=stop)
             finally:
                 self._database.workers.remove(self)
-                waking.cancel()
             await self._until_handed_over()
-
-    async def _wake_when_set(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._wake.set()
 
     async def _until_handed_over(self) -> None:
         """Wait for the transactions that were promised a place; their leases would expire unused."""
@@ -235,19 +232,21 @@ class Worker:
     async def _complete(
         self, claimed: Claimed, outcome: Outcome, *, chain: Collection[str], since: datetime | None
     ) -> Claimed | None:
-        """Store the outcome in one statement; in one transaction with its record if it has one."""
+        """Store the outcome, together with those of others; in one transaction with its record."""
+        finish = Finish(claimed, outcome, kinds=chain, since=since)
         if outcome.record is None:
-            following = await claims.finish(
-                self._database, claimed, outcome, chain=chain, since=since
-            )
+            finished = await self._finishing.finish(finish)
         else:
             async with self._database.transaction() as db:
-                following = await claims.finish(db, claimed, outcome, chain=chain, since=since)
-                await outcome.record(db)
+                [finished] = await claims.finish(db, [finish], patient=True)
+                if not isinstance(finished, Exception):
+                    await outcome.record(db)
+        if isinstance(finished, Exception):
+            raise finished
         if outcome.announcement is not None:
-            self._database.notify()
+            self._database.notify(OUTBOX)
         await fp(f"{claimed.desired_state.kind}_recorded")
-        return following
+        return finished
 
 
 class _LookTimes:

@@ -38,6 +38,8 @@ class Service:
     announces: Sequence[type[Event]] = ()
     jobs: Callable[[Runtime[Any]], Sequence[BackgroundTask]] = lambda _: ()
     commands: Mapping[str, Command] = field(default_factory=dict)
+    database: type[Database] = Database
+    """The class of the runtime's database; a subclass holds what the requests of a process share."""
 
     @property
     def package(self) -> str:
@@ -51,7 +53,7 @@ async def open_runtime(
     """The runtime of a service; its pool and client session are closed at the end."""
     telemetry.export(service.name, settings.otel_exporter_otlp_endpoint)
     dsn = settings.database_url.get_secret_value()
-    database = await Database.open(dsn, name=service.name, pool_size=settings.pool_size)
+    database = await service.database.open(dsn, name=service.name, pool_size=settings.pool_size)
     subscriptions = Subscriptions(service.subscriptions, service.tombstones)
     group, clock = None, Clock(settings.clock_offset_file)
     if service.subscriptions:

@@ -25,7 +25,7 @@ from hoop_platform.service.service import BackgroundTask, Service, open_runtime
 from hoop_platform.telemetry import cause, log
 from hoop_platform.timing import every
 
-DELETE_SECONDS = 60.0
+DELETE_SECONDS = 600.0
 HTTP_SECONDS = 10.0
 """How long running requests may take when the process stops."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from booking.domain.commands import AppointmentPatch
 from hoop_platform.http.parse import Body, Instant, OneLine, Text
 from hoop_platform.http.route import ResponseModel
 
@@ -117,6 +118,27 @@ class UpdateAppointment(AppointmentFields):
     def _ends_after_it_starts(self) -> Self:
         check_times(self.start_time, self.end_time)
         return self
+
+
+def patch_of(body: CreateAppointment | UpdateAppointment, *, actor: str) -> AppointmentPatch:
+    """The fields of a request as a command; `actor` is the API key."""
+    return AppointmentPatch(
+        calendar_id=body.calendar_id,
+        start=body.start_time,
+        end=body.end_time,
+        host=body.assigned_user_id,
+        status=body.appointment_status,
+        meeting_location_type=body.chosen_location_type,
+        meeting_location_id=body.chosen_location_id,
+        title=body.title,
+        description=body.description,
+        address=body.address,
+        rrule=body.rrule,
+        notify=body.to_notify,
+        ignore_range=body.ignore_date_range,
+        ignore_rules=body.ignore_free_slot_validation,
+        actor=actor,
+    )
 
 
 def check_times(start: Instant | None, end: Instant | None) -> None:

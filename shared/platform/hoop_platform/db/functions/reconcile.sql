@@ -3,34 +3,40 @@
 
 -- What an attempt needs to know of a desired state, in one document: the provider account and its
 -- credential, and all external objects, oldest first.
-CREATE OR REPLACE FUNCTION attempt_context(w work) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
-        'account', (
-            SELECT jsonb_build_object('connection_id', p.id, 'status', p.status, 'reason', p.reason,
-                                      'external_id', p.external_id, 'settings', p.settings)
-              FROM provider_account AS p
-             WHERE p.account_id = w.account_id AND p.id = w.connection_id
-               AND p.status <> 'disconnected'),
-        'credential', (
-            SELECT jsonb_build_object(
+CREATE OR REPLACE FUNCTION attempt_context(_w work) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    _account jsonb;
+    _credential jsonb;
+    _objects jsonb;
+BEGIN
+    IF _w.connection_id IS NOT NULL THEN
+        SELECT CASE WHEN p.status <> 'disconnected' THEN
+                   jsonb_build_object('connection_id', p.id, 'status', p.status,
+                                      'reason', p.reason, 'external_id', p.external_id,
+                                      'settings', p.settings) END,
+               CASE WHEN k.id IS NOT NULL THEN
+                   jsonb_build_object(
                        'id', k.id, 'provider', k.provider, 'provider_user', k.provider_user,
                        'generation', k.generation, 'sealed', encode(k.sealed, 'hex'),
                        'fresh_until', k.fresh_until,
                        'leased', coalesce(k.leased_until > clock_timestamp(), false),
-                       'resting', coalesce(k.resting_until > clock_timestamp(), false))
-              FROM provider_account AS p
-              JOIN credential AS k ON k.account_id = p.account_id AND k.id = p.credential_id
-             WHERE p.account_id = w.account_id AND p.id = w.connection_id),
-        'objects', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'generation', e.generation, 'connection_id', e.connection_id,
-                       'state', e.state, 'external_id', e.external_id, 'content', e.content,
-                       'data', e.data, 'looked_up', e.looked_up,
-                       'age', extract(epoch FROM clock_timestamp() - e.at)) ORDER BY e.generation),
-                       '[]')
-              FROM external AS e WHERE e.kind = w.kind AND e.subject = w.subject))
-$$;
+                       'resting', coalesce(k.resting_until > clock_timestamp(), false)) END
+          INTO _account, _credential
+          FROM provider_account AS p
+          LEFT JOIN credential AS k ON k.account_id = p.account_id AND k.id = p.credential_id
+         WHERE p.account_id = _w.account_id AND p.id = _w.connection_id;
+    END IF;
+    SELECT jsonb_agg(jsonb_build_object(
+               'generation', e.generation, 'connection_id', e.connection_id, 'state', e.state,
+               'external_id', e.external_id, 'content', e.content, 'data', e.data,
+               'looked_up', e.looked_up,
+               'age', extract(epoch FROM clock_timestamp() - e.at)) ORDER BY e.generation)
+      INTO _objects
+      FROM external AS e WHERE e.kind = _w.kind AND e.subject = _w.subject;
+    RETURN jsonb_build_object('account', _account, 'credential', _credential,
+                              'objects', coalesce(_objects, '[]'));
+END $$;
 
 -- Whether work may begin for this user of the provider: the circuit is closed, and no desired state
 -- of the user is leased. True only under the user's lock, which is held until the end of the
@@ -343,6 +349,8 @@ BEGIN
                  SELECT FROM external AS other
                   WHERE other.kind = _kind AND other.subject = _subject AND other.state = 'live'
                     AND other.generation <> _o.generation) THEN 'to_delete'
+            -- A late call has created what was given up since our lease was lost.
+            WHEN NOT _leased AND _e.state = 'gone' AND _o.state = 'live' THEN 'to_delete'
             -- Somebody else has decided about the object since our lease was lost.
             WHEN NOT _leased AND _e.state <> 'intended' AND _o.state <> 'gone' THEN _e.state
             ELSE _o.state END;
@@ -361,90 +369,117 @@ BEGIN
     RETURN _as_told;
 END $$;
 
--- Finish an attempt in one statement: record external objects, announce the status, store the
--- outcome, release the lease, open the circuit, and, with a `_next_token`, lease the next due state
--- of the same user if it is one of `_kinds`, none before `_since`.
--- `_status`: `due` (again, after `_wait`), `done`, `failed`; NULL records the objects and goes on.
--- Returns `lease_lost`, `differs` (the recorded objects are not as they were to be: nothing else was
--- stored), or `stored`; and the next claimed state, if there is one.
-DROP FUNCTION IF EXISTS finish_attempt;
-CREATE FUNCTION finish_attempt(
-    _account uuid, _kind text, _subject text, _token uuid, _revision bigint, _objects jsonb,
-    _status text, _reason text, _wait interval, _opens_circuit boolean,
-    _announced jsonb, _event jsonb, _body bytea, _next_token uuid, _kinds text[],
-    _lease interval, _since timestamptz)
+-- Finish attempts in one statement: record external objects, announce the status, store the outcome,
+-- release the lease, open the circuit, and, with a `next_token`, lease the next due state of the same
+-- user if it is one of `kinds`, none before `since`.
+-- `status`: `due` (again, after `wait`), `done`, `failed`; NULL records the objects and goes on.
+-- `_bodies`: those of the events, in the order of the attempts.
+-- `_patient`: wait for rows that other transactions have locked; else such an attempt is `locked`, and
+-- nothing of it is stored: several attempts in one statement must not wait, each for another's row.
+-- Returns a row for each attempt, in order: `lease_lost`, `differs` (the recorded objects are not as
+-- they were to be: nothing else was stored), `locked`, or `stored`, with the next claimed state.
+DROP FUNCTION IF EXISTS finish_attempts;
+CREATE FUNCTION finish_attempts(_attempts jsonb, _bodies bytea[], _lease interval, _patient boolean)
 RETURNS TABLE (result text, claimed work, context jsonb)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
+    _a record;
     _w work;
     _next record;
-    _leased boolean;
-    _as_told boolean := true;
+    _has_objects boolean;
+    _as_told boolean;
+    _i int := 0;
 BEGIN
-    SELECT * INTO _w FROM work
-     WHERE account_id = _account AND kind = _kind AND subject = _subject FOR UPDATE;
-    _leased := FOUND AND _w.lease_token IS NOT DISTINCT FROM _token;
-    IF jsonb_array_length(_objects) > 0 THEN
-        _as_told := record_objects(_account, _kind, _subject, _objects, _leased);
-    END IF;
-    IF NOT _leased THEN
-        IF jsonb_array_length(_objects) > 0 AND _w.kind IS NOT NULL THEN
-            -- The present holder of the lease, or the next one, has to take them into account.
-            UPDATE work SET status = 'due', revision = revision + 1,
-                            next_attempt_at = clock_timestamp()
-             WHERE kind = _kind AND subject = _subject;
-        END IF;
-        result := 'lease_lost';
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    IF NOT _as_told OR _status IS NULL THEN
-        result := CASE WHEN _as_told THEN 'stored' ELSE 'differs' END;
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    UPDATE work AS w
-       SET lease_token = NULL, lease_until = NULL, last_error = _reason,
-           attempts = CASE WHEN w.revision > _revision OR _status = 'done' THEN 0
-                           ELSE w.attempts END,
-           status = CASE WHEN w.revision > _revision THEN 'due'
-                         WHEN _status = 'due' AND _wait > interval '0' THEN 'waiting'
-                         ELSE _status END,
-           next_attempt_at = clock_timestamp() + CASE WHEN w.revision > _revision THEN interval '0'
-                                                      ELSE _wait END,
-           announced = CASE WHEN _event IS NULL THEN w.announced ELSE _announced END,
-           announced_sequence = w.announced_sequence + CASE WHEN _event IS NULL THEN 0 ELSE 1 END
-     WHERE w.kind = _kind AND w.subject = _subject;
-    IF _opens_circuit THEN
-        INSERT INTO circuit AS c (provider, provider_user, open_until, reason)
-        VALUES (_w.provider, _w.provider_user, clock_timestamp() + _wait, _reason)
-        ON CONFLICT (provider, provider_user) DO UPDATE
-           SET open_until = greatest(c.open_until, excluded.open_until), reason = excluded.reason;
-    END IF;
-    IF _event IS NOT NULL THEN
-        INSERT INTO outbox (event_id, topic, type, source, subject, sequence, account_id,
-                            dataschema, time, traceparent, body)
-        SELECT e.event_id, e.topic, e.type, e.source, e.subject, e.sequence, e.account_id,
-               e.dataschema, e.time, e.traceparent, _body
-          FROM jsonb_to_record(_event)
-            AS e (event_id uuid, topic text, type text, source text, subject text, sequence bigint,
-                  account_id uuid, dataschema text, time timestamptz, traceparent text);
-    END IF;
-    result := 'stored';
-    IF _next_token IS NOT NULL AND NOT _opens_circuit THEN
-        SELECT w.kind, w.subject, w.provider, w.provider_user INTO _next
-          FROM work AS w
-         WHERE w.provider = _w.provider AND w.provider_user = _w.provider_user
-           AND w.status = 'due' AND w.due_start >= coalesce(_since, '-infinity')
-         ORDER BY w.due_start LIMIT 1;
-        IF FOUND AND _next.kind = ANY (_kinds) THEN
-            SELECT l.* INTO claimed
-              FROM lease_work(_next.kind, _next.subject, _next.provider, _next.provider_user,
-                              _next_token, _lease) AS l;
-            IF (claimed).kind IS NOT NULL THEN
-                context := attempt_context(claimed);
+    FOR _a IN
+        SELECT * FROM jsonb_to_recordset(_attempts)
+            AS a (account_id uuid, kind text, subject text, token uuid, revision bigint,
+                  objects jsonb, status text, reason text, wait interval, opens_circuit boolean,
+                  announced jsonb, event jsonb, next_token uuid, kinds text[], since timestamptz)
+    LOOP
+        _i := _i + 1;
+        claimed := NULL;
+        context := NULL;
+        _has_objects := jsonb_array_length(_a.objects) > 0;
+        IF _patient THEN
+            SELECT * INTO _w FROM work
+             WHERE account_id = _a.account_id AND kind = _a.kind AND subject = _a.subject
+               FOR UPDATE;
+        ELSE
+            SELECT * INTO _w FROM work
+             WHERE account_id = _a.account_id AND kind = _a.kind AND subject = _a.subject
+               FOR UPDATE SKIP LOCKED;
+            IF NOT FOUND THEN
+                result := 'locked';
+                RETURN NEXT;
+                CONTINUE;
             END IF;
         END IF;
-    END IF;
-    RETURN NEXT;
+        IF _w.lease_token IS DISTINCT FROM _a.token THEN
+            IF _has_objects THEN
+                PERFORM record_objects(_a.account_id, _a.kind, _a.subject, _a.objects, false);
+                -- The present holder of the lease, or the next one, has to take them into account.
+                UPDATE work SET status = 'due', revision = revision + 1,
+                                next_attempt_at = clock_timestamp()
+                 WHERE account_id = _a.account_id AND kind = _a.kind AND subject = _a.subject;
+            END IF;
+            result := 'lease_lost';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        _as_told := NOT _has_objects
+                    OR record_objects(_a.account_id, _a.kind, _a.subject, _a.objects, true);
+        result := CASE WHEN _as_told THEN 'stored' ELSE 'differs' END;
+        IF NOT _as_told OR _a.status IS NULL THEN
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        UPDATE work AS w
+           SET lease_token = NULL, lease_until = NULL, last_error = _a.reason,
+               -- Without a reason nothing has failed, also if it is due again after a while.
+               attempts = CASE WHEN w.revision > _a.revision OR _a.reason IS NULL THEN 0
+                               ELSE w.attempts END,
+               status = CASE WHEN w.revision > _a.revision THEN 'due'
+                             WHEN _a.status = 'due' AND _a.wait > interval '0' THEN 'waiting'
+                             ELSE _a.status END,
+               next_attempt_at = clock_timestamp()
+                                 + CASE WHEN w.revision > _a.revision THEN interval '0'
+                                        ELSE _a.wait END,
+               announced = CASE WHEN _a.event IS NULL THEN w.announced ELSE _a.announced END,
+               announced_sequence = w.announced_sequence
+                                    + CASE WHEN _a.event IS NULL THEN 0 ELSE 1 END
+         WHERE w.kind = _a.kind AND w.subject = _a.subject;
+        IF _a.opens_circuit THEN
+            INSERT INTO circuit AS c (provider, provider_user, open_until, reason)
+            VALUES (_w.provider, _w.provider_user, clock_timestamp() + _a.wait, _a.reason)
+            ON CONFLICT (provider, provider_user) DO UPDATE
+               SET open_until = greatest(c.open_until, excluded.open_until),
+                   reason = excluded.reason;
+        END IF;
+        IF _a.event IS NOT NULL THEN
+            INSERT INTO outbox (event_id, topic, type, source, subject, sequence, account_id,
+                                dataschema, time, traceparent, body)
+            SELECT e.event_id, e.topic, e.type, e.source, e.subject, e.sequence, e.account_id,
+                   e.dataschema, e.time, e.traceparent, _bodies[_i]
+              FROM jsonb_to_record(_a.event)
+                AS e (event_id uuid, topic text, type text, source text, subject text,
+                      sequence bigint, account_id uuid, dataschema text, time timestamptz,
+                      traceparent text);
+        END IF;
+        IF _a.next_token IS NOT NULL AND NOT _a.opens_circuit THEN
+            SELECT w.kind, w.subject, w.provider, w.provider_user INTO _next
+              FROM work AS w
+             WHERE w.provider = _w.provider AND w.provider_user = _w.provider_user
+               AND w.status = 'due' AND w.due_start >= coalesce(_a.since, '-infinity')
+             ORDER BY w.due_start LIMIT 1;
+            IF FOUND AND _next.kind = ANY (_a.kinds) THEN
+                SELECT l.* INTO claimed
+                  FROM lease_work(_next.kind, _next.subject, _next.provider, _next.provider_user,
+                                  _a.next_token, _lease) AS l;
+                IF (claimed).kind IS NOT NULL THEN
+                    context := attempt_context(claimed);
+                END IF;
+            END IF;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
 END $$;

@@ -3,8 +3,12 @@ CREATE EXTENSION IF NOT EXISTS btree_gist;
 
 -- What has been decided here and not yet been acknowledged by Kafka. One column per attribute
 -- that varies, so that Debezium's outbox event router can take over without a migration.
+CREATE SEQUENCE outbox_id_seq CACHE 1;
 CREATE TABLE outbox (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- CASE fixes the order: a transaction has its number before it takes an id. So the relay can tell
+    -- by the numbers of running transactions which ids may still appear.
+    id          bigint      PRIMARY KEY
+                DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('outbox_id_seq') END,
     event_id    uuid        NOT NULL UNIQUE,
     topic       text        NOT NULL,
     type        text        NOT NULL,
@@ -21,7 +25,7 @@ CREATE TABLE outbox (
     park_reason text,
     UNIQUE (topic, subject, sequence)
 );
-CREATE INDEX outbox_unparked ON outbox (id) WHERE parked_at IS NULL;
+ALTER SEQUENCE outbox_id_seq OWNED BY outbox.id;
 CREATE INDEX outbox_parked ON outbox (topic, subject) WHERE parked_at IS NOT NULL;
 
 -- One relay at a time. A row, not a session lock: it works behind a transaction pooler.
@@ -29,25 +33,33 @@ CREATE TABLE relay_lease (
     only_one boolean     PRIMARY KEY DEFAULT true CHECK (only_one),
     owner    uuid        NOT NULL,
     epoch    bigint      NOT NULL DEFAULT 1,
-    until    timestamptz NOT NULL
-);
+    until    timestamptz NOT NULL,
+    renewed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The backend on which the leader LISTENs; null if it cannot, then it polls.
+    listener int
+) WITH (fillfactor = 50);
 
 -- The inbox: the next offset of each partition. The row is locked by the consumer that handles a
 -- batch, so that one that lost the partition and does not know it yet cannot apply anything.
+--
+-- One row a partition (`first_offset` sees to it). The offset is in the key so that the newest
+-- version of the row is the first in the index: while an old snapshot keeps vacuum from removing the
+-- others, they are not walked over.
 CREATE TABLE consumer_offset (
     topic       text,
     partition   int,
     next_offset bigint NOT NULL,
-    PRIMARY KEY (topic, partition)
+    PRIMARY KEY (topic, partition, next_offset)
 );
 
--- The newest sequence applied per aggregate: anything else is a duplicate or too late.
+-- The newest sequence applied per aggregate: anything else is a duplicate or too late. Pages have
+-- room for the next version of a row, so that its index stays as it is.
 CREATE TABLE applied_event (
     topic    text,
     subject  text,
     sequence bigint NOT NULL,
     PRIMARY KEY (topic, subject)
-);
+) WITH (fillfactor = 80);
 
 -- Dead letters: records that could not be handled, as they arrived, to be looked at and replayed.
 CREATE TABLE dead_letter (
