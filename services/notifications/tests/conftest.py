@@ -42,6 +42,7 @@ from hoop_platform.runtime import Runtime
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
 from notifications.jobs.background import MailWorker, mail_server
+from notifications.providers.smtp import MailServer
 from simulators.mail import simulator as mail
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
@@ -170,7 +171,12 @@ class Harness:
     db: Database
     sink: mail.MailSink
     worker: Worker
-    settings: NotificationsSettings
+    runtime: Runtime[NotificationsSettings]
+    server: MailServer
+
+    @property
+    def settings(self) -> NotificationsSettings:
+        return self.runtime.settings
 
     async def handle(self, *events: Event) -> None:
         for event in events:
@@ -283,8 +289,10 @@ async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                 group=unused,
             )
             server = mail_server(resolved)
-            yield Harness(database, sink, MailWorker(runtime, server), resolved)
-            server.close()
+            try:
+                yield Harness(database, sink, MailWorker(runtime, server), runtime, server)
+            finally:
+                server.close()
 
     return opened
 

@@ -86,10 +86,12 @@ def _in_doubt(
 ) -> Create | WaitFor | GiveUp:
     """The next step for a message whose delivery was not recorded: repeat it once, if it is true."""
     followed = pending_notice(assume_delivered(thread), facts.state) is not None
-    if followed or facts.is_erased or facts.state.end_time <= now:
-        return GiveUp(lost, IN_DOUBT, followed=followed and not facts.is_erased)
     step = repeat_once(lost)
-    return replace(step, reason=IN_DOUBT) if isinstance(step, GiveUp | WaitFor) else step
+    if followed or facts.is_erased or facts.state.end_time <= now or isinstance(step, GiveUp):
+        no_address = {name: said for name, said in lost.data.items() if name != "address"}
+        given_up = replace(lost, data=no_address)
+        return GiveUp(given_up, IN_DOUBT, followed=followed and not facts.is_erased)
+    return replace(step, reason=IN_DOUBT) if isinstance(step, WaitFor) else step
 
 
 def _towards(

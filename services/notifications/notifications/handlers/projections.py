@@ -36,7 +36,8 @@ async def on_calendar_tombstone(db: Tx, calendar_id: str) -> None:
     """Delete the calendar, its settings, and the addresses that only these name."""
     if is_id(calendar_id):
         await calendars.delete_calendar(db, calendar_id)
-        await notification_settings.delete_settings(db, calendar_id)
+        for account_id, addressee in await notification_settings.delete_settings(db, calendar_id):
+            await threads.erase_messages(db, account_id, addressee)
 
 
 async def on_location_changed(db: Tx, event: LocationChanged, _: datetime) -> None:

@@ -138,26 +138,35 @@ async def lock_calendar(db: Tx, account_id: str, calendar_id: str) -> int:
     return number
 
 
-async def delete_settings(db: Tx, calendar_id: str) -> None:
-    """Delete the settings of a calendar, and the addresses that no other setting names."""
+async def delete_settings(db: Tx, calendar_id: str) -> list[tuple[str, str]]:
+    """Delete the settings of a calendar, and the addresses that no other setting names.
+
+    Returns the accounts and ids of these addresses.
+    """
     rows = await db.fetch(
         "DELETE FROM notification_setting WHERE calendar_id = $1"
         " RETURNING account_id, extra_receivers",
         calendar_id,
     )
     receivers = {(row["account_id"], id_) for row in rows for id_ in row["extra_receivers"]}
-    for account_id, receiver_id in receivers:
-        await db.execute(
-            """
-            DELETE FROM addressee
-             WHERE account_id = $1 AND id = $2
-               AND NOT EXISTS (SELECT FROM notification_setting s
-                                WHERE s.account_id = $1 AND s.extra_receivers ? $3)
-            """,
-            account_id,
-            receiver_id,
-            receiver_id,
-        )
+    return [key for key in sorted(receivers) if await _delete_unnamed(db, *key)]
+
+
+async def _delete_unnamed(db: Tx, account_id: str, receiver_id: str) -> bool:
+    """Delete an address unless a setting names it; whether it was deleted."""
+    deleted = await db.fetchval(
+        """
+        DELETE FROM addressee
+         WHERE account_id = $1 AND id = $2
+           AND NOT EXISTS (SELECT FROM notification_setting s
+                            WHERE s.account_id = $1 AND s.extra_receivers ? $3)
+        RETURNING true
+        """,
+        account_id,
+        receiver_id,
+        receiver_id,
+    )
+    return bool(deleted)
 
 
 def rules_of(settings: Sequence[Mapping[str, Any]]) -> NotificationRules:

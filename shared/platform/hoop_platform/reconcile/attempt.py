@@ -95,7 +95,7 @@ class Attempt(Generic[D]):
         try:
             await self.calls.take(step)
         except OutcomeUnknown as error:
-            if not self.calls.is_uncertain:
+            if self.calls.adapter.lost_calls != "uncertain":
                 raise
             self.doubt = str(error)  # the next step is to wait, or to give up
         return None

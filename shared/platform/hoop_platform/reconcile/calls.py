@@ -23,6 +23,7 @@ from hoop_platform.reconcile.intents import (
     intended_object,
     refused_object,
     repeated_object,
+    uncertain_object,
 )
 from hoop_platform.reconcile.observed_state import ExternalObject, ObjectState
 from hoop_platform.reconcile.plan import Call, Create, Delete, LookUp, Update
@@ -67,8 +68,8 @@ class Calls(AuthorizedCalls[D]):
         """Create the object. If the response is lost, the intent stays, and tells the next attempt."""
         if self.created:
             raise Unusable("the created object may not be used")
-        generation, before = step.generation, self._by_generation(step.generation)
-        lost = before if self.is_uncertain and before.state == "intended" else None
+        generation, lost_calls = step.generation, self.adapter.lost_calls
+        lost = uncertain_object(self.observed, generation, lost_calls=lost_calls)
 
         async def create(call: CallContext) -> Existing:
             intent = self.adapter.intent(call, generation)
@@ -167,11 +168,6 @@ class Calls(AuthorizedCalls[D]):
     @property
     def kind(self) -> str:
         return self.claimed.desired_state.kind
-
-    @property
-    def is_uncertain(self) -> bool:
-        """Whether nothing can be found out about a create whose response was lost."""
-        return self.adapter.lost_calls == "uncertain"
 
     def _by_generation(self, generation: int) -> ExternalObject:
         known = {each.generation: each for each in self.observed.objects}

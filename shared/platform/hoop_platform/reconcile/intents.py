@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from hoop_platform.providers.errors import CallRefused, RequestRejected
 from hoop_platform.reconcile.observed_state import ExternalObject, ObservedState
-from hoop_platform.reconcile.plan import Create
+from hoop_platform.reconcile.plan import Create, LostCalls
 
 
 def intended_object(
@@ -18,6 +18,16 @@ def intended_object(
         content=step.content,
         data={**intent.data, **step.data},
     )
+
+
+def uncertain_object(
+    observed: ObservedState, generation: int, *, lost_calls: LostCalls
+) -> ExternalObject | None:
+    """The object of this generation, if it may exist and nobody can find out."""
+    if lost_calls != "uncertain":
+        return None
+    intended = (each for each in observed.objects if each.state == "intended")
+    return next((each for each in intended if each.generation == generation), None)
 
 
 def repeated_object(lost: ExternalObject) -> ExternalObject:
