@@ -44,6 +44,7 @@ class _Database:
         for table in self.desired_states:
             count += await self.connection.fetchval(
                 f"SELECT count(*) FROM {table} WHERE status IN ('due', 'waiting')"
+                " AND kind <> 'google-feed'"
             )
         return count
 

@@ -26,7 +26,9 @@ from hoop_platform.kafka.batch import Subscriptions
 from hoop_platform.kafka.group import ConsumerGroup
 from hoop_platform.outbox.announce import announce
 from hoop_platform.outbox.relay import Relay
-from hoop_platform.reconcile.desired_state import Claimed, DesiredState, Done, Outcome, desire
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState
+from hoop_platform.reconcile.outcome import Done, Outcome
+from hoop_platform.reconcile.work import desire
 from hoop_platform.reconcile.worker import Worker
 from local.servers import kafka, postgres, unprivileged
 from local.servers.kafka import Kafka
@@ -253,7 +255,7 @@ async def at_work(database: Database, kafka_bootstrap: str) -> AsyncIterator[Non
     """Relay, group and worker of one process, with plenty to do; in the end it is all done."""
     log = await story(database, await make_topic(kafka_bootstrap))
     relay = Relay(database, bootstrap=kafka_bootstrap)
-    worker = Worker("deed", database, None, _perform, concurrency=4)
+    worker = Worker(database, {"deed": _perform}, concurrency=4)
     async with going(relay.run, group(log, kafka_bootstrap).run, worker.run):
         async with telling(log), going(lambda stop: _desire(database, stop)):
             await asyncio.sleep(1)
@@ -351,7 +353,7 @@ class Server:
         unprivileged.forget(self.base)
 
 
-async def _perform(_: None, mine: Claimed) -> Outcome:
+async def _perform(_: Claimed) -> Outcome:
     await asyncio.sleep(0.005)
     return Done()
 

@@ -148,8 +148,8 @@ async def _complete(desk: Any, calendars: list[str]) -> bool:
     sent = await desk.system.sql(
         "notifications",
         """
-        SELECT count(*) AS n FROM message m JOIN appointment a ON a.id = m.appointment_id
-         WHERE a.state ->> 'id' = ANY ($1) AND m.status = 'sent' AND m.kind = 'booked'
+        SELECT count(*) AS n FROM external
+         WHERE kind = 'mail' AND split_part(subject, '.', 1) = ANY ($1) AND state = 'live'
         """,
         ids,
     )

@@ -154,7 +154,7 @@ async def offender(system: Any, eventually: Any, record_property: Any) -> AsyncI
 
 async def _quiet(system: Any) -> bool:
     """Nothing is on its way: no outbox row waits, no desired state is due."""
-    waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM work WHERE status = 'due' AND next_attempt_at < clock_timestamp() + interval '5 s'"
+    waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM work WHERE status IN ('due', 'waiting') AND kind <> 'google-feed' AND next_attempt_at < clock_timestamp() + interval '5 s'"
     for name in system.facts["postgres"]:
         if await system.sql(name, waiting):
             return False

@@ -47,7 +47,7 @@ async def refresh_desired(db: Tx, key: MeetingKey) -> None:
 
 
 def _desired_state(session: LockedSession) -> DesiredState | None:
-    """The desired state of a session's meeting; None when there is none, or nobody to make it."""
+    """The desired state of a session's meeting; None when nothing has changed, or nobody can make it."""
     key, stored = session.key, session.previous
     if key.provider not in PROVIDERS:
         return None
@@ -56,6 +56,9 @@ def _desired_state(session: LockedSession) -> DesiredState | None:
     if desired is None:
         return None
     account = session.account_of(desired.host)
+    content = {**desired.to_json(), "connection": account.version if account else None}
+    if content == stored:
+        return None
     return DesiredState(
         account_id=key.account_id,
         kind=MEETING,
@@ -63,7 +66,7 @@ def _desired_state(session: LockedSession) -> DesiredState | None:
         provider=key.provider,
         provider_user=(account.external_id if account else None) or desired.host,
         due_start=desired.start,
-        desired={**desired.to_json(), "connection": account.version if account else None},
+        desired=content,
         connection_id=account.connection_id if account else None,
         delay_if_live=UPDATE_DELAY if desired.phase == "needed" else None,
     )

@@ -1,7 +1,5 @@
 """The notifications service: its routes, the events it handles and announces, and its jobs."""
 
-from collections.abc import Sequence
-
 from hoop_events.accounts import (
     ContactChanged,
     ContactDeleted,
@@ -18,21 +16,12 @@ from hoop_events.booking import (
 )
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_events.effects import NotificationFailed, NotificationSent
-from hoop_platform.reconcile.worker import Worker
-from hoop_platform.runtime import Runtime
 from hoop_platform.service.process import main
-from hoop_platform.service.service import BackgroundTask, Service
+from hoop_platform.service.service import Service
 from notifications.api import notification_settings
 from notifications.config import NotificationsSettings
 from notifications.handlers import appointments, projections
-from notifications.jobs import deliver
-
-
-def jobs(runtime: Runtime[NotificationsSettings]) -> Sequence[BackgroundTask]:
-    """What runs beside the consumer group: the delivery of mail."""
-    concurrency = runtime.settings.mail_concurrency
-    return [Worker(appointments.KIND, runtime.db, runtime, deliver, concurrency=concurrency).run]
-
+from notifications.jobs.background import background_tasks
 
 service = Service(
     "notifications",
@@ -60,7 +49,7 @@ service = Service(
         "contacts": projections.on_contact_tombstone,
         "users": projections.on_user_tombstone,
     },
-    jobs=jobs,
+    jobs=background_tasks,
 )
 
 if __name__ == "__main__":

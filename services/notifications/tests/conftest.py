@@ -41,7 +41,8 @@ from hoop_platform.reconcile.worker import Worker
 from hoop_platform.runtime import Runtime
 from notifications.__main__ import service
 from notifications.config import NotificationsSettings
-from notifications.jobs import deliver
+from notifications.jobs.background import MailWorker, mail_server
+from notifications.providers.smtp import MailServer
 from simulators.mail import simulator as mail
 
 NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
@@ -169,13 +170,30 @@ class Harness:
 
     db: Database
     sink: mail.MailSink
-    worker: Worker[Any]
-    settings: NotificationsSettings
+    worker: Worker
+    runtime: Runtime[NotificationsSettings]
+    server: MailServer
+
+    @property
+    def settings(self) -> NotificationsSettings:
+        return self.runtime.settings
 
     async def handle(self, *events: Event) -> None:
         for event in events:
             async with self.db.transaction() as db:
                 await service.subscriptions[type(event)](db, event, Clock().now())
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """While the worker runs as in the service: it leases what is stored as it is stored."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.worker.run(stop))
+            await asyncio.sleep(0)
+            try:
+                yield
+            finally:
+                stop.set()
 
     async def deliver_due(self) -> int:
         """Work on desired states until none is due; returns how many there were."""
@@ -183,6 +201,14 @@ class Harness:
         while await self.worker.once():
             done += 1
         return done
+
+    async def after(self, passed: timedelta) -> int:
+        """Let time pass for mails in doubt and for all waiting, then work; as `deliver_due`."""
+        await self.db.execute("UPDATE external SET at = at - $1::interval", passed)
+        await self.db.execute(
+            "UPDATE work SET next_attempt_at = next_attempt_at - $1::interval", passed
+        )
+        return await self.deliver_due()
 
     async def until(self, true: Callable[[], bool], seconds: float = 8) -> None:
         """Work until a condition holds."""
@@ -262,7 +288,11 @@ async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                 tables=unused,
                 group=unused,
             )
-            yield Harness(database, sink, Worker("mail", database, runtime, deliver), resolved)
+            server = mail_server(resolved)
+            try:
+                yield Harness(database, sink, MailWorker(runtime, server), runtime, server)
+            finally:
+                server.close()
 
     return opened
 

@@ -1,7 +1,9 @@
 """From an event to the mailbox, with a real Postgres and a real mail server that fails on demand."""
 
 import asyncio
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import icalendar
 import pytest
@@ -11,8 +13,15 @@ from hoop_events.base import Gone
 from hoop_events.booking import Meeting
 from hoop_events.calendars import CalendarDeleted
 from hoop_platform import failpoints
-from hoop_platform.ids import new_id
+from hoop_platform.ids import hexed, new_id
+from hoop_platform.reconcile.attempt import Attempt
+from hoop_platform.reconcile.calls import Calls
+from hoop_platform.reconcile.claims import Position, claim_due, finish
+from hoop_platform.reconcile.outcome import Later
+from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from notifications.__main__ import service
+from notifications.handlers.notification_settings import add_settings
+from notifications.jobs.mails import MailReconciler
 
 ADA, HUGO = "ada@example.com", "hugo@staff.example.com"
 
@@ -30,6 +39,7 @@ def link(number=1):
 
 PENDING = Meeting(provider="zoom", state="pending")
 LATER = timedelta(hours=2)
+NOW = datetime(2027, 3, 1, 8, tzinfo=UTC)
 
 
 async def test_booked_rescheduled_cancelled(harness, new_appointment):
@@ -120,6 +130,38 @@ async def test_a_late_link_is_a_mail_of_its_own(open_harness, new_appointment):
         session = appointment.state.session
         occasions = [occasion for _, occasion, _ in await harness.announced()]
         assert occasions == [f"booked:{session}", f"link:{session}:1", f"link:{session}:2"]
+
+
+async def test_a_link_that_does_not_come_is_waited_for_no_longer(open_harness, new_appointment):
+    """By a worker that runs: it makes its first attempt when LINK_WAIT is over."""
+    appointment = new_appointment(host=None)
+    async with open_harness(link_wait=0.5) as harness, harness.working():
+        await harness.handle(*appointment.surrounding_events, appointment.booked(PENDING))
+        assert await harness.db.fetchval("SELECT attempts FROM work") == 0
+        await until(lambda: bool(harness.mails()))
+
+        assert "https" not in text(harness.mails()[0])
+
+
+async def test_a_mail_that_is_switched_off_waits_for_no_link(open_harness, new_appointment):
+    """It counts as notified at once: the cancellation that comes before the link is sent."""
+    appointment = new_appointment(host=None)
+    async with open_harness() as harness, harness.working():
+        await harness.handle(*appointment.surrounding_events)
+        async with harness.db.transaction() as db:
+            fields = {"receiver_type": "contact", "notification_type": "confirmation"}
+            fields |= {"channel": "email", "is_active": False, "deleted": False, "details": {}}
+            await add_settings(
+                db, appointment.account_id, appointment.state.calendar_id, [fields], now=NOW
+            )
+        await harness.handle(appointment.booked(PENDING))
+        async with asyncio.timeout(8):
+            while await harness.db.fetchval("SELECT status FROM work") != "done":
+                await asyncio.sleep(0.02)
+        await harness.handle(appointment.cancelled())
+        await until(lambda: bool(harness.mails()))
+
+        assert harness.subjects(ADA) == ["Cancelled"]
 
 
 async def test_moved_before_the_confirmation_went(harness, new_appointment):
@@ -284,26 +326,30 @@ async def test_no_mail_without_the_required_tls(open_harness, new_appointment):
 
 @pytest.mark.parametrize("do", ["drop-after-data", "hang-after-data"])
 async def test_no_response_after_the_text(open_harness, new_appointment, do):
-    """The mail may have been delivered: the same mail goes again, equal to the last byte."""
+    """The mail may have been delivered: the same mail goes again, once, equal to the last byte."""
     appointment = new_appointment(host=None)
     async with open_harness(smtp_timeout=0.4) as harness:
         await harness.fault(do)
         await harness.handle(*appointment.surrounding_events, appointment.booked())
-        await harness.until(lambda: len(harness.mails()) == 2)
-        await harness.deliver_due()
+        assert await harness.deliver_due() == 1
+        assert await harness.after(UNCERTAIN_WAIT / 2) == 0
+        assert len(harness.mails()) == 1
+        await harness.after(UNCERTAIN_WAIT)
+        assert len(harness.mails()) == 2
+        assert await harness.after(LATER) == 0
 
         assert len({message.raw for message in harness.sink.messages}) == 1
         assert [type_ for type_, _, _ in await harness.announced()] == ["NotificationSent"]
 
 
-async def test_at_most_ten_attempts_in_doubt(harness, new_appointment):
-    """A server that never responds after the text gets the mail at most ten times."""
+async def test_at_most_one_repeat_in_doubt(harness, new_appointment):
+    """A server that never responds after the text gets the mail at most twice."""
     appointment = new_appointment(host=None)
     await harness.fault("drop-after-data", times=20)
     await harness.handle(*appointment.surrounding_events, appointment.booked())
     assert await harness.worker.once()
-    await harness.db.execute("UPDATE work SET attempts = 9, next_attempt_at = now()")
-    await harness.deliver_due()
+    for _ in range(3):
+        await harness.after(UNCERTAIN_WAIT)
 
     assert len(harness.mails()) == 2
     assert await harness.deliver_due() == 0
@@ -333,10 +379,13 @@ async def test_a_mail_in_doubt_that_is_false_by_now(harness, new_appointment):
 async def test_a_crash_between_acceptance_and_record(harness, new_appointment):
     """Accepted and not recorded: at most one more transmission, with the same Message-ID."""
     appointment = new_appointment(host=None)
-    failpoints.arm("mail_accepted=raise")
+    failpoints.arm("mail_created=raise")
     await harness.handle(*appointment.surrounding_events, appointment.booked())
-    await harness.until(lambda: len(harness.mails()) == 2)
     await harness.deliver_due()
+    assert len(harness.mails()) == 1
+    for _ in range(3):
+        await harness.after(UNCERTAIN_WAIT)
+    assert len(harness.mails()) == 2
 
     assert len({mail["Message-ID"] for mail in harness.mails()}) == 1
     assert len({message.raw for message in harness.sink.messages}) == 1
@@ -346,12 +395,60 @@ async def test_a_crash_between_acceptance_and_record(harness, new_appointment):
 async def test_a_crash_before_the_transmission(harness, new_appointment):
     """Stored as in flight and not transmitted: sent once."""
     appointment = new_appointment(host=None)
-    failpoints.arm("mail_marked=raise")
+    failpoints.arm("mail_intended=raise")
     await harness.handle(*appointment.surrounding_events, appointment.booked())
-    await harness.until(lambda: bool(harness.mails()))
     await harness.deliver_due()
+    assert harness.mails() == []
+    for _ in range(3):
+        await harness.after(UNCERTAIN_WAIT)
 
     assert len(harness.mails()) == 1
+
+
+async def test_an_event_between_the_decision_and_the_call(harness, new_appointment):
+    """The decision is about a state that holds no more: no mail goes. Silent or not, pending or not."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    [claimed] = (await claim_due(harness.db, ["mail"], 1, Position())).claimed
+    reconciler = MailReconciler(harness.runtime, harness.server)
+    facts = await reconciler.load(claimed)
+    await harness.handle(appointment.cancelled(notify=False))
+
+    calls = Calls(harness.runtime, reconciler.adapter("smtp"), claimed, facts)
+    outcome = await Attempt(harness.runtime, reconciler, calls).run()
+    assert (type(outcome), outcome.wait) == (Later, timedelta())
+    await finish(harness.db, claimed, outcome)
+    assert await harness.deliver_due() == 1
+    assert harness.mails() == []
+
+
+async def test_a_new_address_and_a_cancellation_at_the_same_time(harness, new_appointment):
+    """The message that was refused does not go to the new address after the cancellation."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:550 5.1.1 No such user", rcpt=ADA)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    corrected, cancelled = appointment.contact(sequence=2, email="x@y.zz"), appointment.cancelled()
+    async with asyncio.TaskGroup() as tasks, harness.db.transaction() as db:
+        await service.subscriptions[type(cancelled)](db, cancelled, NOW)
+        tasks.create_task(harness.handle(corrected))
+        await until_blocked(harness)
+        assert await harness.deliver_due() == 0
+    await harness.deliver_due()
+
+    assert harness.mails() == []
+
+
+async def until_blocked(harness):
+    async with asyncio.timeout(8):
+        while not await harness.db.fetchval(BLOCKED_BACKENDS):
+            await asyncio.sleep(0.02)
+
+
+BLOCKED_BACKENDS = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
 
 
 async def test_postgres_unavailable_after_acceptance(harness, new_appointment):
@@ -363,7 +460,7 @@ async def test_postgres_unavailable_after_acceptance(harness, new_appointment):
         tasks.create_task(harness.worker.once())
         await until(lambda: bool(harness.mails()))
         async with harness.db.transaction() as db:
-            await db.execute("SELECT FROM appointment FOR UPDATE")
+            await db.execute("SELECT FROM work FOR UPDATE")
             while not await harness.db.fetchval(TERMINATE_BLOCKED_BACKENDS):
                 await asyncio.sleep(0.02)
     await harness.deliver_due()
@@ -407,8 +504,109 @@ async def test_an_erased_contact(harness, new_appointment):
     await harness.deliver_due()
 
     assert harness.mails() == []
-    kept = await harness.db.fetch("SELECT contact.*, message.* FROM contact, message")
-    assert "ada" not in repr([dict(row) for row in kept]).lower()
+    assert "ada" not in (await everything_stored(harness)).lower()
+
+
+async def everything_stored(harness):
+    """The rows of all tables that may hold personal data, as text."""
+    tables = ("contact", "appointment", "thread", "external", "work", "outbox")
+    found = [await harness.db.fetch(f"SELECT * FROM {table}") for table in tables]
+    return repr([dict(row) for rows in found for row in rows])
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "slow", "lost"])
+async def test_a_contact_who_is_erased_while_the_mail_is_in_flight(
+    harness, new_appointment, outcome
+):
+    """Whatever becomes of that mail: none follows, and no personal data comes back."""
+    appointment = new_appointment(host=None)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.fault(FAULTS[outcome])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.worker.once())
+        await until(lambda: bool(harness.sink.log.entries))
+        gone = Gone(id=appointment.contact_id, sequence=2)
+        await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
+        assert "ada" not in (await everything_stored(harness)).lower()
+    await harness.handle(appointment.cancelled())
+    for _ in range(3):
+        await harness.after(UNCERTAIN_WAIT)
+
+    assert len(harness.mails()) <= 1
+    assert "ada" not in (await everything_stored(harness)).lower()
+    assert await harness.db.fetchval("SELECT status FROM message") == "doubtful"
+
+
+FAULTS = {
+    "accepted": "hang-after-data:0.5",
+    "slow": "hang:0.5",
+    "lost": "drop-after-data",
+}
+
+
+async def test_a_refused_address_is_erased(harness, new_appointment):
+    """It is kept to see that another one is tried; no longer than the contact."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:550 5.1.1 No such user")
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    await harness.deliver_due()
+    assert await harness.db.fetchval("SELECT address FROM message") == ADA
+    gone = Gone(id=appointment.contact_id, sequence=2)
+    await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
+
+    assert "ada" not in (await everything_stored(harness)).lower()
+
+
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("fault", ["hang:0.01", "drop-after-data", "reply:451 4.7.1 Later"])
+async def test_no_text_is_kept_of_a_mail_that_has_ended(harness, new_appointment, fault, times):
+    """While a mail may have to go again its content is kept; then nothing of it but ids and times."""
+    appointment = new_appointment()
+    await harness.fault(fault, times=times)
+    await harness.handle(*appointment.surrounding_events, appointment.booked())
+    for _ in range(4):
+        await harness.after(UNCERTAIN_WAIT)
+    kept = await harness.db.fetch("SELECT content, data FROM external")
+
+    assert [row["content"] for row in kept] == [None, None]
+    assert not any(name in repr(kept) for name in ("Ada", "Hugo", "First talk", "@"))
+
+
+async def test_why_was_no_mail_sent(harness, new_appointment):
+    """The query of the README says what each thread waits for, and what has become of its messages."""
+    appointment = new_appointment()
+    await harness.fault("reply:451 4.7.1 Greylisted", times=1, rcpt=HUGO)
+    events = (appointment.user(), appointment.calendar(), appointment.location())
+    await harness.handle(*events, appointment.booked())
+    await harness.deliver_due()
+    assert await why(harness, appointment) == [
+        ("contact", f"booked:{appointment.state.session}", "receiver not known yet", None, None),
+        ("user", *[f"booked:{appointment.state.session}"], *GREYLISTED, "waiting"),
+    ]
+
+    await harness.handle(appointment.moved(appointment.state.start_time + LATER))
+    await harness.deliver_due()
+    assert await why(harness, appointment) == [
+        ("contact", "rescheduled:2", "receiver not known yet", None, None),
+        ("user", "rescheduled:2", None, None, "dropped"),
+        ("user", "rescheduled:2", None, None, "sent"),
+    ]
+
+
+GREYLISTED = ("smtp_451_4.7.1", "smtp_451_4.7.1")
+
+
+async def why(harness, appointment):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    [query] = re.findall(r"`(SELECT t\.role, [^`]*)`", readme)
+    appointment_id = hexed(appointment.state.id)
+    rows = await harness.db.fetch(
+        query.replace("…", f"'{appointment_id}' ORDER BY t.role, m.number")
+    )
+    return [
+        (row["role"], row["pending_occasion"], row["last_error"], row["reason"], row["status"])
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize("topic", ["contacts", "users"])
@@ -469,7 +667,7 @@ async def test_the_tombstone_of_an_appointment(harness, new_appointment):
     await tombstone(harness, "appointments", appointment.state.id)
     await tombstone(harness, "appointments", "not an id")
 
-    for table in ("appointment", "thread", "message", "work"):
+    for table in ("appointment", "thread", "message", "external", "work"):
         assert await harness.db.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 

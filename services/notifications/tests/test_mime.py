@@ -285,9 +285,9 @@ async def test_lines_of_dots_arrive(new_appointment):
     async with simulator.serve() as sink:
         host, _, port = sink.smtp.partition(":")
         password = SecretStr("")
-        server = smtp.SmtpServer(host, int(port), "none", "", password, "hoop.example", 5)
-        async with smtp.open_session(server) as session:
-            await session.deliver(raw, sender=HOOP.addr_spec, to=content.address)
+        server = smtp.MailServer(host, int(port), "none", "", password, "hoop.example", 5)
+        await server.deliver(raw, sender=HOOP.addr_spec, to=content.address)
+        server.close()
         [arrived] = sink.messages
 
     assert shown(arrived.raw.encode()) == shown(raw)

@@ -266,6 +266,39 @@ async def test_settings_are_deleted_with_their_calendar(harness, new_appointment
         assert await harness.db.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
+async def test_an_address_is_deleted_with_its_calendar(harness, new_appointment):
+    """Also from the message that was refused there."""
+    appointment = new_appointment(host=None)
+    await harness.fault("reply:550 5.1.1 No such user", rcpt=BOSS)
+    await harness.handle(*appointment.surrounding_events)
+    await configure(harness, appointment, "confirmation", additionalEmailIds=[BOSS])
+    await harness.handle(appointment.booked())
+    await harness.deliver_due()
+    assert await harness.db.fetchval("SELECT count(*) FROM message WHERE address = $1", BOSS) == 1
+    async with harness.db.transaction() as db:
+        await service.tombstones["calendars"](db, appointment.state.calendar_id)
+
+    assert await harness.db.fetchval("SELECT count(*) FROM message WHERE address = $1", BOSS) == 0
+
+
+async def test_the_settings_at_the_time_of_sending_apply(harness, new_appointment):
+    """Switched off while the mail waits for its contact: it counts as notified, and why is visible."""
+    appointment = new_appointment(host=None)
+    await harness.handle(appointment.calendar(), appointment.location(), appointment.booked())
+    await harness.deliver_due()
+    [setting] = await configure(harness, appointment, "confirmation")
+    await change(harness, appointment, setting, is_active=False)
+    await harness.handle(appointment.contact())
+    await harness.deliver_due()
+
+    assert harness.mails() == []
+    assert await harness.db.fetchval("SELECT status FROM message") == "switched_off"
+    await harness.handle(appointment.cancelled())
+    await harness.deliver_due()
+    assert harness.subjects(ADA) == ["Cancelled"]
+    assert len(await harness.announced()) == 1
+
+
 def test_the_first_setting_that_applies_gives_the_wording():
     """A setting for another receiver never does."""
     first, other = Wording("first"), Wording("other")

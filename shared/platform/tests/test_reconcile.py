@@ -12,7 +12,7 @@ from noted import going
 from hoop_platform import failpoints, timing
 from hoop_platform.db.database import Database, LeaseLost, Row, Tx
 from hoop_platform.ids import new_id
-from hoop_platform.reconcile import claims
+from hoop_platform.reconcile import claims, work
 from hoop_platform.reconcile import worker as working
 from hoop_platform.reconcile.claims import LONGEST_WAIT, Position, claim_due
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
@@ -242,6 +242,27 @@ async def test_a_provider_s_own_word_counts(database: Database) -> None:
     wait = await database.fetchval("SELECT next_attempt_at - clock_timestamp() FROM work")
     assert timedelta(hours=6.9) < wait <= timedelta(hours=7)
     assert await database.fetchval("SELECT count(*) FROM circuit") == 0
+
+
+@pytest.mark.parametrize("wait", [0.1, 0.9])
+async def test_what_is_postponed_comes_in_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch, wait: float
+) -> None:
+    """Short or long: a worker that is not woken by it foresees it."""
+    monkeypatch.setattr(working, "POLL_SECONDS", 0.5)
+    monkeypatch.setattr(work, "FORESEEN", timedelta(seconds=0.5))
+    deeds = Deeds()
+    async with going(worker(database, deeds)):
+        await eventually(lambda: _true(bool(database.workers)))
+        await wanted(database, desired(new_id(), wait=timedelta(seconds=wait)))
+        due_at = await database.fetchval("SELECT next_attempt_at FROM work")
+        await eventually(lambda: _true(bool(deeds.done)))
+        late = await database.fetchval("SELECT clock_timestamp() - $1::timestamptz", due_at)
+    assert late >= timedelta()
+
+
+async def _true(it_is: bool) -> bool:
+    return it_is
 
 
 async def test_waits_grow_from_half_a_second_to_a_quarter_of_an_hour(database: Database) -> None:

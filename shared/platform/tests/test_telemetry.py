@@ -23,7 +23,9 @@ from hoop_platform.kafka.batch import Subscriptions
 from hoop_platform.kafka.group import ConsumerGroup
 from hoop_platform.logs import cause, traceback_of
 from hoop_platform.outbox.relay import Relay
-from hoop_platform.reconcile.desired_state import Claimed, DesiredState, Done, Outcome, desire
+from hoop_platform.reconcile.desired_state import Claimed, DesiredState
+from hoop_platform.reconcile.outcome import Done, Outcome
+from hoop_platform.reconcile.work import desire
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.telemetry import span, trace_id, traceparent
 from local.servers.ports import free_ports
@@ -65,7 +67,7 @@ async def test_one_trace_from_the_decision_to_the_provider(
             said = (new_id(), "meeting", subject, "zoom", "ada", NOON, {}, 1)
             await desire(db, DesiredState(*said))
 
-        async def perform(_: None, __: Claimed) -> Outcome:
+        async def perform(_: Claimed) -> Outcome:
             async with http.get(f"{provider}/meetings", params={"token": "canary"}) as response:
                 exported.append(await response.text())
             return Done()
@@ -78,7 +80,7 @@ async def test_one_trace_from_the_decision_to_the_provider(
             clock=Clock(),
         )
         relay = Relay(database, bootstrap=kafka_bootstrap)
-        async with going(relay, group, Worker("meeting", database, None, perform)):
+        async with going(relay, group, Worker(database, {"meeting": perform})):
             with span("POST /tea", kind="server"):
                 trace = trace_id()
                 await say(database, note(noted, subject, 1))

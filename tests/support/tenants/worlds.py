@@ -118,7 +118,7 @@ async def _settled(worlds: Worlds) -> bool:
                 answer = await send(ask, route, ids)
                 if answer.status != 200:
                     return False
-    waiting = "SELECT 1 FROM outbox WHERE account_id = $1 UNION ALL SELECT 1 FROM work WHERE account_id = $1 AND status = 'due' AND next_attempt_at < clock_timestamp() + interval '5 s'"
+    waiting = "SELECT 1 FROM outbox WHERE account_id = $1 UNION ALL SELECT 1 FROM work WHERE account_id = $1 AND status IN ('due', 'waiting') AND kind <> 'google-feed' AND next_attempt_at < clock_timestamp() + interval '5 s'"
     for name in worlds.system.facts["postgres"]:
         if await worlds.system.sql(name, waiting, worlds.account):
             return False

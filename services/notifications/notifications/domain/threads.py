@@ -11,11 +11,11 @@ from itertools import count
 from typing import Literal
 
 from hoop_events.booking import Appointment, AppointmentDeleted, AppointmentEvent
-from notifications.domain.message import Kind, MessageContent, Role, join_link
+from notifications.domain.message import Kind, Role, join_link
 
-Status = Literal["waiting", "sending", "sent", "doubtful", "failed", "dropped"]
-"""waiting: pending, certainly not delivered · sending: in flight, may be delivered · doubtful: may be
-delivered, not sent again · failed: refused for good · dropped: not pending any more, not delivered."""
+Status = Literal["waiting", "sending", "sent", "doubtful", "failed", "switched_off"]
+"""waiting: certainly not delivered so far · sending: in flight, may be delivered · doubtful: may be
+delivered, not sent again · failed: refused for good · switched_off: by a setting."""
 FINAL: frozenset[Status] = frozenset({"sent", "doubtful", "failed"})
 """The statuses that are announced."""
 EXTRA_ROLES: frozenset[Role] = frozenset({"addressee", "colleague"})
@@ -44,18 +44,17 @@ class Occasion:
 
 @dataclass(frozen=True)
 class ThreadMessage:
-    """One message of a thread. `content` is stored only while the message is in flight."""
+    """One message of a thread."""
 
-    id: str
+    number: int
     occasion: Occasion
     status: Status
     notified: NotifiedState
     address: str | None = None
-    """Where the message went or was to go; stored while a later decision may need it."""
+    """Where the message was to go; known while a later decision may need it."""
     reason: str | None = None
-    content: MessageContent | None = None
     in_doubt: bool = False
-    """An earlier transmission of the message may have been delivered."""
+    """It was transmitted a second time, because it was unknown what came of the first."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,27 @@ class Thread:
     notified: NotifiedState | None = None
     expects_appointment: bool = False
     messages: tuple[ThreadMessage, ...] = ()
-
-    def _with_status(self, status: Status) -> ThreadMessage | None:
-        return next((m for m in self.messages if m.status == status), None)
+    """Oldest first. Only the last one may be in flight or waiting; an earlier one that waits never goes."""
 
     @property
     def in_flight(self) -> ThreadMessage | None:
-        return self._with_status("sending")
+        return next((m for m in self.messages if m.status == "sending"), None)
 
     @property
     def waiting(self) -> ThreadMessage | None:
-        return self._with_status("waiting")
+        last = self.messages[-1:]
+        return next((m for m in last if m.status == "waiting"), None)
+
+    @property
+    def last_announced(self) -> ThreadMessage | None:
+        """The last message that has ended: sent, in doubt for good, or failed."""
+        return next((m for m in reversed(self.messages) if m.status in FINAL), None)
+
+    @property
+    def counted(self) -> int:
+        """The number of the last message that counts as notified."""
+        ended = (m.number for m in self.messages if m.status not in ("waiting", "sending"))
+        return max(ended, default=0)
 
     @property
     def used_occasions(self) -> frozenset[str]:
@@ -90,11 +99,6 @@ class Thread:
         return frozenset(
             m.occasion.name for m in self.messages if m.status == "sending" or m.status in FINAL
         )
-
-    def with_message(self, message: ThreadMessage) -> "Thread":
-        """The thread with this message added, or in exchange for the one of the same id."""
-        others = tuple(m for m in self.messages if m.id != message.id)
-        return replace(self, messages=(*others, message))
 
 
 def receivers(state: Appointment) -> Mapping[str, Role]:

@@ -13,7 +13,7 @@ from hoop_events.accounts import (
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_platform.db.database import Tx
 from hoop_platform.ids import is_id
-from hoop_platform.reconcile.desired_state import close_circuit
+from hoop_platform.reconcile.work import close_circuit
 from notifications.domain.message import Receiver, Role
 from notifications.handlers.appointments import PROVIDER
 from notifications.store import calendars, notification_settings, receivers, threads
@@ -36,7 +36,8 @@ async def on_calendar_tombstone(db: Tx, calendar_id: str) -> None:
     """Delete the calendar, its settings, and the addresses that only these name."""
     if is_id(calendar_id):
         await calendars.delete_calendar(db, calendar_id)
-        await notification_settings.delete_settings(db, calendar_id)
+        for account_id, addressee in await notification_settings.delete_settings(db, calendar_id):
+            await threads.erase_messages(db, account_id, addressee)
 
 
 async def on_location_changed(db: Tx, event: LocationChanged, _: datetime) -> None:
@@ -88,7 +89,7 @@ async def on_user_tombstone(db: Tx, user_id: str) -> None:
 async def _erase(db: Tx, account_id: str, role: Role, receiver_id: str) -> None:
     """Erase name, address and message contents of a receiver, who gets no more messages."""
     await receivers.upsert_receiver(db, account_id, role, Receiver(receiver_id, erased=True))
-    await threads.update_erased_messages(db, account_id, receiver_id)
+    await threads.erase_messages(db, account_id, receiver_id)
 
 
 async def _erase_everywhere(db: Tx, role: Role, receiver_id: str) -> None:

@@ -70,24 +70,33 @@ CREATE INDEX notification_setting_calendar ON notification_setting (account_id, 
 -- For the tombstone of a calendar, which names no account.
 CREATE INDEX notification_setting_calendar_id ON notification_setting (calendar_id);
 
--- The newest state of each appointment, as announced. The row is the lock of its threads.
+-- The newest state of each appointment, as announced, and the ids that a mail looks up. The row is
+-- the lock of its threads.
 CREATE TABLE appointment (
-    account_id uuid,
-    id         uuid,
-    state      jsonb NOT NULL,
+    account_id  uuid,
+    id          uuid,
+    state       jsonb NOT NULL,
+    calendar_id uuid  NOT NULL,
+    location_id uuid  NOT NULL,
+    contact_id  uuid  NOT NULL,
+    user_id     uuid,
     PRIMARY KEY (account_id, id)
 );
 CREATE INDEX appointment_id ON appointment (id);
 
--- An appointment and one of its receivers: the state that the receiver counts as notified of, whether
--- the receiver expects the appointment to happen, and the occasion of the pending message.
+-- An appointment and one of its receivers. The messages of a thread are external objects of its
+-- `subject`; the thread says what they do not: the state that the receiver counts as notified of, by
+-- the messages up to the number `counted` and by changes without a message; whether the receiver
+-- expects the appointment to happen; and the occasion that the newest event has left pending.
 CREATE TABLE thread (
     account_id          uuid,
     appointment_id      uuid,
     receiver_id         uuid,
+    subject             text    NOT NULL UNIQUE,
     role                text    NOT NULL CHECK (role IN ('contact', 'user', 'addressee', 'colleague')),
     notified            jsonb,
-    expects_appointment boolean NOT NULL DEFAULT false,
+    expects_appointment boolean NOT NULL,
+    counted             int     NOT NULL,
     pending_occasion    text,
     pending_since       timestamptz,
     PRIMARY KEY (account_id, appointment_id, receiver_id),
@@ -95,40 +104,5 @@ CREATE TABLE thread (
     CHECK ((pending_occasion IS NULL) = (pending_since IS NULL))
 );
 CREATE INDEX thread_appointment ON thread (appointment_id);
-
--- Every message that was delivered, may have been, waits or could not be. `content` is stored while
--- the message is in flight, so that it can be sent again unchanged.
-CREATE TABLE message (
-    account_id     uuid,
-    id             uuid,
-    appointment_id uuid        NOT NULL,
-    receiver_id    uuid        NOT NULL,
-    channel        text        NOT NULL DEFAULT 'email' CHECK (channel = 'email'),
-    kind           text        NOT NULL CHECK (kind IN ('booked', 'rescheduled', 'cancelled', 'link')),
-    occasion       text        NOT NULL,
-    status         text        NOT NULL
-        CHECK (status IN ('waiting', 'sending', 'sent', 'doubtful', 'failed', 'dropped')),
-    notified       jsonb       NOT NULL,
-    content        jsonb,
-    address        text,
-    reason         text,
-    -- An earlier transmission of the message may have been delivered.
-    in_doubt       boolean     NOT NULL DEFAULT false,
-    -- How often a final status of the message has been announced.
-    announced      int         NOT NULL DEFAULT 0,
-    created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (account_id, id),
-    UNIQUE (account_id, appointment_id, occasion, receiver_id, channel),
-    FOREIGN KEY (account_id, appointment_id, receiver_id) REFERENCES thread ON DELETE CASCADE,
-    CHECK (content IS NULL OR status = 'sending')
-);
--- One message under way per thread: the next one depends on the outcome.
-CREATE UNIQUE INDEX message_under_way ON message (account_id, appointment_id, receiver_id)
-    WHERE status IN ('waiting', 'sending');
--- Erasure finds what is still stored about a receiver.
-CREATE INDEX message_address ON message (account_id, receiver_id)
-    WHERE address IS NOT NULL OR content IS NOT NULL;
-
--- The open desired states of a receiver whose address changed.
-CREATE INDEX work_provider_user ON work (provider, provider_user) WHERE status <> 'done';
+-- Erasure finds what is stored about a receiver.
+CREATE INDEX thread_receiver ON thread (account_id, receiver_id);

@@ -1,10 +1,11 @@
-"""Delivery of one mail over SMTP (RFC 5321): accepted, refused for good, deferred, or in doubt."""
+"""Delivery of mails over SMTP (RFC 5321): accepted, refused for good, deferred, or in doubt.
+
+The texts of errors are slugs (`smtp_550_5.1.1`), because the server's own words may quote addresses.
+"""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiosmtplib import (
     SMTP,
@@ -15,42 +16,28 @@ from aiosmtplib import (
 )
 from pydantic import SecretStr
 
+from hoop_platform.providers.errors import (
+    CallPostponed,
+    CallRefused,
+    OutcomeUnknown,
+    RequestRejected,
+    Unreachable,
+)
 from hoop_platform.telemetry import span
 from notifications.config import Tls
 
 LOST = (SMTPException, OSError)
 """The connection failed, or the response makes no sense. `TimeoutError` is an OSError."""
+IDLE_SECONDS = 5.0
+"""How long a connection is kept for the next mail; servers close idle ones after minutes."""
+REUSE_SECONDS = 1.0
+"""How long a kept connection may take to respond; it may be dead."""
 _ENHANCED_CODE = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 
 
-class DeliveryFailed(Exception):
-    """The mail was not delivered, as far as is known.
-
-    The reason is a slug, because the server's own words may quote addresses. `responded`: the server
-    has responded.
-    """
-
-    def __init__(self, reason: str, *, responded: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.responded = responded
-
-
-class MailRejected(DeliveryFailed):
-    """The server refuses this mail or this receiver for good."""
-
-
-class MailDeferred(DeliveryFailed):
-    """The mail has certainly not been delivered; a later attempt may succeed."""
-
-
-class MailInDoubt(DeliveryFailed):
-    """The server had the text and did not respond: the mail may have been delivered."""
-
-
-@dataclass(frozen=True)
-class SmtpServer:
-    """The address of the mail server and how to connect. `timeout`: seconds for each step."""
+@dataclass
+class MailServer:
+    """The mail server, and the connections to it that are idle. `timeout`: seconds for each step."""
 
     host: str
     port: int
@@ -60,83 +47,114 @@ class SmtpServer:
     local_hostname: str
     """Our domain, for EHLO."""
     timeout: float
-
-
-class SmtpSession:
-    """An open connection to the mail server."""
-
-    def __init__(self, client: SMTP, timeout: float) -> None:
-        self._client = client
-        self._timeout = timeout
+    _idle: list[SMTP] = field(default_factory=list)
+    """At most as many as mails were delivered at a time."""
 
     async def deliver(self, content: bytes, *, sender: str, to: str) -> None:
-        """Hand over one mail to one receiver.
+        """Hand over one mail to one receiver; returns as soon as the server has accepted it.
 
-        Raises `MailRejected`, `MailDeferred` or `MailInDoubt`.
+        Raises `RequestRejected`, `CallPostponed` and `Unreachable`, all without an effect, or
+        `OutcomeUnknown`: the server had the text and did not respond. Only after a success the
+        connection is kept.
         """
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._client.mail(sender)
-                await self._client.rcpt(to)
-        except SMTPResponseException as error:
-            raise _refusal(error) from None
-        except LOST as error:
-            raise MailDeferred(_slug(error)) from None
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._client.data(content)
-        except SMTPDataError as error:
-            raise _refusal(error) from None
-        except LOST as error:
-            raise MailInDoubt(_slug(error)) from None
+        attributes = {"server.address": self.host, "server.port": self.port}
+        with span(f"SMTP {self.host}", kind="client", attributes=attributes):
+            client = await self._begin_on_kept(sender) or await self._begin(sender)
+            try:
+                await self._name_receiver(client, to)
+                await self._hand_over(client, content)
+            except BaseException:
+                client.close()
+                raise
+            self._keep(client)
 
+    async def _begin_on_kept(self, sender: str) -> SMTP | None:
+        """A kept connection on which a mail is begun, if there is one and the server still responds."""
+        while self._idle:
+            client = self._idle.pop()
+            try:
+                async with asyncio.timeout(min(self.timeout, REUSE_SECONDS)):
+                    await client.mail(sender)
+            except LOST:
+                client.close()
+            except BaseException:
+                client.close()
+                raise
+            else:
+                return client
+        return None
 
-@asynccontextmanager
-async def open_session(server: SmtpServer) -> AsyncIterator[SmtpSession]:
-    """Connect and log in; quit in the end. Raises `MailDeferred` when that fails.
-
-    A failure before a receiver is named (connection, TLS, login) says nothing against the mail.
-    """
-    client = SMTP(
-        hostname=server.host,
-        port=server.port,
-        username=server.username or None,
-        password=server.password.get_secret_value() or None,
-        local_hostname=server.local_hostname,
-        timeout=server.timeout,
-        use_tls=server.tls == "tls",
-        start_tls=server.tls == "starttls",
-    )
-    attributes = {"server.address": server.host, "server.port": server.port}
-    with span(f"SMTP {server.host}", kind="client", attributes=attributes):
+    async def _begin(self, sender: str) -> SMTP:
+        """A new connection on which a mail is begun. Its failure says nothing against the mail."""
+        client = SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self.username or None,
+            password=self.password.get_secret_value() or None,
+            local_hostname=self.local_hostname,
+            timeout=self.timeout,
+            use_tls=self.tls == "tls",
+            start_tls=self.tls == "starttls",
+        )
         try:
-            async with asyncio.timeout(server.timeout):
+            async with asyncio.timeout(self.timeout):
                 await client.connect()
+                await client.mail(sender)
         except LOST as error:
-            raise MailDeferred(_slug(error)) from None
+            client.close()
+            raise _refusal(error) from None
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    async def _name_receiver(self, client: SMTP, to: str) -> None:
         try:
-            yield SmtpSession(client, server.timeout)
-        finally:
-            await _quit(client)
+            async with asyncio.timeout(self.timeout):
+                await client.rcpt(to)
+        except LOST as error:
+            raise _refusal(error) from None
+
+    async def _hand_over(self, client: SMTP, content: bytes) -> None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                await client.data(content)
+        except SMTPDataError as error:
+            if error.code < 400:  # some kind of success
+                raise OutcomeUnknown(_slug(error)) from None
+            raise _refusal(error) from None
+        except LOST as error:
+            raise OutcomeUnknown(_slug(error)) from None
+
+    def _keep(self, client: SMTP) -> None:
+        self._idle.append(client)
+        asyncio.get_running_loop().call_later(IDLE_SECONDS, self._close_idle, client)
+
+    def _close_idle(self, client: SMTP) -> None:
+        if client in self._idle:
+            self._idle.remove(client)
+            _quit(client)
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while self._idle:
+            _quit(self._idle.pop())
 
 
-async def _quit(client: SMTP) -> None:
-    try:
-        if client.is_connected:
-            async with asyncio.timeout(1):
-                await client.quit()
-    except LOST:
-        pass  # the response to QUIT does not say whether the mail was accepted
-    finally:
-        client.close()
+def _quit(client: SMTP) -> None:
+    """End a connection without waiting: the response to QUIT says nothing about the mails."""
+    if isinstance(client.transport, asyncio.WriteTransport):
+        client.transport.write(b"QUIT\r\n")
+    client.close()
 
 
-def _refusal(error: SMTPResponseException) -> DeliveryFailed:
+def _refusal(error: SMTPException | OSError) -> CallRefused:
     """A 5xx about the receiver or the mail is final; 4xx, and a refusal of the sender, are not."""
-    about_the_mail = isinstance(error, SMTPRecipientRefused | SMTPDataError)
-    if about_the_mail and 500 <= error.code <= 599:
-        return MailRejected(_slug(error), responded=True)
-    return MailDeferred(_slug(error), responded=True)
+    if isinstance(error, SMTPRecipientRefused | SMTPDataError) and 500 <= error.code <= 599:
+        return RequestRejected(_slug(error))
+    if isinstance(error, SMTPResponseException):
+        return CallPostponed(_slug(error))
+    return Unreachable(_slug(error))
 
 
 def _slug(error: BaseException) -> str:

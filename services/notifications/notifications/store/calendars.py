@@ -1,8 +1,6 @@
 """Calendars and their locations, projected from other services' events: names, time zones, what is deleted."""
 
-from hoop_events.booking import Appointment
 from hoop_platform.db.database import Database, Tx
-from notifications.domain.message import NotificationContext
 
 
 async def upsert_calendar(
@@ -64,21 +62,3 @@ async def upsert_location(
 async def delete_location(db: Tx, location_id: str) -> None:
     """Delete the location of this id: a tombstone names no account."""
     await db.execute("DELETE FROM location WHERE id = $1", location_id)
-
-
-async def get_context(
-    db: Tx, account_id: str, state: Appointment, *, contact: str, host: str
-) -> NotificationContext:
-    """The names around an appointment; `contact` and `host` are the names of these two persons."""
-    row = await db.fetchrow(
-        """
-        SELECT (SELECT name FROM calendar WHERE account_id = $1 AND id = $2) AS calendar,
-               (SELECT name FROM location WHERE account_id = $1 AND id = $3) AS location,
-               (SELECT time_zone FROM location WHERE account_id = $1 AND id = $3) AS time_zone
-        """,
-        account_id,
-        state.calendar_id,
-        state.location_id,
-    )
-    assert row is not None, "a SELECT of scalars returns one row"
-    return NotificationContext(row["calendar"], row["location"], row["time_zone"], contact, host)

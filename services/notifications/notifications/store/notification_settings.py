@@ -138,55 +138,56 @@ async def lock_calendar(db: Tx, account_id: str, calendar_id: str) -> int:
     return number
 
 
-async def get_rules(db: Tx, account_id: str, calendar_id: str) -> NotificationRules:
-    """What the settings of a calendar decide about mail."""
-    rows = await db.fetch(
-        """
-        SELECT * FROM notification_setting
-         WHERE account_id = $1 AND calendar_id = $2 AND channel = 'email' ORDER BY id
-        """,
-        account_id,
-        calendar_id,
-    )
-    return NotificationRules(
-        active=tuple(_rule(row) for row in rows if row["is_active"] and not row["deleted"]),
-        configured=frozenset((row["receiver_type"], row["notification_type"]) for row in rows),
-    )
+async def delete_settings(db: Tx, calendar_id: str) -> list[tuple[str, str]]:
+    """Delete the settings of a calendar, and the addresses that no other setting names.
 
-
-async def delete_settings(db: Tx, calendar_id: str) -> None:
-    """Delete the settings of a calendar, and the addresses that no other setting names."""
+    Returns the accounts and ids of these addresses.
+    """
     rows = await db.fetch(
         "DELETE FROM notification_setting WHERE calendar_id = $1"
         " RETURNING account_id, extra_receivers",
         calendar_id,
     )
     receivers = {(row["account_id"], id_) for row in rows for id_ in row["extra_receivers"]}
-    for account_id, receiver_id in receivers:
-        await db.execute(
-            """
-            DELETE FROM addressee
-             WHERE account_id = $1 AND id = $2
-               AND NOT EXISTS (SELECT FROM notification_setting s
-                                WHERE s.account_id = $1 AND s.extra_receivers ? $3)
-            """,
-            account_id,
-            receiver_id,
-            receiver_id,
-        )
+    return [key for key in sorted(receivers) if await _delete_unnamed(db, *key)]
 
 
-def _rule(row: Row) -> NotificationRule:
-    details = row["details"]
+async def _delete_unnamed(db: Tx, account_id: str, receiver_id: str) -> bool:
+    """Delete an address unless a setting names it; whether it was deleted."""
+    deleted = await db.fetchval(
+        """
+        DELETE FROM addressee
+         WHERE account_id = $1 AND id = $2
+           AND NOT EXISTS (SELECT FROM notification_setting s
+                            WHERE s.account_id = $1 AND s.extra_receivers ? $3)
+        RETURNING true
+        """,
+        account_id,
+        receiver_id,
+        receiver_id,
+    )
+    return bool(deleted)
+
+
+def rules_of(settings: Sequence[Mapping[str, Any]]) -> NotificationRules:
+    """What these settings of a calendar decide about mail; see the SQL function `mail_settings`."""
+    return NotificationRules(
+        active=tuple(_rule(each) for each in settings if each["is_active"] and not each["deleted"]),
+        configured=frozenset((s["receiver_type"], s["notification_type"]) for s in settings),
+    )
+
+
+def _rule(setting: Mapping[str, Any]) -> NotificationRule:
+    details = setting["details"]
     return NotificationRule(
-        receiver_type=row["receiver_type"],
-        notification_type=row["notification_type"],
+        receiver_type=setting["receiver_type"],
+        notification_type=setting["notification_type"],
         wording=Wording(
             subject=details.get("subject", ""),
             body=details.get("body", ""),
             sender=details.get("fromName", ""),
         ),
-        extra_receivers=row["extra_receivers"],
+        extra_receivers=setting["extra_receivers"],
     )
 
 

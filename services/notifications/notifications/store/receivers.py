@@ -25,10 +25,6 @@ _UPSERT = {
     """  # noqa: S608 -- the table's name is one of three constants
     for role, table in TABLES.items()
 }
-_GET = {
-    role: f"SELECT * FROM {table} WHERE account_id = $1 AND id = $2"  # noqa: S608 -- as above
-    for role, table in TABLES.items()
-}
 _LIST_ACCOUNTS = {
     role: f"SELECT account_id FROM {table} WHERE id = $1"  # noqa: S608 -- as above
     for role, table in TABLES.items()
@@ -46,16 +42,6 @@ async def upsert_receiver(db: Tx, account_id: str, role: Role, receiver: Receive
         receiver.time_zone,
         receiver.erased,
     )
-
-
-async def get_receiver(
-    db: Tx, account_id: str, role: Role, receiver_id: str | None
-) -> Receiver | None:
-    """The receiver; None until the event that announces the receiver has been handled."""
-    row = await db.fetchrow(_GET[role], account_id, receiver_id)
-    if row is None:
-        return None
-    return Receiver(row["id"], row["name"], row["email"], row["time_zone"], row["erased"])
 
 
 async def list_accounts(db: Tx, role: Role, receiver_id: str) -> list[str]:

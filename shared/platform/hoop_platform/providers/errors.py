@@ -48,6 +48,18 @@ class CallRefused(ProviderError):
     """The call certainly had no effect: the provider refused it, or it was never sent."""
 
 
+class CallPostponed(CallRefused):
+    """The call was not made, or not accepted now; the attempt is to be repeated after `wait`."""
+
+
+class QuotaExhausted(CallRefused):
+    """The day's calls are used up by our own count; this call was not made."""
+
+
+class Unusable(CallRefused):
+    """The provider creates objects that may not be used; no second one is created."""
+
+
 class Unreachable(CallRefused):
     """No connection to the provider could be opened."""
 

@@ -6,17 +6,20 @@ from typing import Generic, TypeVar
 
 from hoop_platform.db.database import LeaseLost
 from hoop_platform.providers.errors import (
+    CallPostponed,
     CallRefused,
     OutcomePending,
     OutcomeUnknown,
     ProviderDown,
     ProviderError,
     QuotaExceeded,
+    QuotaExhausted,
     RateLimited,
     Unreachable,
+    Unusable,
 )
-from hoop_platform.reconcile import claims, quota
-from hoop_platform.reconcile.calls import CallPostponed, Calls, QuotaExhausted, Unusable
+from hoop_platform.reconcile import quota
+from hoop_platform.reconcile.calls import Calls
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Announcement, Done, Failed, Later, Outcome
 from hoop_platform.reconcile.plan import GiveUp, InSync, Step, WaitFor
@@ -45,6 +48,8 @@ class Attempt(Generic[D]):
         self.reconciler = reconciler
         self.calls = calls
         self.claimed = calls.claimed
+        self.doubt: str | None = None
+        """Why the outcome of an uncertain create is not known."""
 
     async def run(self) -> Outcome:
         """Take steps; the outcome when there is none left, or when a call fails."""
@@ -79,17 +84,30 @@ class Attempt(Generic[D]):
         match step:
             case InSync():
                 return Done(objects=self.calls.objects(), announcement=self._announcement())
-            case WaitFor(wait):
-                return self._later("a lost call may still come true", wait=wait)
-            case GiveUp(external):
-                self.calls.change(replace(external, state="gone"))
-                return self._failed("uncertain", "the outcome is uncertain")
+            case WaitFor(wait, reason):
+                return self._later(self.doubt or reason, wait=wait)
+            case GiveUp():
+                return self._give_up(step, self.doubt or step.reason)
             case _ if self.calls.adapter.oauth is not None and not self.calls.observed.connected:
                 return Failed(
                     "not connected", objects=self.calls.objects(), announcement=self._announcement()
                 )
-        await self.calls.take(step)
+        try:
+            await self.calls.take(step)
+        except OutcomeUnknown as error:
+            if self.calls.adapter.lost_calls != "uncertain":
+                raise
+            self.doubt = str(error)  # the next step is to wait, or to give up
         return None
+
+    def _give_up(self, step: GiveUp, reason: str) -> Outcome:
+        """Nothing more is tried with an object that may or may not exist; its row says why."""
+        external = step.external
+        data = {**external.data, "uncertain": reason}
+        self.calls.change(replace(external, state="gone", content=None, data=data))
+        if step.followed:
+            return self._later(reason, wait=timedelta(), obstacle=Obstacle("uncertain", reason))
+        return self._failed("uncertain", reason)
 
     async def _outcome(self, error: ProviderError | ProviderDown) -> Outcome:
         """The outcome of an attempt that a failed call has ended."""
@@ -116,7 +134,7 @@ class Attempt(Generic[D]):
         """Wait for the next day's quota. No circuit is opened: each subject announces that it waits."""
         now, state = self.runtime.clock.now(), self.claimed.desired_state
         if not isinstance(error, QuotaExhausted):
-            await claims.exhaust_quota(self.runtime.db, state, day=now.date())
+            await quota.exhaust_quota(self.runtime.db, state, day=now.date())
         return self._later(
             f"daily_quota: {error}",
             wait=quota.release_after(now, state.provider_user) - now,

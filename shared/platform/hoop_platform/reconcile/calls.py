@@ -1,27 +1,31 @@
 """The calls of one attempt: each with its intent stored first and a valid token, and its facts kept."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from hoop_platform.db.database import LeaseLost
 from hoop_platform.failpoints import fp
 from hoop_platform.providers.errors import (
+    CallPostponed,
     CallRefused,
     NotConnected,
     ObjectNotFound,
-    PermissionLost,
+    QuotaExhausted,
     RequestRejected,
-    TokenRejected,
+    Unusable,
 )
-from hoop_platform.providers.status import suspend_account
-from hoop_platform.providers.tokens import access_token
 from hoop_platform.reconcile import claims, quota
+from hoop_platform.reconcile.authorized_calls import AuthorizedCalls
 from hoop_platform.reconcile.desired_state import Claimed
-from hoop_platform.reconcile.observed_state import ExternalObject
+from hoop_platform.reconcile.intents import (
+    intended_object,
+    refused_object,
+    repeated_object,
+    uncertain_object,
+)
+from hoop_platform.reconcile.observed_state import ExternalObject, ObjectState
 from hoop_platform.reconcile.plan import Call, Create, Delete, LookUp, Update
 from hoop_platform.reconcile.reconciler import Adapter, CallContext, Existing
 from hoop_platform.runtime import Runtime
@@ -29,37 +33,17 @@ from hoop_platform.runtime import Runtime
 D = TypeVar("D")
 T = TypeVar("T")
 
-CALL_SECONDS = 25.0
-"""Of an attempt's 40 seconds, those in which calls may begin; the last call may take 10 more."""
 REJECTED_DELETE_WAIT = timedelta(hours=1)
 
 
-class CallPostponed(CallRefused):
-    """The call was not made, or not accepted now; the attempt is to be repeated after `wait`."""
-
-
-class QuotaExhausted(CallRefused):
-    """The day's calls are used up by our own count; this call was not made."""
-
-
-class Unusable(CallRefused):
-    """The provider creates objects that may not be used; no second one is created."""
-
-
-class Calls(Generic[D]):
+class Calls(AuthorizedCalls[D]):
     """The calls of one attempt. What they show is kept in memory until it is stored with the outcome."""
 
     def __init__(self, runtime: Runtime, adapter: Adapter[D], claimed: Claimed, desired: D) -> None:
-        self.runtime = runtime
-        self.adapter = adapter
-        self.claimed = claimed
+        super().__init__(runtime, adapter, claimed)
         self.desired = desired
-        self.observed = claimed.observed
         self.unsaved: dict[int, ExternalObject] = {}
         self.created = False
-        self.token: str | None = None
-        self.deadline = claimed.begun + CALL_SECONDS
-        """The event loop's time after which no call is begun: each must end within the lease."""
 
     async def take(self, step: Call) -> None:
         """Make the call of a step. Raises `ProviderError`, `ProviderDown`, `LeaseLost`."""
@@ -73,24 +57,29 @@ class Calls(Generic[D]):
         match step:
             case LookUp(lost):
                 await self._look_up(lost)
-            case Create(generation):
-                await self._create(generation)
+            case Create():
+                await self._create(step)
             case Update(external):
                 await self._update(external)
             case Delete(external):
                 await self._delete(external)
 
-    async def _create(self, generation: int) -> None:
+    async def _create(self, step: Create) -> None:
         """Create the object. If the response is lost, the intent stays, and tells the next attempt."""
         if self.created:
             raise Unusable("the created object may not be used")
-        is_repeat = self._by_generation(generation).state == "intended"
+        generation, lost_calls = step.generation, self.adapter.lost_calls
+        lost = uncertain_object(self.observed, generation, lost_calls=lost_calls)
 
         async def create(call: CallContext) -> Existing:
-            intended = self._intended(self.adapter.intent(call, generation))
+            intent = self.adapter.intent(call, generation)
+            intended = (
+                repeated_object(lost) if lost else intended_object(intent, step, self.observed)
+            )
+            self.observed = self.observed.with_objects(intended)
             await self._begin(intended)
             await fp(f"{self.kind}_intended")
-            self._check_deadline()
+            self.check_deadline()
             return await self.adapter.create(call, self.desired, intended)
 
         try:
@@ -98,30 +87,21 @@ class Calls(Generic[D]):
         except ObjectNotFound:
             self.change(self._gone(generation))
             return
-        except CallRefused:
-            earlier_may_succeed = is_repeat or self.adapter.lost_calls == "repeated"
-            if not earlier_may_succeed:
-                self.change(self._gone(generation))
+        except CallRefused as error:
+            if (
+                self.adapter.lost_calls != "repeated"
+            ):  # else an earlier call may have had its effect
+                self.change(refused_object(self._by_generation(generation), error, lost=lost))
             raise
         self.created = True
         await fp(f"{self.kind}_created")
         self._exists(self._by_generation(generation), existing)
 
-    def _intended(self, intended: ExternalObject) -> ExternalObject:
-        """The intent as it is stored. One that is repeated without certainty is not repeated again."""
-        before = self._by_generation(intended.generation)
-        again = before.state == "intended" and self.adapter.lost_calls == "uncertain"
-        account = self.observed.account
-        connection_id = account.connection_id if account else None
-        intended = replace(intended, connection_id=connection_id, looked_up=again)
-        self.observed = self.observed.with_objects(intended)
-        return intended
-
     async def _update(self, external: ExternalObject) -> None:
         async def update(call: CallContext) -> Existing:
             if self.adapter.daily_limit is not None:
                 await self._begin(None, is_update=True)
-            self._check_deadline()
+            self.check_deadline()
             return await self.adapter.update(call, self.desired, external)
 
         try:
@@ -140,7 +120,7 @@ class Calls(Generic[D]):
             await self._begin(marked)
             self.observed = self.observed.with_objects(marked)
             await fp(f"{self.kind}_marked_for_deletion")
-            self._check_deadline()
+            self.check_deadline()
             await self.adapter.delete(call, external)
             await fp(f"{self.kind}_deleted")
 
@@ -156,7 +136,7 @@ class Calls(Generic[D]):
         """Find out which intended objects exist. One not found after `SETTLE_TIME` never will."""
 
         async def find(call: CallContext) -> dict[int, Existing]:
-            self._check_deadline()
+            self.check_deadline()
             found = await self.adapter.find(call)
             return {existing.generation: existing for existing in reversed(found)}
 
@@ -172,10 +152,11 @@ class Calls(Generic[D]):
         """The object exists: it is the subject's object, or it is to be deleted."""
         live = self.observed.live
         alone = live is None or live.generation == external.generation
+        state: ObjectState = "live" if existing.usable and alone else "to_delete"
         self.change(
             replace(
                 external,
-                state="live" if existing.usable and alone else "to_delete",
+                state="gone" if existing.final else state,
                 external_id=existing.external_id,
                 content=existing.content,
                 data=existing.data,
@@ -240,70 +221,3 @@ class Calls(Generic[D]):
                 raise NotConnected(self.claimed.desired_state.subject)
             case "quota":
                 raise QuotaExhausted("daily_quota")
-
-    def _check_deadline(self) -> None:
-        if asyncio.get_running_loop().time() > self.deadline:
-            raise CallPostponed("the lease is too short for another call", timedelta())
-
-    # --- tokens
-
-    async def with_token(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
-        """Call with a token. If access is lost for good, suspend the account and raise `NotConnected`.
-
-        Also for reads that are no step of a plan.
-        """
-        try:
-            return await self._with_refresh(call)
-        except TokenRejected:
-            reason = "reconnect_needed"
-        except PermissionLost as error:
-            reason = error.reason
-        assert self.observed.account is not None  # only a call with a token raises these
-        async with self.runtime.db.transaction() as db:
-            await suspend_account(
-                db,
-                self.claimed.desired_state.account_id,
-                self.observed.account.connection_id,
-                reason=reason,
-                now=self.runtime.clock.now(),
-            )
-        raise NotConnected(self.observed.account.connection_id)
-
-    async def _with_refresh(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
-        """Call with a token, and once more with a refreshed one if it was revoked before its expiry."""
-        try:
-            return await call(await self._context())
-        except TokenRejected:
-            if self.adapter.oauth is None:
-                raise
-        return await call(await self._context(rejected=self.token))
-
-    async def _context(self, *, rejected: str | None = None) -> CallContext:
-        if self.token is None or rejected is not None:
-            self.token = await self._access_token(rejected=rejected)
-        account = self.observed.account
-        return CallContext(
-            token=self.token,
-            subject=self.claimed.desired_state.subject,
-            provider_user=self.claimed.desired_state.provider_user,
-            attempts=self.claimed.attempts,
-            settings=account.settings if account else {},
-        )
-
-    async def _access_token(self, *, rejected: str | None) -> str:
-        runtime, account = self.runtime, self.observed.account
-        if self.adapter.oauth is None or account is None:
-            return ""
-        now, credential = runtime.clock.now(), self.observed.credential
-        if rejected is None and credential is not None and credential.fresh_until > now:
-            return credential.open(runtime.cipher).access
-        return await access_token(
-            runtime.db,
-            runtime.http,
-            runtime.cipher,
-            self.adapter.oauth,
-            account_id=self.claimed.desired_state.account_id,
-            connection_id=account.connection_id,
-            now=now,
-            rejected=rejected,
-        )

@@ -113,38 +113,20 @@ async def begin_call(
     """
     state = claimed.desired_state
     allowed: str = await database.fetchval(
-        "SELECT begin_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "SELECT begin_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         state.account_id,
         state.kind,
         state.subject,
         claimed.lease_token,
         claimed.revision,
         connection_id,
-        intent.generation if intent else None,
-        intent.state if intent else None,
-        intent.external_id if intent else None,
-        dict(intent.data) if intent else {},
+        _stored_object(intent) if intent else {},
         state.provider,
         state.provider_user,
         day,
         allowance,
     )
     return allowed
-
-
-async def exhaust_quota(database: Database, state: DesiredState, *, day: date) -> None:
-    """Store that the provider says its user's quota is used up, by other apps as well as by us."""
-    await database.execute(
-        """
-        INSERT INTO provider_quota (account_id, provider, provider_user, day, exhausted)
-        VALUES ($1, $2, $3, $4, true)
-        ON CONFLICT (provider, provider_user, day, account_id) DO UPDATE SET exhausted = true
-        """,
-        state.account_id,
-        state.provider,
-        state.provider_user,
-        day,
-    )
 
 
 @dataclass(frozen=True)

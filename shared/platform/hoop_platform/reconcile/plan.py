@@ -1,7 +1,7 @@
 """The plan: the next step from the observed state to the desired one. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -29,9 +29,15 @@ class LookUp:
 
 @dataclass(frozen=True)
 class Create:
-    """Create the object of this generation, with its intent stored first."""
+    """Create the object of this generation, with its intent stored first.
+
+    `content`: what the object is to say, if a repeat has to say the same to the last byte. `data`:
+    what has to be known of it besides. An uncertain create is repeated with what its intent says.
+    """
 
     generation: int
+    content: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,22 @@ class Delete:
 
 @dataclass(frozen=True)
 class WaitFor:
-    """The provider agrees, but a call without a response may still take effect within `wait`."""
+    """Nothing can be done before `wait` is over; None: growing waits."""
 
-    wait: timedelta
+    wait: timedelta | None
+    reason: str = "a lost call may still come true"
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The object may or may not exist; nothing more is tried."""
+    """The object may or may not exist; nothing more is tried with it.
+
+    `followed`: something else is to be done at once. Else a newer desired state is needed.
+    """
 
     external: ExternalObject
+    reason: str = "the outcome is uncertain"
+    followed: bool = False
 
 
 Call = LookUp | Create | Update | Delete
@@ -71,7 +83,7 @@ def next_step(
     if lost_calls == "found" and any(not found.looked_up or found.settled for found in lost):
         return LookUp(tuple(lost))
     if lost_calls == "uncertain" and lost:
-        return _repeat_once(lost[0])
+        return repeat_once(lost[0])
     if unneeded := _unneeded(content, observed, lost_calls):
         return Delete(unneeded[0])
     if content is not None and (step := _towards(content, observed, lost_calls)):
@@ -105,7 +117,8 @@ def _towards(
     return None if kept.content == content else Update(kept)
 
 
-def _repeat_once(lost: ExternalObject) -> Create | WaitFor | GiveUp:
+def repeat_once(lost: ExternalObject) -> Create | WaitFor | GiveUp:
+    """The next step for an uncertain create: one repeat after `UNCERTAIN_WAIT`, then none."""
     if lost.looked_up:
         return GiveUp(lost)
     if lost.age < UNCERTAIN_WAIT:

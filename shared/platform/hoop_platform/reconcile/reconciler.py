@@ -30,6 +30,8 @@ class Existing:
     """Of an object that a search has found."""
     usable: bool = True
     """Whether it may serve as the subject's object; any other one is deleted."""
+    final: bool = False
+    """It can neither be changed nor deleted, as a sent mail: it is history at once."""
 
 
 @dataclass(frozen=True)

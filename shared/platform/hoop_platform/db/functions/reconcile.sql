@@ -252,15 +252,17 @@ $$;
 -- Allow one call to the provider, and store what has to be known if its response is lost. Returns
 -- `allowed`, or why the call must not be made: `lease_lost` (also when the desired state has changed),
 -- `not_connected`, `quota`.
--- `_connection`: must be active; it cannot be ended before the intent is visible. `_generation`,
--- `_state`: of the external object, `intended` before it is created, `to_delete` before it is
--- deleted. `_allowance`: the calls of this user and day at which no further one is allowed.
-CREATE OR REPLACE FUNCTION begin_call(
+-- `_connection`: must be active; it cannot be ended before the intent is visible. `_object`: the
+-- external object, `intended` before it is created, `to_delete` before it is deleted.
+-- `_allowance`: the calls of this user and day at which no further one is allowed.
+DROP FUNCTION IF EXISTS begin_call;
+CREATE FUNCTION begin_call(
     _account uuid, _kind text, _subject text, _token uuid, _revision bigint, _connection uuid,
-    _generation int, _state text, _external_id text, _data jsonb,
-    _provider text, _provider_user text, _day date, _allowance int)
+    _object jsonb, _provider text, _provider_user text, _day date, _allowance int)
 RETURNS text
 LANGUAGE plpgsql AS $$
+DECLARE
+    _o record;
 BEGIN
     PERFORM FROM work
       WHERE account_id = _account AND kind = _kind AND subject = _subject AND lease_token = _token
@@ -279,18 +281,22 @@ BEGIN
     THEN
         RETURN 'quota';
     END IF;
-    IF _state = 'intended' THEN
+    SELECT * INTO _o FROM jsonb_to_record(_object)
+        AS o (generation int, state text, external_id text, content jsonb, data jsonb,
+              looked_up boolean);
+    IF _o.state = 'intended' THEN
         INSERT INTO external AS e (account_id, kind, subject, generation, connection_id,
-                                   external_id, state, data)
-        VALUES (_account, _kind, _subject, _generation, _connection, _external_id, 'intended', _data)
+                                   external_id, state, content, data, looked_up)
+        VALUES (_account, _kind, _subject, _o.generation, _connection, _o.external_id, 'intended',
+                _o.content, _o.data, _o.looked_up)
         ON CONFLICT (kind, subject, generation) DO UPDATE
-           SET state = 'intended', external_id = excluded.external_id, content = NULL,
-               data = excluded.data, looked_up = false, at = clock_timestamp()
+           SET state = 'intended', external_id = excluded.external_id, content = excluded.content,
+               data = excluded.data, looked_up = excluded.looked_up, at = clock_timestamp()
          WHERE e.account_id = _account AND e.state IN ('intended', 'gone');
-    ELSIF _state = 'to_delete' THEN
+    ELSIF _o.state = 'to_delete' THEN
         UPDATE external SET state = 'to_delete'
          WHERE account_id = _account AND kind = _kind AND subject = _subject
-           AND generation = _generation AND state = 'live';
+           AND generation = _o.generation AND state = 'live';
     END IF;
     RETURN 'allowed';
 END $$;
@@ -326,7 +332,7 @@ DECLARE
     _o record;
     _e external;
     _state text;
-    _as_told boolean := true;
+    _as_expected boolean := true;
 BEGIN
     FOR _o IN
         SELECT * FROM jsonb_to_recordset(_objects)
@@ -348,18 +354,19 @@ BEGIN
             -- Somebody else has decided about the object since our lease was lost.
             WHEN NOT _leased AND _e.state <> 'intended' AND _o.state <> 'gone' THEN _e.state
             ELSE _o.state END;
-        _as_told := _as_told AND _state = _o.state;
+        _as_expected := _as_expected AND _state = _o.state;
         UPDATE external
            SET state = _state,
                external_id = coalesce(_o.external_id, external_id),
                -- Without the lease the object may have been written since by its present holder.
                content = CASE WHEN _leased OR _e.state = 'intended' THEN _o.content END,
-               data = coalesce(_o.data, data),
+               -- What has ended keeps what is known of it: a later word may be about an earlier call.
+               data = CASE WHEN _leased OR _e.state <> 'gone' THEN coalesce(_o.data, data) ELSE data END,
                looked_up = coalesce(_o.looked_up, false),
                at = CASE WHEN _state = 'intended' THEN at ELSE clock_timestamp() END
          WHERE kind = _kind AND subject = _subject AND generation = _o.generation;
     END LOOP;
-    RETURN _as_told;
+    RETURN _as_expected;
 END $$;
 
 -- Finish attempts in one statement: record external objects, announce the status, store the outcome,
@@ -380,7 +387,7 @@ DECLARE
     _w work;
     _next record;
     _has_objects boolean;
-    _as_told boolean;
+    _as_expected boolean;
     _i int := 0;
 BEGIN
     FOR _a IN
@@ -419,10 +426,10 @@ BEGIN
             RETURN NEXT;
             CONTINUE;
         END IF;
-        _as_told := NOT _has_objects
+        _as_expected := NOT _has_objects
                     OR record_objects(_a.account_id, _a.kind, _a.subject, _a.objects, true);
-        result := CASE WHEN _as_told THEN 'stored' ELSE 'differs' END;
-        IF NOT _as_told OR _a.status IS NULL THEN
+        result := CASE WHEN _as_expected THEN 'stored' ELSE 'differs' END;
+        IF NOT _as_expected OR _a.status IS NULL THEN
             RETURN NEXT;
             CONTINUE;
         END IF;

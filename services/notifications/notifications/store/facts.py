@@ -1,0 +1,72 @@
+"""What an attempt at a mail needs to know, read in one statement."""
+
+from datetime import timedelta
+
+from hoop_events.booking import Appointment
+from hoop_platform.db.database import Database, Row
+from notifications.domain.message import NotificationContext, Receiver
+from notifications.domain.plan import MailFacts
+from notifications.store.notification_settings import rules_of
+from notifications.store.threads import ThreadKey, thread_of
+
+
+async def get_facts(db: Database, key: ThreadKey, *, link_wait: timedelta) -> MailFacts | None:
+    """The facts about a thread; None when it does not exist (any more)."""
+    row = await db.fetchrow(
+        """
+        SELECT t.receiver_id, t.role, t.notified, t.expects_appointment, t.counted,
+               t.pending_occasion, clock_timestamp() - t.pending_since AS pending_for,
+               a.state, mail_settings(a.account_id, a.calendar_id) AS settings,
+               calendar.name AS calendar, location.name AS location,
+               location.time_zone AS location_zone, contact.name AS contact, host.name AS host,
+               r.id AS known_id, r.name, r.email, r.time_zone, r.erased
+          FROM thread AS t
+          JOIN appointment AS a ON (a.account_id, a.id) = (t.account_id, t.appointment_id)
+          LEFT JOIN calendar ON (calendar.account_id, calendar.id) = (a.account_id, a.calendar_id)
+          LEFT JOIN location ON (location.account_id, location.id) = (a.account_id, a.location_id)
+          LEFT JOIN contact ON (contact.account_id, contact.id) = (a.account_id, a.contact_id)
+          LEFT JOIN app_user AS host ON (host.account_id, host.id) = (a.account_id, a.user_id)
+          LEFT JOIN LATERAL (
+               SELECT c.* FROM contact AS c
+                WHERE t.role = 'contact' AND (c.account_id, c.id) = (t.account_id, t.receiver_id)
+                UNION ALL
+               SELECT u.* FROM app_user AS u
+                WHERE t.role IN ('user', 'colleague')
+                  AND (u.account_id, u.id) = (t.account_id, t.receiver_id)
+                UNION ALL
+               SELECT e.account_id, e.id, e.name, e.email, e.time_zone, e.erased
+                 FROM addressee AS e
+                WHERE t.role = 'addressee' AND (e.account_id, e.id) = (t.account_id, t.receiver_id)
+               ) AS r ON true
+         WHERE t.account_id = $1 AND t.subject = $2
+        """,
+        key.account_id,
+        key.subject,
+    )
+    return None if row is None else _facts(row, link_wait)
+
+
+def _facts(row: Row, link_wait: timedelta) -> MailFacts:
+    return MailFacts(
+        state=Appointment.model_validate(row["state"]),
+        base=thread_of(row),
+        counted=row["counted"],
+        receiver=_receiver(row),
+        context=NotificationContext(
+            row["calendar"],
+            row["location"],
+            row["location_zone"],
+            contact=row["contact"] or "",
+            host=row["host"] or "",
+        ),
+        pending_occasion=row["pending_occasion"],
+        pending_for=row["pending_for"] or timedelta(),
+        link_wait=link_wait,
+        rules=rules_of(row["settings"]),
+    )
+
+
+def _receiver(row: Row) -> Receiver | None:
+    if row["known_id"] is None:
+        return None
+    return Receiver(row["known_id"], row["name"], row["email"], row["time_zone"], row["erased"])
