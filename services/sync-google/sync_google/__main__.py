@@ -1,8 +1,5 @@
 """Sync-google: writes appointments into Google calendars, and announces foreign events as busy time."""
 
-from collections.abc import Sequence
-from functools import partial
-
 from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
@@ -11,11 +8,8 @@ from hoop_events.booking import (
 )
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_events.effects import CalendarPushFailed, ConnectionChanged, ExternalBusyChanged
-from hoop_platform.reconcile.attempt import attempt
-from hoop_platform.reconcile.worker import Perform, Worker
-from hoop_platform.runtime import Runtime
 from hoop_platform.service.process import main
-from hoop_platform.service.service import BackgroundTask, Service
+from hoop_platform.service.service import Service
 from sync_google.api import INTEGRATION
 from sync_google.config import Settings
 from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND, FEED_KIND
@@ -27,16 +21,6 @@ from sync_google.jobs.pull import pull_feed
 
 CONCURRENCY = 12
 """Pushes and lists at a time: a list of many pages takes a place for half a minute."""
-
-
-def background_tasks(runtime: Runtime[Settings]) -> Sequence[BackgroundTask]:
-    """The worker that runs beside HTTP and the consumer."""
-    kinds: dict[str, Perform] = {
-        EVENT_KIND: partial(attempt, runtime, EventReconciler(runtime)),
-        CONNECTION_KIND: partial(reconcile_connection, runtime),
-        FEED_KIND: partial(pull_feed, runtime),
-    }
-    return (Worker(runtime.db, kinds, concurrency=CONCURRENCY).run,)
 
 
 service = Service(
@@ -53,7 +37,12 @@ service = Service(
     },
     announces=(ExternalBusyChanged, CalendarPushFailed, ConnectionChanged),
     tombstones={"appointments": on_appointment_tombstone},
-    jobs=background_tasks,
+    reconciles={
+        EVENT_KIND: EventReconciler,
+        CONNECTION_KIND: reconcile_connection,
+        FEED_KIND: pull_feed,
+    },
+    concurrency=CONCURRENCY,
 )
 
 if __name__ == "__main__":

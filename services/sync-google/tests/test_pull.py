@@ -8,7 +8,8 @@ import pytest
 from hoop_platform import failpoints
 from hoop_platform.ids import new_id
 from hoop_platform.reconcile import authorized_calls
-from sync_google.__main__ import background_tasks
+from hoop_platform.service.service import worker_of
+from sync_google.__main__ import service
 from sync_google.jobs import pull as job
 
 ADA = "ada@example.com"
@@ -439,8 +440,7 @@ async def test_pushes_come_first_when_the_worker_is_busy(world, calendar) -> Non
     await world.runtime.db.execute("UPDATE work SET next_attempt_at = clock_timestamp()")
     await world.book(calendar, 24 * 300)
     await world.google("POST reset", {"log": True})
-    [work] = background_tasks(world.runtime)
-    worker = work.__self__
+    worker = worker_of(service, world.runtime)
     while await worker.once():
         pass
     calls = [entry["method"] for entry in await world.google("GET log")]
