@@ -82,7 +82,7 @@ class Replica:
             await self._process.wait()
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """The consumer's replicas, its database, the endpoint, and what was published."""
 
@@ -92,6 +92,10 @@ class World:
     kafka_bootstrap: str
     failpoints: Path
     published: list[AppointmentCreated] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        arrived, problems = len(self.endpoint.effects), self.endpoint.problems
+        return f"World({arrived} of {len(self.published)} events arrived, {problems=})"
 
     async def publish(self, *events: AppointmentCreated) -> None:
         self.published += events
