@@ -16,7 +16,7 @@ from hoop_platform import failpoints
 from hoop_platform.ids import hexed, new_id
 from hoop_platform.reconcile.attempt import Attempt
 from hoop_platform.reconcile.calls import Calls
-from hoop_platform.reconcile.claims import Position, claim_due, finish
+from hoop_platform.reconcile.claims import Finish, Position, claim_due, finish
 from hoop_platform.reconcile.outcome import Later
 from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from notifications.__main__ import service
@@ -417,7 +417,7 @@ async def test_an_event_between_the_decision_and_the_call(harness, new_appointme
     calls = Calls(harness.runtime, reconciler.adapter("smtp"), claimed, facts)
     outcome = await Attempt(harness.runtime, reconciler, calls).run()
     assert (type(outcome), outcome.wait) == (Later, timedelta())
-    await finish(harness.db, claimed, outcome)
+    await finish(harness.db, [Finish(claimed, outcome)], patient=True)
     assert await harness.deliver_due() == 1
     assert harness.mails() == []
 
