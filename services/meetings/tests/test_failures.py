@@ -422,7 +422,7 @@ async def test_the_token_endpoint_is_down(world):
 
 async def test_no_call_is_begun_when_the_lease_is_nearly_over(world, monkeypatch):
     """It would end after another process has taken over."""
-    monkeypatch.setattr("hoop_platform.reconcile.calls.CALL_SECONDS", -1.0)
+    monkeypatch.setattr("hoop_platform.reconcile.authorized_calls.CALL_SECONDS", -1.0)
     booked = await world.book()
     await world.meeting_worker.once()
     assert await world.calls("POST") == []

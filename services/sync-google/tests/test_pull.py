@@ -7,7 +7,7 @@ import pytest
 
 from hoop_platform import failpoints
 from hoop_platform.ids import new_id
-from hoop_platform.reconcile import calls
+from hoop_platform.reconcile import authorized_calls
 from sync_google.__main__ import background_tasks
 from sync_google.jobs import pull as job
 
@@ -374,7 +374,7 @@ async def test_a_long_list_takes_several_attempts(world, calendar, monkeypatch) 
     """An attempt ends with the page that takes too long; the next one goes on behind it."""
     await world.google("POST settings", {"page_size": 1})
     events = [await world.foreign(2 * hour) for hour in range(4)]
-    monkeypatch.setattr(calls, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(authorized_calls, "CALL_SECONDS", 0.0)
     await world.google("POST reset", {"log": True})
     await world.pull()
     assert len(await world.busy()) == len(events)
@@ -392,14 +392,14 @@ async def test_an_interrupted_list_is_finished_or_begun_again(
     for hour in range(5):
         await world.foreign(2 * hour, summary="\x00")
     await world.runtime.db.execute("UPDATE feed SET sync_token = NULL")
-    monkeypatch.setattr(calls, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(authorized_calls, "CALL_SECONDS", 0.0)
     do = "status:503" if fault == "too old" else fault
     body = {"error": {"code": 400, "errors": [{"reason": "other"}]}} if fault[-3:] < "500" else None
     await world.fault(do, method="GET", path="/events$", times=1, skip=2, body=body)
     await world.pull()
     assert await world.busy() == []
     if fault == "too old":
-        monkeypatch.setattr(calls, "CALL_SECONDS", 25.0)
+        monkeypatch.setattr(authorized_calls, "CALL_SECONDS", 25.0)
         monkeypatch.setattr(job, "MAX_AGE", timedelta())
     await world.google("POST reset", {"log": True})
     await world.pull()

@@ -100,7 +100,7 @@ async def desire_and_fail(database: Database) -> None:
 
 
 async def test_what_is_rolled_back_is_not_worked_on(database: Database, looks: list[int]) -> None:
-    """Its places are free again."""
+    """Its capacity is free again."""
     performed = Performed()
     worker = Worker(database, {"meeting": performed}, concurrency=2)
     async with going(worker):
@@ -114,8 +114,8 @@ async def test_what_is_rolled_back_is_not_worked_on(database: Database, looks: l
     assert worker.reserve(5) == 2
 
 
-async def test_what_finds_no_place_is_looked_for(database: Database, looks: list[int]) -> None:
-    """Thirty desired states of as many users, two places."""
+async def test_what_finds_no_capacity_is_looked_for(database: Database, looks: list[int]) -> None:
+    """Thirty desired states of as many users, two attempts at a time."""
     performed = Performed()
     async with going(Worker(database, {"meeting": performed}, concurrency=2)):
         await eventually(lambda: begun(looks))

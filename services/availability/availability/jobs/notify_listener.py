@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from availability.config import AvailabilitySettings
 from availability.store.cache import ViewCache
-from hoop_platform.db.database import UNAVAILABLE, Listener
+from hoop_platform.db.database import UNAVAILABLE
+from hoop_platform.db.listener import Listener
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import BackgroundTask
 from hoop_platform.telemetry import cause, log

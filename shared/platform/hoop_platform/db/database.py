@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Self, cast
 
 import asyncpg
@@ -12,6 +12,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from hoop_platform import ids
+from hoop_platform.db.listener import Listener, open_listener
 
 Tx = asyncpg.Connection | PoolConnectionProxy
 Row = asyncpg.Record
@@ -212,35 +213,11 @@ class Database:
                 raise DatabaseGone(str(error)) from error
             raise
 
-    @asynccontextmanager
-    async def listen(
+    def listen(
         self, channel: str, *, on_payload: Callable[[str], None], on_lost: Callable[[], None]
-    ) -> AsyncIterator["Listener"]:
-        """LISTEN on a connection of its own: `on_payload` is called once a commit is visible.
-
-        `on_lost` is called when the connection is cut. LISTEN needs a session: the DSN must not lead
-        through a transaction pooler.
-        """
-        connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=1)
-
-        def cut(_: object) -> None:
-            on_lost()
-
-        connection.add_termination_listener(cut)
-        try:
-            try:
-                await connection.add_listener(
-                    channel, lambda _c, _p, _n, payload: on_payload(str(payload))
-                )
-            except (
-                asyncpg.exceptions.InterfaceError,
-                asyncpg.exceptions.InternalClientError,
-            ) as error:
-                raise DatabaseGone(str(error)) from error
-            yield Listener(connection)
-        finally:
-            connection.remove_termination_listener(cut)
-            connection.terminate()
+    ) -> AbstractAsyncContextManager[Listener]:
+        """LISTEN on a connection of its own; see `open_listener`. Raises `UNAVAILABLE` errors."""
+        return open_listener(self.dsn, channel, on_payload=on_payload, on_lost=on_lost)
 
     async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
         async with self._connection() as connection:
@@ -260,24 +237,6 @@ class Database:
         async with self._connection() as connection:
             status: str = await connection.execute(sql, *args)
             return status
-
-
-class Listener:
-    """A session that LISTENs. Called, it returns whether the session is alive.
-
-    The caller does so now and then: it finds within a second that the connection is silently dead.
-    """
-
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self._connection = connection
-        self.pid: int = connection.get_server_pid()
-
-    async def __call__(self) -> bool:
-        try:
-            await self._connection.execute("SELECT")
-        except _NO_RESPONSE:
-            return False
-        return True
 
 
 def notify_after_commit(db: Tx | Database, signal: str) -> None:

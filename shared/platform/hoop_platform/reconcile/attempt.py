@@ -18,7 +18,7 @@ from hoop_platform.providers.errors import (
     Unreachable,
     Unusable,
 )
-from hoop_platform.reconcile import claims, quota
+from hoop_platform.reconcile import quota
 from hoop_platform.reconcile.calls import Calls
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Announcement, Done, Failed, Later, Outcome
@@ -134,7 +134,7 @@ class Attempt(Generic[D]):
         """Wait for the next day's quota. No circuit is opened: each subject announces that it waits."""
         now, state = self.runtime.clock.now(), self.claimed.desired_state
         if not isinstance(error, QuotaExhausted):
-            await claims.exhaust_quota(self.runtime.db, state, day=now.date())
+            await quota.exhaust_quota(self.runtime.db, state, day=now.date())
         return self._later(
             f"daily_quota: {error}",
             wait=quota.release_after(now, state.provider_user) - now,

@@ -1,11 +1,9 @@
 """The calls of one attempt: each with its intent stored first and a valid token, and its facts kept."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from hoop_platform.db.database import LeaseLost
 from hoop_platform.failpoints import fp
@@ -14,15 +12,12 @@ from hoop_platform.providers.errors import (
     CallRefused,
     NotConnected,
     ObjectNotFound,
-    PermissionLost,
     QuotaExhausted,
     RequestRejected,
-    TokenRejected,
     Unusable,
 )
-from hoop_platform.providers.status import suspend_account
-from hoop_platform.providers.tokens import access_token
 from hoop_platform.reconcile import claims, quota
+from hoop_platform.reconcile.authorized_calls import AuthorizedCalls
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.intents import (
     intended_object,
@@ -38,25 +33,17 @@ from hoop_platform.runtime import Runtime
 D = TypeVar("D")
 T = TypeVar("T")
 
-CALL_SECONDS = 25.0
-"""Of an attempt's 40 seconds, those in which calls may begin; the last call may take 10 more."""
 REJECTED_DELETE_WAIT = timedelta(hours=1)
 
 
-class Calls(Generic[D]):
+class Calls(AuthorizedCalls[D]):
     """The calls of one attempt. What they show is kept in memory until it is stored with the outcome."""
 
     def __init__(self, runtime: Runtime, adapter: Adapter[D], claimed: Claimed, desired: D) -> None:
-        self.runtime = runtime
-        self.adapter = adapter
-        self.claimed = claimed
+        super().__init__(runtime, adapter, claimed)
         self.desired = desired
-        self.observed = claimed.observed
         self.unsaved: dict[int, ExternalObject] = {}
         self.created = False
-        self.token: str | None = None
-        self.deadline = claimed.begun + CALL_SECONDS
-        """The event loop's time after which no call is begun: each must end within the lease."""
 
     async def take(self, step: Call) -> None:
         """Make the call of a step. Raises `ProviderError`, `ProviderDown`, `LeaseLost`."""
@@ -92,7 +79,7 @@ class Calls(Generic[D]):
             self.observed = self.observed.with_objects(intended)
             await self._begin(intended)
             await fp(f"{self.kind}_intended")
-            self._check_deadline()
+            self.check_deadline()
             return await self.adapter.create(call, self.desired, intended)
 
         try:
@@ -114,7 +101,7 @@ class Calls(Generic[D]):
         async def update(call: CallContext) -> Existing:
             if self.adapter.daily_limit is not None:
                 await self._begin(None, is_update=True)
-            self._check_deadline()
+            self.check_deadline()
             return await self.adapter.update(call, self.desired, external)
 
         try:
@@ -133,7 +120,7 @@ class Calls(Generic[D]):
             await self._begin(marked)
             self.observed = self.observed.with_objects(marked)
             await fp(f"{self.kind}_marked_for_deletion")
-            self._check_deadline()
+            self.check_deadline()
             await self.adapter.delete(call, external)
             await fp(f"{self.kind}_deleted")
 
@@ -149,7 +136,7 @@ class Calls(Generic[D]):
         """Find out which intended objects exist. One not found after `SETTLE_TIME` never will."""
 
         async def find(call: CallContext) -> dict[int, Existing]:
-            self._check_deadline()
+            self.check_deadline()
             found = await self.adapter.find(call)
             return {existing.generation: existing for existing in reversed(found)}
 
@@ -234,70 +221,3 @@ class Calls(Generic[D]):
                 raise NotConnected(self.claimed.desired_state.subject)
             case "quota":
                 raise QuotaExhausted("daily_quota")
-
-    def _check_deadline(self) -> None:
-        if asyncio.get_running_loop().time() > self.deadline:
-            raise CallPostponed("the lease is too short for another call", timedelta())
-
-    # --- tokens
-
-    async def with_token(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
-        """Call with a token. If access is lost for good, suspend the account and raise `NotConnected`.
-
-        Also for reads that are no step of a plan.
-        """
-        try:
-            return await self._with_refresh(call)
-        except TokenRejected:
-            reason = "reconnect_needed"
-        except PermissionLost as error:
-            reason = error.reason
-        assert self.observed.account is not None  # only a call with a token raises these
-        async with self.runtime.db.transaction() as db:
-            await suspend_account(
-                db,
-                self.claimed.desired_state.account_id,
-                self.observed.account.connection_id,
-                reason=reason,
-                now=self.runtime.clock.now(),
-            )
-        raise NotConnected(self.observed.account.connection_id)
-
-    async def _with_refresh(self, call: Callable[[CallContext], Awaitable[T]]) -> T:
-        """Call with a token, and once more with a refreshed one if it was revoked before its expiry."""
-        try:
-            return await call(await self._context())
-        except TokenRejected:
-            if self.adapter.oauth is None:
-                raise
-        return await call(await self._context(rejected=self.token))
-
-    async def _context(self, *, rejected: str | None = None) -> CallContext:
-        if self.token is None or rejected is not None:
-            self.token = await self._access_token(rejected=rejected)
-        account = self.observed.account
-        return CallContext(
-            token=self.token,
-            subject=self.claimed.desired_state.subject,
-            provider_user=self.claimed.desired_state.provider_user,
-            attempts=self.claimed.attempts,
-            settings=account.settings if account else {},
-        )
-
-    async def _access_token(self, *, rejected: str | None) -> str:
-        runtime, account = self.runtime, self.observed.account
-        if self.adapter.oauth is None or account is None:
-            return ""
-        now, credential = runtime.clock.now(), self.observed.credential
-        if rejected is None and credential is not None and credential.fresh_until > now:
-            return credential.open(runtime.cipher).access
-        return await access_token(
-            runtime.db,
-            runtime.http,
-            runtime.cipher,
-            self.adapter.oauth,
-            account_id=self.claimed.desired_state.account_id,
-            connection_id=account.connection_id,
-            now=now,
-            rejected=rejected,
-        )

@@ -129,21 +129,6 @@ async def begin_call(
     return allowed
 
 
-async def exhaust_quota(database: Database, state: DesiredState, *, day: date) -> None:
-    """Store that the provider says its user's quota is used up, by other apps as well as by us."""
-    await database.execute(
-        """
-        INSERT INTO provider_quota (account_id, provider, provider_user, day, exhausted)
-        VALUES ($1, $2, $3, $4, true)
-        ON CONFLICT (provider, provider_user, day, account_id) DO UPDATE SET exhausted = true
-        """,
-        state.account_id,
-        state.provider,
-        state.provider_user,
-        day,
-    )
-
-
 @dataclass(frozen=True)
 class Finish:
     """How an attempt ends: with an outcome, or, without one, objects are recorded and it goes on.

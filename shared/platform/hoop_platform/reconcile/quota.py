@@ -1,7 +1,10 @@
 """The daily quota of a provider's user: how many calls are allowed now, and when the next day's begin."""
 
 import hashlib
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+
+from hoop_platform.db.database import Database
+from hoop_platform.reconcile.desired_state import DesiredState
 
 RESERVE = 20
 """Calls of each day that are kept for sessions that start soon."""
@@ -33,3 +36,18 @@ def release_after(now: datetime, provider_user: str) -> datetime:
     """
     digest = hashlib.sha256(provider_user.encode()).digest()
     return midnight_after(now) + timedelta(seconds=1 + digest[0] % SPREAD_SECONDS)
+
+
+async def exhaust_quota(database: Database, state: DesiredState, *, day: date) -> None:
+    """Store that the provider says its user's quota is used up, by other apps as well as by us."""
+    await database.execute(
+        """
+        INSERT INTO provider_quota (account_id, provider, provider_user, day, exhausted)
+        VALUES ($1, $2, $3, $4, true)
+        ON CONFLICT (provider, provider_user, day, account_id) DO UPDATE SET exhausted = true
+        """,
+        state.account_id,
+        state.provider,
+        state.provider_user,
+        day,
+    )

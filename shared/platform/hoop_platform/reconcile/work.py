@@ -23,10 +23,10 @@ class LocalWorker(Protocol):
     kinds: Collection[str]
 
     def reserve(self, wanted: int) -> int:
-        """Reserve up to so many places; how many it has."""
+        """Reserve capacity for up to so many attempts; for how many it is."""
 
     def hand_over(self, claimed: Sequence[Claimed], *, reserved: int, left_behind: bool) -> None:
-        """A transaction was committed: begin with what it leased, release the places reserved for it.
+        """A transaction was committed: begin with what it leased, release the capacity reserved for it.
 
         `left_behind`: it stored desired states that it did not lease.
         """
@@ -35,20 +35,20 @@ class LocalWorker(Protocol):
 async def desire(db: Tx, *states: DesiredState) -> list[bool]:
     """Store desired states in the transaction of the event that caused them; False for an old one.
 
-    A worker of this process that has free places leases them in the same statement, and begins when
+    A worker of this process that has free capacity leases them in the same statement, and begins when
     the transaction is committed.
     """
     if not states:
         return []
     begun = asyncio.get_running_loop().time()
     worker = _local_worker(db, states[0].kind)
-    places = worker.reserve(len(states)) if worker else 0
+    capacity = worker.reserve(len(states)) if worker else 0
     rows = await db.fetch(
         "SELECT * FROM desire($1, $2, $3, $4)",
         [_stored(state) for state in states],
-        new_id() if places else None,
+        new_id() if capacity else None,
         LEASE,
-        places,
+        capacity,
     )
     if worker is not None:
         claimed = [
@@ -61,7 +61,7 @@ async def desire(db: Tx, *states: DesiredState) -> list[bool]:
             for state, row in zip(states, rows, strict=True)
         )
         left = len(claimed) < due
-        at_end(db, partial(_hand_over, worker, claimed, places, left))
+        at_end(db, partial(_hand_over, worker, claimed, capacity, left))
     return [row["changed"] for row in rows]
 
 
@@ -71,9 +71,11 @@ def _local_worker(db: Tx, kind: str) -> LocalWorker | None:
 
 
 def _hand_over(
-    worker: LocalWorker, claimed: Sequence[Claimed], places: int, left: bool, committed: bool
+    worker: LocalWorker, claimed: Sequence[Claimed], capacity: int, left: bool, committed: bool
 ) -> None:
-    worker.hand_over(claimed if committed else (), reserved=places, left_behind=left and committed)
+    worker.hand_over(
+        claimed if committed else (), reserved=capacity, left_behind=left and committed
+    )
 
 
 def _stored(state: DesiredState) -> dict[str, Any]:

@@ -60,10 +60,10 @@ class Worker:
         self._finishing = Finishing(database)
 
     def reserve(self, wanted: int) -> int:
-        """Reserve up to so many free places for a transaction; `hand_over` releases them."""
-        places = max(0, min(wanted, self._concurrency - self._running - self._reserved))
-        self._reserved += places
-        return places
+        """Reserve capacity for up to so many attempts, for a transaction; `hand_over` releases it."""
+        capacity = max(0, min(wanted, self._concurrency - self._running - self._reserved))
+        self._reserved += capacity
+        return capacity
 
     def hand_over(self, claimed: Sequence[Claimed], *, reserved: int, left_behind: bool) -> None:
         """A transaction has ended: begin with what it leased, look for what it left behind."""
@@ -103,21 +103,21 @@ class Worker:
         now = asyncio.get_running_loop().time()
         if not self._left_behind and now < self._looks.due_at:
             return self._looks.due_at - now
-        places = self.reserve(self._concurrency)
-        if not places:
+        capacity = self.reserve(self._concurrency)
+        if not capacity:
             self._left_behind = True  # a place that becomes free wakes the loop
             return POLL_SECONDS
         self._left_behind = False
         try:
-            look = await self._claim(places)
+            look = await self._claim(capacity)
         except (*UNAVAILABLE, *CONTENTION) as error:
             log.warning("worker waits for postgres", error=cause(error))
             return LONGEST_PAUSE
         finally:
-            self._reserved -= places
+            self._reserved -= capacity
         for claimed in look.claimed:
             self._begin(claimed)
-        self._left_behind |= len(look.claimed) == places
+        self._left_behind |= len(look.claimed) == capacity
         return 0.0 if self._left_behind else self._looks.pause_after(look)
 
     async def _claim(self, most: int) -> Look:

@@ -332,7 +332,7 @@ DECLARE
     _o record;
     _e external;
     _state text;
-    _as_told boolean := true;
+    _as_expected boolean := true;
 BEGIN
     FOR _o IN
         SELECT * FROM jsonb_to_recordset(_objects)
@@ -354,7 +354,7 @@ BEGIN
             -- Somebody else has decided about the object since our lease was lost.
             WHEN NOT _leased AND _e.state <> 'intended' AND _o.state <> 'gone' THEN _e.state
             ELSE _o.state END;
-        _as_told := _as_told AND _state = _o.state;
+        _as_expected := _as_expected AND _state = _o.state;
         UPDATE external
            SET state = _state,
                external_id = coalesce(_o.external_id, external_id),
@@ -366,7 +366,7 @@ BEGIN
                at = CASE WHEN _state = 'intended' THEN at ELSE clock_timestamp() END
          WHERE kind = _kind AND subject = _subject AND generation = _o.generation;
     END LOOP;
-    RETURN _as_told;
+    RETURN _as_expected;
 END $$;
 
 -- Finish attempts in one statement: record external objects, announce the status, store the outcome,
@@ -387,7 +387,7 @@ DECLARE
     _w work;
     _next record;
     _has_objects boolean;
-    _as_told boolean;
+    _as_expected boolean;
     _i int := 0;
 BEGIN
     FOR _a IN
@@ -426,10 +426,10 @@ BEGIN
             RETURN NEXT;
             CONTINUE;
         END IF;
-        _as_told := NOT _has_objects
+        _as_expected := NOT _has_objects
                     OR record_objects(_a.account_id, _a.kind, _a.subject, _a.objects, true);
-        result := CASE WHEN _as_told THEN 'stored' ELSE 'differs' END;
-        IF NOT _as_told OR _a.status IS NULL THEN
+        result := CASE WHEN _as_expected THEN 'stored' ELSE 'differs' END;
+        IF NOT _as_expected OR _a.status IS NULL THEN
             RETURN NEXT;
             CONTINUE;
         END IF;
