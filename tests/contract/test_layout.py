@@ -59,7 +59,6 @@ SHORT = {
     "shared/platform/hoop_platform/kafka/stall_detector.py": "the group and the global tables use it",
     "shared/platform/hoop_platform/providers/callback_page.py": "the only HTML for people",
     "shared/platform/hoop_platform/providers/key_rotation.py": "an operator's task",
-    "shared/platform/hoop_platform/reconcile/intents.py": "the pure part of calls",
     "shared/platform/hoop_platform/service/loop_monitor.py": "one background task",
 }
 """Modules of less by pattern, each with the reason why it stands alone."""
