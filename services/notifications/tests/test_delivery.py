@@ -16,7 +16,7 @@ from hoop_platform import failpoints
 from hoop_platform.ids import hexed, new_id
 from hoop_platform.reconcile.attempt import Attempt
 from hoop_platform.reconcile.calls import Calls
-from hoop_platform.reconcile.claims import Position, claim_due, finish
+from hoop_platform.reconcile.claims import Finish, Position, claim_due, finish
 from hoop_platform.reconcile.outcome import Later
 from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from notifications.__main__ import service
@@ -417,7 +417,7 @@ async def test_an_event_between_the_decision_and_the_call(harness, new_appointme
     calls = Calls(harness.runtime, reconciler.adapter("smtp"), claimed, facts)
     outcome = await Attempt(harness.runtime, reconciler, calls).run()
     assert (type(outcome), outcome.wait) == (Later, timedelta())
-    await finish(harness.db, claimed, outcome)
+    await finish(harness.db, [Finish(claimed, outcome)], patient=True)
     assert await harness.deliver_due() == 1
     assert harness.mails() == []
 
@@ -504,7 +504,10 @@ async def test_an_erased_contact(harness, new_appointment):
     await harness.deliver_due()
 
     assert harness.mails() == []
-    assert "ada" not in (await everything_stored(harness)).lower()
+    assert not NAMES_ADA.search(await everything_stored(harness))
+
+
+NAMES_ADA = re.compile("Ada|ada@")  # `ada` alone may be part of an id
 
 
 async def everything_stored(harness):
@@ -527,13 +530,13 @@ async def test_a_contact_who_is_erased_while_the_mail_is_in_flight(
         await until(lambda: bool(harness.sink.log.entries))
         gone = Gone(id=appointment.contact_id, sequence=2)
         await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
-        assert "ada" not in (await everything_stored(harness)).lower()
+        assert not NAMES_ADA.search(await everything_stored(harness))
     await harness.handle(appointment.cancelled())
     for _ in range(3):
         await harness.after(UNCERTAIN_WAIT)
 
     assert len(harness.mails()) <= 1
-    assert "ada" not in (await everything_stored(harness)).lower()
+    assert not NAMES_ADA.search(await everything_stored(harness))
     assert await harness.db.fetchval("SELECT status FROM message") == "doubtful"
 
 
@@ -554,7 +557,7 @@ async def test_a_refused_address_is_erased(harness, new_appointment):
     gone = Gone(id=appointment.contact_id, sequence=2)
     await harness.handle(ContactDeleted(account_id=appointment.account_id, state=gone))
 
-    assert "ada" not in (await everything_stored(harness)).lower()
+    assert not NAMES_ADA.search(await everything_stored(harness))
 
 
 @pytest.mark.parametrize("times", [1, 4])

@@ -19,11 +19,18 @@ from hoop_platform.providers.errors import (
 )
 from hoop_platform.reconcile import claims
 from hoop_platform.reconcile.attempt import attempt
-from hoop_platform.reconcile.claims import Position, claim_due
+from hoop_platform.reconcile.claims import Finish, Position, claim_due
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.observed_state import ExternalObject, ObservedState
 from hoop_platform.reconcile.outcome import Done
-from hoop_platform.reconcile.plan import Create, GiveUp, InSync, Step, repeat_once
+from hoop_platform.reconcile.plan import (
+    Create,
+    GiveUp,
+    InSync,
+    LostCalls,
+    Step,
+    repeat_once,
+)
 from hoop_platform.reconcile.reconciler import CallContext, Existing, Reconciler
 from hoop_platform.reconcile.work import desire
 from hoop_platform.reconcile.worker import Worker
@@ -74,7 +81,10 @@ class Letters(Reconciler[str]):
         text: str = state.desired["text"]
         return text
 
-    def plan(self, desired: str, observed: ObservedState, *, now: datetime) -> Step:
+    def plan(
+        self, desired: str, observed: ObservedState, *, lost_calls: LostCalls, now: datetime
+    ) -> Step:
+        assert lost_calls == "uncertain"
         for lost in observed.objects:
             if lost.state == "intended" and lost.data["about"] != desired:
                 return GiveUp(lost, "outdated", followed=True)
@@ -235,10 +245,9 @@ async def test_a_late_word_changes_nothing_that_has_ended(
     await world.database.execute("UPDATE work SET lease_until = clock_timestamp()")
     await world.attempt(after=OVER)
 
-    with pytest.raises(LeaseLost):
-        await claims.finish(
-            world.database, frozen, Done(objects=[late(frozen.observed.objects[0])])
-        )
+    outcome = Done(objects=[late(frozen.observed.objects[0])])
+    [finished] = await claims.finish(world.database, [Finish(frozen, outcome)], patient=True)
+    assert isinstance(finished, LeaseLost)
     assert (await world.letter())["data"] == SENT
     assert (await world.attempt())["status"] == "done"
     assert len(world.post.received) == 2

@@ -12,8 +12,9 @@ from hoop_platform.reconcile.claims import LEASE, claimed_of
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.telemetry import traceparent
 
-FORESEEN = timedelta(seconds=5)
-"""What waits longer is not looked for when it is stored: the looks that come anyway foresee it."""
+FORESEEN = timedelta(seconds=8)
+"""What waits longer is not looked for when it is stored: the looks of a worker, which come as often as
+this anyway, foresee it."""
 
 
 class LocalWorker(Protocol):
