@@ -137,7 +137,7 @@ async def test_an_overlap_is_found(new_database: Any) -> None:
 async def test_the_sql_baseline_lets_one_concurrent_booking_win(new_database: Any) -> None:
     """A baseline that books one start twice would do less than ours."""
     database = await new_database()
-    await database.execute("DROP TABLE outbox")  # the baseline creates its own
+    await database.execute("DROP TABLE outbox CASCADE")  # the baseline creates its own
     await database.execute(host_lock._TABLES)
     order = {"dsn": database.dsn, "connections": 8, "calendar": new_id()}
     async with _bare(order) as operation:
