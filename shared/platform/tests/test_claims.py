@@ -17,6 +17,7 @@ from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.reconcile.outcome import Announcement, Done, Later, Outcome
 from hoop_platform.reconcile.work import close_circuit, desire
 from hoop_platform.reconcile.worker import Worker
+from hoop_platform.telemetry import span, traceparent
 from local.testing.polling import eventually
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -313,6 +314,31 @@ async def test_an_attempt_that_cannot_be_stored_spoils_no_other(database: Databa
             await desire(db, *(desired(f"user {s}", s) for s in subjects))
         end.set()
         await eventually(lambda: are_done(database, 8))
+
+
+async def test_attempts_that_end_together_announce_each_in_its_own_trace(
+    database: Database,
+) -> None:
+    """They are stored by one statement; each event continues the trace of its desired state."""
+    end, topic = asyncio.Event(), noted_on("notes")
+
+    async def perform(claimed: Claimed) -> Outcome:
+        await end.wait()
+        announced = note(topic, claimed.desired_state.account_id, 1)
+        return Done(announcement=Announcement({}, announced, NOON))
+
+    traces: dict[str, str] = {}
+    async with going(Worker(database, {"meeting": perform})):
+        for number in range(8):
+            async with database.transaction() as db:
+                with span("request"):
+                    account_id = new_id()
+                    traces[account_id] = str(traceparent()).split("-")[1]
+                    await desire(db, desired(f"user {number}", account_id=account_id))
+        end.set()
+        await eventually(lambda: are_done(database, 8))
+    rows = await database.fetch("SELECT account_id, traceparent FROM outbox")
+    assert {row["account_id"]: row["traceparent"].split("-")[1] for row in rows} == traces
 
 
 async def test_a_circuit_that_is_closed_makes_its_user_s_states_due(database: Database) -> None:

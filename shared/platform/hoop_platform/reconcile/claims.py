@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -129,7 +129,7 @@ async def begin_call(
     return allowed
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finish:
     """How an attempt ends: with an outcome, or, without one, objects are recorded and it goes on.
 
@@ -142,6 +142,11 @@ class Finish:
     objects: Sequence[ExternalObject] = ()
     kinds: Collection[str] = ()
     since: datetime | None = None
+    stored: tuple[dict[str, Any], bytes | None] = field(init=False)
+    """As the SQL function takes it, and the body of its event; made here, within the attempt's trace."""
+
+    def __post_init__(self) -> None:
+        self.stored = _stored_finish(self)
 
 
 class ObjectsDiffer(Exception):
@@ -164,13 +169,12 @@ async def finish(
     `patient`: wait for rows that other transactions have locked; else these are `RowLocked`.
     """
     begun = asyncio.get_running_loop().time()
-    stored = [_stored_finish(each) for each in finishes]
     rows = await db.fetch(
         """
         SELECT result, (claimed).*, context FROM finish_attempts($1, $2, $3, $4)
         """,
-        [attempt for attempt, _ in stored],
-        [body for _, body in stored],
+        [each.stored[0] for each in finishes],
+        [each.stored[1] for each in finishes],
         LEASE,
         patient,
     )
