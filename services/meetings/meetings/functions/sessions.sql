@@ -1,11 +1,13 @@
--- Session members and what is derived from them, one statement each.
+-- Session members and what is derived from them, one statement each. Planned without sequential scans:
+-- a plan made while a table was empty is kept, and would read all of it later.
 
 -- What the desired meeting of a session is derived from: the members that meet at the provider, the
 -- desired meeting so far, and the provider accounts of their hosts. The session is locked until
 -- the end of the transaction, against anybody else who derives its meeting.
 CREATE OR REPLACE FUNCTION lock_session(_account uuid, _subject text)
 RETURNS TABLE (subject text, members jsonb, previous jsonb, accounts jsonb)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM pg_advisory_xact_lock(727011, hashtext(_subject));
@@ -38,7 +40,8 @@ END $$;
 -- sessions, taken first, prevents deadlocks. A 1:1 session has one appointment, hence one partition.
 CREATE OR REPLACE FUNCTION upsert_member(_member jsonb)
 RETURNS TABLE (subject text, members jsonb, previous jsonb, accounts jsonb)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     _new session_member := jsonb_populate_record(NULL::session_member, _member);

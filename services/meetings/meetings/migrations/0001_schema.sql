@@ -29,6 +29,7 @@ CREATE TABLE session_member (
 );
 CREATE INDEX session_member_subject ON session_member (account_id, subject) WHERE subject IS NOT NULL;
 
--- The desired meetings of a host, to be refreshed when his provider account changes.
+-- The desired meetings of a host, to be refreshed when his provider account changes. Only a query that
+-- names this condition may use it; a look for one desired state must use its primary key.
 CREATE INDEX work_meeting_host ON work (account_id, provider, (desired ->> 'host'), due_start)
-    WHERE kind = 'meeting';
+    WHERE desired ? 'phase';

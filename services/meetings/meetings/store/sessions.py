@@ -80,6 +80,7 @@ async def list_outdated(
         """
         SELECT subject FROM work
          WHERE account_id = $1 AND kind = 'meeting' AND provider = $2 AND desired ->> 'host' = $3
+           AND desired ? 'phase' -- as the index says
            AND due_start > $4::timestamptz - interval '32 days' -- the longest appointment and a day
            AND (desired ->> 'end')::timestamptz > $4
            AND desired ->> 'connection' IS DISTINCT FROM $5

@@ -1,4 +1,5 @@
 -- Appointments, their threads, and the messages in them. Each function is one statement of its caller.
+-- Plans are made once in a session and follow indexes: a plan made while a table was empty is kept.
 
 -- Every message that was sent, may have been, waits or could not be: a view of the external objects.
 CREATE OR REPLACE VIEW message AS
@@ -31,7 +32,9 @@ CREATE FUNCTION lock_appointment(_account uuid, _appointment uuid, _calendar uui
 RETURNS TABLE (state jsonb, settings jsonb, receiver_id uuid, role text, notified jsonb,
                expects_appointment boolean, counted int, pending_occasion text,
                pending_for interval, is_open boolean, context jsonb)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     _state jsonb;
@@ -39,19 +42,23 @@ BEGIN
     SELECT a.state INTO _state FROM appointment AS a
      WHERE a.account_id = _account AND a.id = _appointment FOR UPDATE;
     -- A message that was refused for good is not made due by a new address before this event is known.
-    PERFORM FROM work AS w JOIN thread AS t ON t.subject = w.subject
-      WHERE t.account_id = _account AND t.appointment_id = _appointment AND w.kind = 'mail'
-        AND w.status = 'failed'
-      ORDER BY w.subject FOR UPDATE OF w;
+    PERFORM FROM work AS w
+      WHERE w.kind = 'mail' AND w.status = 'failed'
+        AND w.subject = ANY (ARRAY(SELECT t.subject FROM thread AS t
+                                    WHERE t.account_id = _account
+                                      AND t.appointment_id = _appointment))
+      ORDER BY w.subject FOR UPDATE;
     -- A statement of its own: it sees what was committed before the locks were taken.
     RETURN QUERY
         SELECT _state, mail_settings(_account, _calendar), t.receiver_id, t.role, t.notified,
                t.expects_appointment, t.counted, t.pending_occasion,
-               clock_timestamp() - t.pending_since, coalesce(w.status IN ('due', 'waiting'), false),
-               CASE WHEN w.kind IS NOT NULL THEN attempt_context(w) END
+               clock_timestamp() - t.pending_since,
+               coalesce((mail.w).status IN ('due', 'waiting'), false),
+               CASE WHEN (mail.w).kind IS NOT NULL THEN attempt_context(mail.w) END
           FROM (SELECT) AS one_row_at_least
           LEFT JOIN thread AS t ON t.account_id = _account AND t.appointment_id = _appointment
-          LEFT JOIN work AS w ON w.kind = 'mail' AND w.subject = t.subject;
+          LEFT JOIN LATERAL (SELECT w FROM work AS w
+                              WHERE w.kind = 'mail' AND w.subject = t.subject OFFSET 0) AS mail ON true;
 END $$;
 
 -- The settings of a calendar that decide about mail, oldest first.
@@ -67,7 +74,9 @@ $$;
 
 -- Store an appointment's newest state and its threads; a new occasion is pending since now.
 CREATE OR REPLACE FUNCTION store_appointment(_appointment jsonb, _threads jsonb) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _a appointment := jsonb_populate_record(NULL::appointment, _appointment);
 BEGIN
@@ -93,7 +102,9 @@ END $$;
 -- Erase the receiver's address and the contents of messages. Messages under way are not sent: who
 -- works on one loses the lease, and can neither begin a call nor store what it knew.
 CREATE OR REPLACE FUNCTION erase_messages(_account uuid, _receiver uuid) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     UPDATE work AS w SET lease_token = NULL, lease_until = NULL, revision = revision + 1
       FROM thread AS t
@@ -111,7 +122,9 @@ END $$;
 
 -- Delete an appointment with its threads, messages and desired states: a tombstone names no account.
 CREATE OR REPLACE FUNCTION delete_appointment(_appointment uuid) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     DELETE FROM work AS w USING thread AS t
      WHERE t.appointment_id = _appointment AND w.kind = 'mail' AND w.subject = t.subject;

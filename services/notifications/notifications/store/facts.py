@@ -21,7 +21,10 @@ async def get_facts(db: Database, key: ThreadKey, *, link_wait: timedelta) -> Ma
                location.time_zone AS location_zone, contact.name AS contact, host.name AS host,
                r.id AS known_id, r.name, r.email, r.time_zone, r.erased
           FROM thread AS t
-          JOIN appointment AS a ON (a.account_id, a.id) = (t.account_id, t.appointment_id)
+          JOIN LATERAL (
+               SELECT * FROM appointment AS a -- by its key, also before the table was analyzed
+                WHERE a.account_id = t.account_id AND a.id = t.appointment_id OFFSET 0
+               ) AS a ON true
           LEFT JOIN calendar ON (calendar.account_id, calendar.id) = (a.account_id, a.calendar_id)
           LEFT JOIN location ON (location.account_id, location.id) = (a.account_id, a.location_id)
           LEFT JOIN contact ON (contact.account_id, contact.id) = (a.account_id, a.contact_id)

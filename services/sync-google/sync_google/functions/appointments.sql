@@ -1,4 +1,5 @@
--- Appointments and the connected calendars that show them, one statement each.
+-- Appointments and the connected calendars that show them, one statement each. Plans are made once in
+-- a session and follow indexes: a plan made while a table was empty is kept.
 
 -- Store an appointment unless it is not newer than the stored one. Returns the connections of its
 -- calendar, and those through which it may have been written before; nothing for an old one.
@@ -9,7 +10,8 @@
 -- see each other (`lock_for_connecting` waits for it, until the end of the transaction).
 CREATE OR REPLACE FUNCTION store_appointment(_appointment jsonb, _id text)
 RETURNS TABLE (connection_id uuid, provider_user text, calendar_id uuid, left_behind boolean)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     _new appointment := jsonb_populate_record(NULL::appointment, _appointment);
@@ -49,7 +51,8 @@ END $$;
 -- its own takes none. What such an event says by now, and whether it still exists, is unknown.
 CREATE OR REPLACE FUNCTION adopt_events(_account uuid, _takers jsonb)
 RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _t record;
     _left external;
@@ -86,7 +89,8 @@ END $$;
 -- are not written there yet. An attempt that has begun must not create an event of its own.
 CREATE OR REPLACE FUNCTION prepare_takers(_account uuid, _ending uuid)
 RETURNS jsonb
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _takers jsonb;
 BEGIN

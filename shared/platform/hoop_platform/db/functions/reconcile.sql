@@ -1,5 +1,7 @@
 -- The reconciler: desired states are stored and leased, calls are begun, attempts are finished. Each
 -- function is one statement of its caller. Leases, attempts and circuits go by the database's clock.
+-- Plans are made once in a session, and without sequential scans: a plan made while a table was empty
+-- is kept, and would read all of it later.
 
 -- What an attempt needs to know of a desired state, in one document: the provider account and its
 -- credential, and all external objects, oldest first.
@@ -66,7 +68,8 @@ DROP FUNCTION IF EXISTS desire;
 CREATE FUNCTION desire(_states jsonb, _token uuid, _lease interval, _most int)
 RETURNS TABLE (changed boolean, leased boolean, lease_token uuid, attempts int, revision bigint,
                announced jsonb, announced_sequence bigint, context jsonb)
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     _s record;
@@ -162,7 +165,8 @@ CREATE FUNCTION claim_due(_kinds text[], _most int, _window int, _token uuid, _l
                           _since timestamptz, _provider text, _provider_user text)
 RETURNS TABLE (claimed work, context jsonb, soonest timestamptz, next_provider text,
                next_provider_user text, next_at timestamptz)
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _w record;
     _seen int := 0;
@@ -260,7 +264,8 @@ CREATE FUNCTION begin_call(
     _account uuid, _kind text, _subject text, _token uuid, _revision bigint, _connection uuid,
     _object jsonb, _provider text, _provider_user text, _day date, _allowance int)
 RETURNS text
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _o record;
 BEGIN
@@ -381,7 +386,8 @@ END $$;
 DROP FUNCTION IF EXISTS finish_attempts;
 CREATE FUNCTION finish_attempts(_attempts jsonb, _bodies bytea[], _lease interval, _patient boolean)
 RETURNS TABLE (result text, claimed work, context jsonb)
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _a record;
     _w work;
