@@ -25,7 +25,8 @@ def example(kind: type[E], **state: Any) -> E:
     record = json.loads(newest.read_bytes())["full"]
     headers = [(name, value.encode()) for name, value in record["headers"].items()]
     found = decode(envelope(headers), record["body"].encode(), [kind])
-    changed = found.model_copy(update={"state": found.state.model_copy(update=state)})
+    zone = {"time_zone": "Europe/Berlin"} if hasattr(found.state, "time_zone") else {}
+    changed = found.model_copy(update={"state": found.state.model_copy(update=zone | state)})
     assert isinstance(changed, kind)
     return changed.with_event_id(new_id())
 

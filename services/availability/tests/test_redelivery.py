@@ -172,3 +172,22 @@ async def test_a_rebuild_leads_to_the_same(read_model, appointment, history):
 
     assert fold.undecodable == []
     assert await rows(read_model) == live
+
+
+async def test_a_record_of_which_no_time_can_be_made_ends_no_rebuild(read_model, appointment):
+    """Its zone does not exist: the consumer sets it aside, a rebuild does, too; both keep the rest."""
+    good, later = (event(appointment, "booked", index, 1) for index in (0, 1))
+    bad = event(appointment, "moved", 0, 2)
+    bad = bad.model_copy(update={"state": bad.state.model_copy(update={"time_zone": "Nowhere"})})
+    records = [record(announced, offset) for offset, announced in enumerate((good, bad, later))]
+    await emptied(read_model)
+    fold = LogFold(SUBSCRIPTIONS)
+    await BatchHandler(read_model, Subscriptions(SUBSCRIPTIONS), Clock()).handle(records)
+    fold.add("appointments", records)
+
+    assert await read_model.fetchval("SELECT count(*) FROM dead_letter") == 1
+    [set_aside] = fold.undecodable
+    assert set_aside.startswith("appointments/0/1: ")
+    assert fold.newest["appointments"] == {good.subject: 1, later.subject: 1}
+    live = await read_model.fetch("SELECT subject, sequence FROM applied_event")
+    assert {row["subject"]: row["sequence"] for row in live} == fold.newest["appointments"]

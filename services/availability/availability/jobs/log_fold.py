@@ -31,6 +31,9 @@ _REQUIRED = frozenset(
     name.alias or key for key, name in Appointment.model_fields.items() if name.is_required()
 )
 _MAX_CACHED = 200_000
+UNUSABLE = (Undecodable, ValueError, KeyError, TypeError, OverflowError)
+"""Of a record that the consumer sets aside as a dead letter: not decodable, or no time can be made of
+it (a zone that does not exist). One such record must not end a rebuild."""
 
 
 class LatestState(NamedTuple):
@@ -115,7 +118,7 @@ class LogFold:
             subject = record.key.decode("utf-8", "replace")
             try:
                 sequence = apply(record, subject, newest.get(subject, 0))
-            except Undecodable as error:
+            except UNUSABLE as error:
                 self.undecodable.append(f"{topic}/{record.partition}/{record.offset}: {error}")
                 continue
             if sequence:
