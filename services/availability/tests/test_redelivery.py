@@ -174,7 +174,7 @@ async def test_a_rebuild_leads_to_the_same(read_model, appointment, history):
     assert await rows(read_model) == live
 
 
-async def test_a_record_of_which_no_time_can_be_made_ends_no_rebuild(read_model, appointment):
+async def test_a_record_with_an_unusable_time_ends_no_rebuild(read_model, appointment):
     """Its zone does not exist: the consumer sets it aside, a rebuild does, too; both keep the rest."""
     good, later = (event(appointment, "booked", index, 1) for index in (0, 1))
     bad = event(appointment, "moved", 0, 2)
