@@ -108,6 +108,7 @@ async def _digest(call: Call[Any, Any], route: Route, request: web.Request) -> b
         sorted(request.query.items()),
         sorted(call.caller.location_ids),
         body,
+        request.headers.get("If-Match"),
     ]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
