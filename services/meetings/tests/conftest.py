@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import ClientSession, web
@@ -55,6 +55,9 @@ HOUR = timedelta(hours=1)
 @dataclass
 class World:
     """The service, the simulator, and the actions and questions of the tests."""
+
+    RETRY_WAIT: ClassVar = timedelta(seconds=45)
+    """Longer than a lease, and than the wait after any first failure."""
 
     sim_url: str
     db: Database
@@ -194,6 +197,14 @@ class World:
         worker = self.worker
         while await worker.once():
             pass
+
+    async def settle(self) -> None:
+        """Advance the time until all desired states are done."""
+        for _ in range(24):  # together longer than the longest wait
+            await self.advance(self.RETRY_WAIT)
+            await self.run_workers()
+        not_done = "SELECT count(*) FROM work WHERE status <> 'done'"
+        assert await self.db.fetchval(not_done) == 0
 
     async def run_during_call(
         self, work: Awaitable[None], action: Awaitable[Any], *, method: str = "POST"

@@ -11,22 +11,11 @@ from hoop_platform.reconcile.observed_state import SETTLE_TIME
 from hoop_platform.reconcile.outcome import Later
 
 SHORT_TIMEOUT = pytest.mark.parametrize("zoom_timeout", [1.5])
-RETRY_WAIT = timedelta(seconds=45)
-"""Longer than a lease, and than the wait after any first failure."""
-
-
-async def settle(world):
-    """Advance the time until all desired states are done."""
-    for _ in range(24):  # together longer than the longest wait
-        await world.advance(RETRY_WAIT)
-        await world.run_workers()
-    not_done = "SELECT count(*) FROM work WHERE status <> 'done'"
-    assert await world.db.fetchval(not_done) == 0
 
 
 async def assert_exactly_one(world, booked):
     """In the end one meeting exists, and its link is the announced one."""
-    await settle(world)
+    await world.settle()
     [existing] = await world.meetings()
     announced = await world.meeting_of(booked)
     assert (announced.state, announced.join_url) == ("ready", existing["join_url"])
@@ -56,7 +45,7 @@ async def test_60_a_crash_while_deleting_leaves_none(world, failpoint):
         await world.run_workers()
     assert not failpoints.armed()
 
-    await settle(world)
+    await world.settle()
     assert await world.meetings() == []
     assert (await world.meeting_of(booked)).state == "none"
 
@@ -127,7 +116,7 @@ async def test_cancelled_while_zoom_hangs_nothing_remains(world, fault):
     await world.clear_faults()
     await world.wait_until(lambda: executed(world, fault))
 
-    await settle(world)
+    await world.settle()
     assert await world.meetings() == []
     assert (await world.meeting_of(booked)).state == "none"
 
@@ -157,7 +146,7 @@ async def test_60_a_process_that_hangs_before_its_call_leaves_one_meeting(world)
     failpoints.arm("meeting_intended=hang:1")
     hanging = asyncio.ensure_future(world.meeting_worker.once())  # noqa: TID251 -- cancelled below
     await world.wait_until(lambda: intended(world, booked))
-    await world.advance(RETRY_WAIT)
+    await world.advance(world.RETRY_WAIT)
     await world.run_workers()
     link = (await world.meeting_of(booked)).join_url
     assert link is not None
@@ -177,7 +166,7 @@ async def test_60_a_meeting_created_after_losing_the_lease_is_no_second_one(worl
     await world.fault("slow:0.4", "POST", times=1)
 
     async def another_process():
-        await world.advance(RETRY_WAIT)
+        await world.advance(world.RETRY_WAIT)
         await world.meeting_worker.once()
 
     await world.run_during_call(world.meeting_worker.once(), another_process())
@@ -202,7 +191,7 @@ async def test_60_without_the_lease_zoom_is_not_called(world):
     """Another process may work on the desired state by now."""
     booked = await world.book()
     claimed = await world.claim()
-    await world.advance(RETRY_WAIT)
+    await world.advance(world.RETRY_WAIT)
 
     assert isinstance(await world.attempt(claimed), Later)
 
@@ -221,7 +210,7 @@ async def test_59_an_outage_of_hours_makes_links_late_and_loses_none(world):
     assert "provider_down" in {(await world.meeting_of(one)).reason for one in booked}
 
     await world.clear_faults()
-    await settle(world)
+    await world.settle()
 
     assert len(await world.meetings()) == 5
     assert {(await world.meeting_of(one)).state for one in booked} == {"ready"}
@@ -354,7 +343,7 @@ async def test_a_deletion_with_an_unknown_outcome_is_repeated(world, fault):
     await world.run_workers()
     assert await world.object_states(booked) == ["to_delete"]
 
-    await settle(world)
+    await world.settle()
     assert await world.meetings() == []
     assert await world.count_writes() == {"C": 1, "D": 2}
 
@@ -402,7 +391,7 @@ async def test_a_meeting_is_found_among_many(world):
     booked = await world.book(start=world.now + timedelta(days=300))
     await world.fault("drop-after-commit", "POST", times=1)
     await world.run_workers()
-    await settle(world)
+    await world.settle()
 
     assert (await world.meeting_of(booked)).state == "ready"
     assert len(await world.meetings()) == 311

@@ -12,8 +12,6 @@ from hoop_events.base import Personal
 from hoop_platform import failpoints
 from meetings.providers.registry import PROVIDERS
 
-RETRY_WAIT = timedelta(seconds=45)
-
 
 @pytest.fixture
 async def world(new_world, tmp_path, monkeypatch):
@@ -27,17 +25,9 @@ async def world(new_world, tmp_path, monkeypatch):
         yield world
 
 
-async def settle(world):
-    for _ in range(24):
-        await world.advance(RETRY_WAIT)
-        await world.run_workers()
-    not_done = "SELECT count(*) FROM work WHERE status <> 'done'"
-    assert await world.db.fetchval(not_done) == 0
-
-
 async def assert_exactly_one(world, booked):
     """In the end one room exists, and its link is the announced one."""
-    await settle(world)
+    await world.settle()
     [room] = await world.meetings()
     announced = await world.meeting_of(booked)
     assert (announced.provider, announced.state) == ("parley", "ready")
@@ -59,7 +49,7 @@ async def test_it_makes_moves_and_drops_meetings(world):
     assert (await world.meeting_of(booked)).state == "none"
 
     await world.cancel(moved)
-    await settle(world)
+    await world.settle()
     assert await world.meetings() == []
 
 
@@ -123,5 +113,5 @@ async def test_cancelled_while_the_answer_is_lost_no_room_remains(world):
     booked = await world.book()
     await world.fault("drop-after-commit", "PUT", "^/rooms/", times=1)
     await asyncio.gather(world.run_workers(), world.cancel(booked))
-    await settle(world)
+    await world.settle()
     assert await world.meetings() == []
