@@ -277,6 +277,26 @@ async def test_a_meeting_created_while_disconnecting_is_abandoned(new_world):
     assert await world.count_writes() == {"C": 1}
 
 
+@pytest.mark.parametrize("answer", ["slow:0.3", "drop-after-commit"])
+async def test_a_meeting_deleted_while_disconnecting_is_never_shown_again(new_world, answer):
+    """Whatever becomes of the call that deletes it: its link may lead nowhere."""
+    world = await new_world()
+    connection_id = await world.connect()
+    booked = await world.book()
+    await world.run_workers()
+    by_phone = await world.edit(booked, meeting_location_type="phone")
+    await world.fault(answer, "DELETE", times=1)
+
+    await world.run_during_call(
+        world.run_workers(), world.disconnect(connection_id), method="DELETE"
+    )
+    await world.edit(by_phone, meeting_location_type="zoom")
+    await world.run_workers()
+
+    meeting = await world.meeting_of(booked)
+    assert (meeting.state, meeting.reason, meeting.join_url) == ("blocked", "connect_zoom", None)
+
+
 async def test_connecting_refreshes_all_sessions_of_the_host(new_world):
     """More than one query returns; those that are over are left out."""
     world = await new_world()

@@ -118,6 +118,27 @@ async def test_connected_again_after_a_lost_create(world, calendar, fault) -> No
     assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
 
 
+@pytest.mark.parametrize("fault", ["commit-then-500", "status:500"])
+async def test_connected_again_after_a_lost_deletion(world, calendar, fault) -> None:
+    """Wanted again, the appointment has one event, be it the old one or a new one."""
+    ended = await world.connect(calendar)
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.fault(fault, method="DELETE", path="/events/", times=1)
+    await world.cancel(appointment)
+    await world.push()
+    await world.disconnect(ended)
+    present = await world.connect(calendar)
+    await world.change(appointment, occupies=True, appointment_status="confirmed")
+    for _ in range(8):
+        await world.push()
+        await world.end_waits()
+    left = event_id(event_subject(appointment, ended), 1)
+    created = event_id(event_subject(appointment, present), 2)
+    expected = left if fault == "status:500" else created
+    assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
+
+
 async def test_another_google_calendar_takes_nothing_over(world, calendar) -> None:
     """The event stays where it is, and the appointment is written into the other calendar."""
     ended = await world.connect(calendar)

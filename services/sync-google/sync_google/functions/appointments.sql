@@ -1,6 +1,16 @@
 -- Appointments and the connected calendars that show them, one statement each. Plans are made once in
 -- a session and follow indexes: a plan made while a table was empty is kept.
 
+-- Whether an ended connection has left this event behind, as far as is known: it may still be there.
+CREATE OR REPLACE FUNCTION is_left_behind(_event external)
+RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT _event.state = 'abandoned' OR _event.state = 'to_delete' AND EXISTS (
+           SELECT FROM provider_account AS p
+            WHERE p.account_id = _event.account_id AND p.id = _event.connection_id
+              AND p.status = 'disconnected')
+$$;
+
 -- Store an appointment unless it is not newer than the stored one. Returns the connections of its
 -- calendar, and those through which it may have been written before; nothing for an old one.
 -- `_id`: the appointment's id as subjects spell it. `left_behind`: an ended connection has left an
@@ -30,7 +40,7 @@ BEGIN
                p.owner_id = _new.calendar_id AND EXISTS (
                    SELECT FROM external AS e
                     WHERE e.kind = 'google-event' AND left(e.subject, 26) = _id
-                      AND e.account_id = _new.account_id AND e.state = 'abandoned'
+                      AND e.account_id = _new.account_id AND is_left_behind(e)
                       AND e.data ->> 'calendar' = p.external_id)
           FROM provider_account AS p
          WHERE p.account_id = _new.account_id AND p.provider = 'google'
@@ -63,7 +73,7 @@ BEGIN
     LOOP
         SELECT e.* INTO _left FROM external AS e
          WHERE e.kind = 'google-event' AND left(e.subject, 26) = left(_t.subject, 26)
-           AND e.account_id = _account AND e.state = 'abandoned'
+           AND e.account_id = _account AND is_left_behind(e)
            AND e.data ->> 'calendar' = _t.calendar
          ORDER BY e.at DESC LIMIT 1 FOR UPDATE;
         CONTINUE WHEN NOT FOUND OR EXISTS (

@@ -130,11 +130,14 @@ async def close_circuit(db: Tx, provider: str, provider_user: str) -> None:
 
 
 async def abandon_objects(db: Tx, account_id: str, connection_id: str) -> None:
-    """Abandon all objects of an ended connection: they stay at the provider, never called again."""
+    """Abandon the objects of an ended connection: they stay at the provider, never called again.
+
+    One that was to be deleted stays so: whether it still exists is not known, so none may rely on it.
+    """
     await db.execute(
         """
         UPDATE external SET state = 'abandoned'
-         WHERE account_id = $1 AND connection_id = $2 AND state IN ('intended', 'live', 'to_delete')
+         WHERE account_id = $1 AND connection_id = $2 AND state IN ('intended', 'live')
         """,
         account_id,
         connection_id,
