@@ -4,13 +4,12 @@ Its rooms have ids that the caller chooses: the same `PUT` again changes nothing
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-from aiohttp import ClientConnectorError, ClientError, ClientTimeout
 from pydantic import SecretStr
 
 from hoop_platform.providers.authorization import Identity
+from hoop_platform.providers.bounded_http import send
 from hoop_platform.providers.errors import (
     ObjectNotFound,
     OutcomeUnknown,
@@ -19,7 +18,6 @@ from hoop_platform.providers.errors import (
     RateLimited,
     RequestRejected,
     TokenRejected,
-    Unreachable,
 )
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.reconcile.observed_state import ExternalObject
@@ -41,7 +39,7 @@ class ParleyAdapter:
     def __init__(self, url: str, runtime: Runtime[Any]) -> None:
         self.oauth = oauth_provider(url)
         self._url = url
-        self._http = runtime.http
+        self._http, self._clock = runtime.http, runtime.clock
 
     async def identify(self, token: str) -> Identity:
         try:
@@ -81,24 +79,26 @@ class ParleyAdapter:
     async def _request(
         self, method: str, path: str, token: str, json: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        headers, timeout = {"Authorization": f"Bearer {token}"}, ClientTimeout(total=2)
+        response = await send(
+            self._http,
+            "parley",
+            method,
+            self._url + path,
+            timeout=2,
+            json=json,
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        text = f"parley responded {response.status_code}"
+        if response.status_code == 429:
+            raise RateLimited(text, response.retry_after(self._clock.now()))
+        if refusal := REFUSALS.get(response.status_code):
+            raise refusal(text)
+        if response.status_code != 200:
+            raise OutcomeUnknown(text)
         try:
-            async with self._http.request(
-                method, self._url + path, json=json, headers=headers, timeout=timeout
-            ) as response:
-                if response.status == 429:
-                    wait = timedelta(seconds=int(response.headers["Retry-After"]))
-                    raise RateLimited("parley is busy", wait)
-                if refusal := REFUSALS.get(response.status):
-                    raise refusal(f"parley responded {response.status}")
-                if response.status != 200:
-                    raise OutcomeUnknown(f"parley responded {response.status}")
-                body: dict[str, Any] = await response.json()
-                return body
-        except ClientConnectorError as error:
-            raise Unreachable("parley cannot be reached") from error
-        except (ClientError, TimeoutError, ValueError) as error:
-            raise OutcomeUnknown("no response from parley") from error
+            return dict(response.json())
+        except (TypeError, ValueError) as error:
+            raise OutcomeUnknown("parley's response cannot be read") from error
 
 
 def oauth_provider(url: str) -> OAuthProvider:

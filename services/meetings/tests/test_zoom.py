@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hoop_platform.clock import Clock
+from hoop_platform.providers.bounded_http import ServerResponse
 from hoop_platform.providers.errors import (
     ObjectNotFound,
     OutcomeUnknown,
@@ -19,7 +20,7 @@ from hoop_platform.providers.errors import (
 from hoop_platform.runtime import Runtime
 from meetings.config import MeetingsSettings
 from meetings.providers.zoom import ZoomAdapter
-from meetings.providers.zoom_responses import ZoomMeeting, ZoomResponse, error_of, parse_body
+from meetings.providers.zoom_responses import ZoomMeeting, error_of, parse_body
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAILY = (
@@ -64,7 +65,7 @@ def settings(**changes):
 )
 def test_the_status_counts_first_and_the_code_second(status, body, error):
     """A response that is not Zoom's own refusal leaves the outcome unknown."""
-    assert type(error_of(ZoomResponse(status, {}, body), now=NOW)) is error
+    assert type(error_of(ServerResponse("zoom", status, body, {}), now=NOW)) is error
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_the_status_counts_first_and_the_code_second(status, body, error):
         ({"Retry-After": "2027-03-01T13:00:00Z"}, 3600),
         ({"Retry-After": "2027-03-01T13:00:00"}, 3600),
         ({"Retry-After": "Mon, 01 Mar 2027 12:00:30 GMT"}, 30),
-        ({"Retry-After": "2027-03-01T11:00:00Z"}, 0),
+        ({"Retry-After": "2027-03-01T11:00:00Z"}, None),
         ({"Retry-After": "99999999999999"}, 25 * 3600),
         ({"Retry-After": "9999-12-31T00:00:00Z"}, 25 * 3600),
         ({"Retry-After": "-5"}, None),
@@ -85,7 +86,7 @@ def test_the_status_counts_first_and_the_code_second(status, body, error):
 )
 def test_retry_after_in_all_its_forms(headers, wait):
     """Seconds, an instant as Zoom writes it, an HTTP date; never more than a day and an hour."""
-    error = error_of(ZoomResponse(429, headers, b""), now=NOW)
+    error = error_of(ServerResponse("zoom", 429, b"", headers), now=NOW)
     assert error.wait == (None if wait is None else timedelta(seconds=wait))
     assert not error.daily
 
@@ -95,13 +96,13 @@ def test_retry_after_in_all_its_forms(headers, wait):
 )
 def test_the_daily_limit_is_recognised_by_its_header_or_its_message(headers, body):
     """The limit of one user has been seen without any header."""
-    assert error_of(ZoomResponse(429, headers, body), now=NOW).daily
+    assert error_of(ServerResponse("zoom", 429, body, headers), now=NOW).daily
 
 
 @given(st.binary(max_size=200), st.sampled_from([200, 201, 204, 400, 404, 429, 500]))
 def test_any_bytes_are_an_error(body, status):
     """No response of a provider raises anything but a `ProviderError`."""
-    error_of(ZoomResponse(status, {"Retry-After": body.decode("latin-1")}, body), now=NOW)
+    error_of(ServerResponse("zoom", status, body, {"Retry-After": body.decode("latin-1")}), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_any_bytes_are_an_error(body, status):
 def test_a_response_without_a_meeting_is_no_success(body):
     """The error does not quote the body, which may hold a start link."""
     with pytest.raises(OutcomeUnknown) as unknown:
-        parse_body(ZoomMeeting, ZoomResponse(201, {}, body))
+        parse_body(ZoomMeeting, ServerResponse("zoom", 201, body, {}))
     assert unknown.value.__cause__ is None
 
 

@@ -38,7 +38,7 @@ from sync_google.domain.busy import (
 )
 from sync_google.domain.identifiers import event_id, event_subject
 from sync_google.domain.plan import DesiredEvent, EventDraft, draft_of, plan
-from sync_google.providers.google.error_responses import error_from_response, parse_retry_after
+from sync_google.providers.google.error_responses import error_from_response
 from sync_google.providers.google.parsing import fields_match, parse_json, parse_listed_event
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -284,25 +284,6 @@ def test_the_error_of_a_response(status, reason, kind) -> None:
 @given(st.one_of(st.none(), st.integers(), st.text(), st.dictionaries(st.just("error"), st.text())))
 def test_a_malformed_envelope_leaves_the_outcome_unknown(body) -> None:
     assert isinstance(error_from_response(404, body, None), OutcomeUnknown)
-
-
-@pytest.mark.parametrize(
-    ("text", "wait"),
-    [
-        ("30", timedelta(seconds=30)),
-        ("Mon, 01 Mar 2027 12:01:00 GMT", timedelta(minutes=1)),
-        ("Mon, 01 Mar 2027 11:00:00 GMT", None),
-        ("99999999", timedelta(hours=25)),
-        ("0", None),
-        ("soon", None),
-        ("١٢", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after(text, wait) -> None:
-    """Seconds or a date; None for anything else, and for a date in the past."""
-    assert parse_retry_after(text, now=NOON) == wait
 
 
 JSON = st.recursive(

@@ -162,31 +162,37 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
         known_id(body.calendar_id)
     patch = patch_of(body, actor=call.caller.key_id)
     try:
-        return appointment_reply(await _change_appointment(call, patch))
+        return appointment_reply(await _change(call, change_appointment, patch))
     except SlotLost as lost:
         raise await with_alternatives(call, lost) from None
     except NotFound:
         if not await store.exists_series(call.runtime.db, call.account_id, call.row_id("eventId")):
             raise
     try:
-        return changed_series_reply(await _change_series(call, patch))
+        return changed_series_reply(await _change(call, change_series, patch))
     except SlotLost as lost:
         raise await with_alternatives(call, lost) from None
 
 
-async def _change_series(call: AnyCall, patch: AppointmentPatch) -> Sequence[Appointment]:
-    return await change_series(
-        call.runtime.db,
-        call.account_id,
-        call.row_id("eventId"),
-        patch,
-        preconditions=_preconditions(call),
-        now=call.now,
-    )
+class Change(Protocol[Result_co]):
+    """A command that changes or deletes an appointment, or the occurrences of a series."""
+
+    def __call__(
+        self,
+        database: Database,
+        account_id: str,
+        row_id: str,
+        patch: AppointmentPatch,
+        /,
+        *,
+        preconditions: Preconditions,
+        now: datetime,
+    ) -> Awaitable[Result_co]: ...
 
 
-async def _change_appointment(call: AnyCall, patch: AppointmentPatch) -> Appointment:
-    return await change_appointment(
+async def _change(call: AnyCall, change: Change[Result], patch: AppointmentPatch) -> Result:
+    """Apply a patch to what the path names."""
+    return await change(
         call.runtime.db,
         call.account_id,
         call.row_id("eventId"),
@@ -204,20 +210,13 @@ async def delete_event(call: Call) -> Reply:
     database, event_id = call.runtime.db, call.row_id("eventId")
     patch = AppointmentPatch(delete=True, actor=call.caller.key_id)
     try:
-        deleted = [await _change_appointment(call, patch)]
+        deleted = [await _change(call, change_appointment, patch)]
     except NotFound:
         if await store.is_deleted(database, call.account_id, event_id):
             return Reply({"succeeded": True})
         if not await store.exists_series(database, call.account_id, event_id):
             return await _delete_block_slot(call)
-        deleted = await delete_series(
-            database,
-            call.account_id,
-            event_id,
-            patch,
-            preconditions=_preconditions(call),
-            now=call.now,
-        )
+        deleted = await _change(call, delete_series, patch)
     return Reply({"succeeded": True}, headers=token_header(highest_versions(deleted)))
 
 

@@ -6,22 +6,12 @@ from datetime import UTC
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import (
-    ClientConnectorError,
-    ClientError,
-    ClientHandlerType,
-    ClientOSError,
-    ClientRequest,
-    ClientResponse,
-    ClientTimeout,
-    ServerDisconnectedError,
-    StreamReader,
-)
 from pydantic import ValidationError
 
 from hoop_events.meeting_locations import location_types_of
 from hoop_platform.providers.authorization import Identity
-from hoop_platform.providers.errors import OutcomeUnknown, ProviderDown, ProviderError, Unreachable
+from hoop_platform.providers.bounded_http import ServerResponse, send
+from hoop_platform.providers.errors import OutcomeUnknown, ProviderDown, ProviderError
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.reconcile.observed_state import ExternalObject
 from hoop_platform.reconcile.plan import LostCalls
@@ -33,7 +23,6 @@ from meetings.providers.conference import Conference
 from meetings.providers.zoom_responses import (
     ZoomMeeting,
     ZoomMeetingPage,
-    ZoomResponse,
     ZoomStartLink,
     ZoomUser,
     error_of,
@@ -94,7 +83,7 @@ class ZoomAdapter:
         self._http = runtime.http
         self._clock = runtime.clock
         self._base_url = settings.zoom_api_url
-        self._timeout = ClientTimeout(total=settings.zoom_timeout, connect=3)
+        self._timeout = settings.zoom_timeout
         self._link_scheme = urlsplit(settings.zoom_oauth_url).scheme
         base_urls = (settings.zoom_oauth_url, settings.zoom_api_url)
         self._link_hosts = tuple(urlsplit(url).hostname or "" for url in base_urls)
@@ -213,28 +202,22 @@ class ZoomAdapter:
         expected: int,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
-    ) -> ZoomResponse:
+    ) -> ServerResponse:
         """The response, if it has the status `expected`. Raises the `ProviderError` of any other."""
-        try:
-            async with self._http.request(
-                method,
-                self._base_url + path,
-                json=json,
-                params=params,
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-                timeout=self._timeout,
-                allow_redirects=False,
-                middlewares=(_without_retry,),
-            ) as response:
-                body = b"".join([chunk async for chunk in _limited(response.content)])
-                received = ZoomResponse(response.status, response.headers.copy(), body)
-        except ClientConnectorError as error:
-            raise Unreachable(f"zoom cannot be reached: {type(error).__name__}") from error
-        except (ClientError, TimeoutError, OSError) as error:
-            raise OutcomeUnknown(f"no response from zoom: {type(error).__name__}") from error
-        if received.status != expected:
-            raise error_of(received, now=self._clock.now())
-        return received
+        response = await send(
+            self._http,
+            "zoom",
+            method,
+            self._base_url + path,
+            timeout=self._timeout,
+            largest=LARGEST_RESPONSE,
+            json=json,
+            params=params,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+        )
+        if response.status_code != expected:
+            raise error_of(response, now=self._clock.now())
+        return response
 
 
 CONFERENCE = Conference(
@@ -244,23 +227,3 @@ CONFERENCE = Conference(
     oauth=oauth_provider,
     adapter=ZoomAdapter,
 )
-
-
-async def _without_retry(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Prevents aiohttp's retry of a DELETE whose connection broke: it would not count for the quota."""
-    try:
-        return await handler(request)
-    except ClientConnectorError:
-        raise
-    except (ClientOSError, ServerDisconnectedError) as error:
-        raise OutcomeUnknown(f"no response from zoom: {type(error).__name__}") from error
-
-
-async def _limited(content: StreamReader) -> AsyncIterator[bytes]:
-    """The chunks of a body. Raises `OutcomeUnknown` beyond `LARGEST_RESPONSE`."""
-    size = 0
-    async for chunk in content.iter_chunked(65_536):
-        size += len(chunk)
-        if size > LARGEST_RESPONSE:
-            raise OutcomeUnknown("zoom's response is far too long")
-        yield chunk

@@ -5,14 +5,12 @@ the reference, the HTTP status counts first and Zoom's own error code second.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from hoop_platform.providers.bounded_http import ServerResponse
 from hoop_platform.providers.errors import (
     CallRefused,
     ObjectNotFound,
@@ -26,18 +24,10 @@ from hoop_platform.providers.errors import (
 
 T = TypeVar("T", bound=BaseModel)
 
-LONGEST_RETRY_AFTER = timedelta(hours=25)
 SCOPE_ERROR_CODES = (4700, 4711)
 USER_NOT_FOUND_CODE = 1001
 
 _DAILY_LIMIT = re.compile(r"daily\s+(rate\s+)?limit", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class ZoomResponse:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class ZoomMeeting(BaseModel):
@@ -68,29 +58,29 @@ class _ErrorBody(BaseModel):
     errors: list[dict[str, Any]] = []
 
 
-def parse_body(model: type[T], response: ZoomResponse) -> T:
+def parse_body(model: type[T], response: ServerResponse) -> T:
     """The body of a successful response. Raises `OutcomeUnknown` when it does not fit the model."""
     try:
         return model.model_validate_json(response.body)
     except ValidationError:
         # Without a cause: that error would quote the body, which may hold a host's start link.
-        raise OutcomeUnknown(f"zoom's response {response.status} cannot be read") from None
+        raise OutcomeUnknown(f"zoom's response {response.status_code} cannot be read") from None
 
 
-def error_of(response: ZoomResponse, *, now: datetime) -> ProviderError:
+def error_of(response: ServerResponse, *, now: datetime) -> ProviderError:
     """The error that an unsuccessful response stands for."""
     body = _error_body(response.body)
-    text = f"zoom responded {response.status}"
+    text = f"zoom responded {response.status_code}"
     if body is not None:
         text += f"/{body.code}: {_description(body)}"
-    if response.status == 429:
+    if response.status_code == 429:
         return _rate_limited(response, body, text, now=now)
-    if response.status == 401:
+    if response.status_code == 401:
         no_scope = body is not None and body.code in SCOPE_ERROR_CODES
         return PermissionLost(text) if no_scope else TokenRejected(text)
-    if body is None or not 400 <= response.status < 500:
+    if body is None or not 400 <= response.status_code < 500:
         return OutcomeUnknown(text)
-    return _refusal(response.status, body.code)(text)
+    return _refusal(response.status_code, body.code)(text)
 
 
 def _refusal(status: int, code: int) -> type[CallRefused]:
@@ -115,31 +105,10 @@ def _description(body: _ErrorBody) -> str:
 
 
 def _rate_limited(
-    response: ZoomResponse, body: _ErrorBody | None, text: str, *, now: datetime
+    response: ServerResponse, body: _ErrorBody | None, text: str, *, now: datetime
 ) -> RateLimited:
     """A 429. The user's daily limit has been seen without the header that names the limit's type."""
     by_header = response.headers.get("X-RateLimit-Type", "").lower().startswith("daily")
     daily = by_header or bool(body and _DAILY_LIMIT.search(body.message))
-    wait = _retry_after(response.headers.get("Retry-After"), now=now)
+    wait = response.retry_after(now)
     return RateLimited(text, wait=wait, daily=daily)
-
-
-def _retry_after(value: str | None, *, now: datetime) -> timedelta | None:
-    """`Retry-After`: seconds, or an instant as ISO 8601 (Zoom) or as an HTTP date (RFC 9110)."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=int(text[:9])), LONGEST_RETRY_AFTER)
-    instant = _instant(text)
-    return None if instant is None else min(max(instant - now, timedelta()), LONGEST_RETRY_AFTER)
-
-
-def _instant(text: str) -> datetime | None:
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            instant = parse(text)
-        except ValueError:
-            continue
-        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return None

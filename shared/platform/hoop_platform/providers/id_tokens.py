@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet
 from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hoop_platform.providers.bounded_http import send
+from hoop_platform.providers.bounded_http import send_to_authorization_server
 from hoop_platform.providers.errors import ProviderDown
 
 ALGORITHMS = ("RS256", "ES256")
@@ -147,7 +147,9 @@ async def _keys(
     cached = _cache.setdefault(http, {})
     if (found := cached.get(url)) is not None and abs(now - found.fetched_at) < at_most:
         return found.keys
-    response = await send(http, "the issuer of ID tokens", "GET", url, timeout=timeout)
+    response = await send_to_authorization_server(
+        http, "the issuer of ID tokens", "GET", url, timeout=timeout
+    )
     response.raise_for_status()
     try:
         keys = KeySet.import_key_set({"keys": response.json()["keys"][:_MAX_KEYS]})

@@ -17,7 +17,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_token_request
 from authlib.oauth2.rfc7009 import prepare_revoke_token_request
 from pydantic import BaseModel, Field, SecretStr
 
-from hoop_platform.providers.bounded_http import ServerResponse, send
+from hoop_platform.providers.bounded_http import ServerResponse, send_to_authorization_server
 from hoop_platform.providers.errors import GrantRefused, ProviderDown
 from hoop_platform.providers.id_tokens import Identity, IdTokenIssuer, nonce, verify_id_token
 
@@ -185,7 +185,9 @@ async def _post(
 ) -> ServerResponse:
     url, headers, body = _client_auth(provider).prepare("POST", url, dict(DEFAULT_HEADERS), body)
     request = {"headers": headers, "data": body.encode()}
-    return await send(http, provider.name, "POST", url, timeout=provider.timeout, **request)
+    return await send_to_authorization_server(
+        http, provider.name, "POST", url, timeout=provider.timeout, **request
+    )
 
 
 def _client_auth(provider: OAuthProvider) -> ClientAuth:

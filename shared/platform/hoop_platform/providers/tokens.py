@@ -21,6 +21,7 @@ from hoop_platform.secrets import Cipher
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.05
 _PAUSE = timedelta(seconds=2)
+_LONGEST_PAUSE = timedelta(hours=1)
 
 
 async def access_token(
@@ -96,7 +97,7 @@ class _Attempt:
             await self._end_grant(refusal.reason)
             return None
         except ProviderDown as down:
-            pause = down.retry_after or _PAUSE
+            pause = min(down.retry_after or _PAUSE, _LONGEST_PAUSE)
             await credentials.postpone_refresh(self.database, self.stored, self.lease, pause=pause)
             raise
         await fp("token_rotated")

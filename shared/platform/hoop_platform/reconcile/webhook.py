@@ -1,13 +1,13 @@
 """Webhooks: an event is posted to an HTTP endpoint, as CloudEvents' HTTP binding has it, until it answers."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientTimeout, InvalidURL
 
+from hoop_platform.providers.bounded_http import parse_retry_after
 from hoop_platform.providers.errors import (
     OutcomeUnknown,
     RateLimited,
@@ -23,7 +23,7 @@ KEY = "Idempotency-Key"
 CONTENT_TYPE = "application/cloudevents+json"
 TIMEOUT = ClientTimeout(total=10, connect=3)
 """Seconds for one request, far less than the lease that it is made under."""
-LONGEST_RETRY_AFTER = timedelta(hours=1)
+LONGEST_WAIT = timedelta(hours=1)
 NOT_NOW = frozenset({408, 409, 425})
 """Statuses after which the same request may succeed later, besides 429 and 5xx. 409: the first request
 of the key is still being processed."""
@@ -47,9 +47,9 @@ def post_event(*, to: Callable[[Any], str]) -> Effect:
 async def post_json(runtime: Runtime[Any], url: str, body: Mapping[str, Any], *, key: str) -> None:
     """Post once; returns when the endpoint has answered 2xx, and raises a `ProviderError` otherwise.
 
-    The status is the whole answer: the body is not read, redirects are not followed. What may be posted again later is `RateLimited` (429),
-    `Unreachable` or `OutcomeUnknown`, with the `Retry-After` of the response; any other response
-    is `RequestRejected`.
+    The status is the whole answer: the body is not read, redirects are not followed. What may be
+    posted again later is `RateLimited` (429), `Unreachable` or `OutcomeUnknown`, with the `Retry-After`
+    of the response, an hour at most; any other response is `RequestRejected`.
     """
     try:
         async with runtime.http.post(
@@ -73,22 +73,10 @@ def _check(response: ClientResponse, *, now: datetime) -> None:
     if 200 <= response.status < 300:
         return
     text = f"answered {response.status}"
-    wait = _retry_after(response.headers.get("Retry-After"), now=now)
+    wait = parse_retry_after(response.headers.get("Retry-After"), now=now)
+    wait = None if wait is None else min(wait, LONGEST_WAIT)
     if response.status == 429:
         raise RateLimited(text, wait=wait)
     if response.status in NOT_NOW or response.status >= 500:
         raise OutcomeUnknown(text, wait=wait)
     raise RequestRejected(text)
-
-
-def _retry_after(value: str | None, *, now: datetime) -> timedelta | None:
-    """`Retry-After`, in seconds or as an HTTP date (RFC 9110), an hour at most; None if absent or wrong."""
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=int(text[:9])), LONGEST_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    wait = moment.replace(tzinfo=moment.tzinfo or UTC) - now
-    return min(max(wait, timedelta()), LONGEST_RETRY_AFTER)

@@ -115,15 +115,15 @@ async def requeue(db: Tx, account_id: str, kind: str, subject: str) -> None:
 async def close_circuit(db: Tx, provider: str, provider_user: str) -> None:
     """Let everything of this user of the provider be tried at once: it was reconnected."""
     await db.execute(
-        "DELETE FROM circuit WHERE provider = $1 AND provider_user = $2", provider, provider_user
-    )
-    await db.execute(
         """
         UPDATE work SET next_attempt_at = clock_timestamp(), status = 'due', attempts = 0
          WHERE provider = $1 AND provider_user = $2 AND status IN ('waiting', 'failed')
         """,
         provider,
         provider_user,
+    )
+    await db.execute(
+        "DELETE FROM circuit WHERE provider = $1 AND provider_user = $2", provider, provider_user
     )
     if worker := next(iter(database_of(db).workers), None):
         at_end(db, partial(_hand_over, worker, (), 0, True))

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 
 from hoop_platform.clock import Clock
+from hoop_platform.providers.bounded_http import ServerResponse, send
 from hoop_platform.providers.errors import (
     ObjectNotFound,
     OutcomeUnknown,
@@ -24,7 +25,7 @@ from hoop_platform.providers.errors import (
 from sync_google.config import Settings
 from sync_google.domain.busy import Window
 from sync_google.domain.plan import EventDraft
-from sync_google.providers.google.error_responses import error_from_response, parse_retry_after
+from sync_google.providers.google.error_responses import error_from_response
 from sync_google.providers.google.parsing import (
     CalendarEntry,
     EventList,
@@ -166,41 +167,30 @@ class CalendarApi:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if etag is not None:
             headers["If-Match"] = etag
-        try:
-            async with self._http.request(
-                method,
-                self._base_url + path,
-                params=query,
-                json=body,
-                headers=headers,
-                timeout=ClientTimeout(total=TIMEOUT),
-                allow_redirects=False,
-            ) as response:
-                return _parse_response(response, await _read_body(response))
-        except (ClientError, TimeoutError, OSError) as error:
-            raise OutcomeUnknown(f"google did not respond: {type(error).__name__}") from error
+        response = await send(
+            self._http,
+            "google",
+            method,
+            self._base_url + path,
+            timeout=TIMEOUT,
+            largest=MAX_RESPONSE_BYTES,
+            params=query,
+            json=body,
+            headers=headers,
+        )
+        return _parse_response(response)
 
 
-def _parse_response(response: ClientResponse, body: bytes) -> object:
-    if response.status == 204:
+def _parse_response(response: ServerResponse) -> object:
+    if response.status_code == 204:
         return None
-    data = parse_json(body)
-    if response.status != 200:
-        wait = parse_retry_after(response.headers.get("Retry-After"), now=Clock().now())
-        raise error_from_response(response.status, data, wait)
+    data = parse_json(response.body)
+    if response.status_code != 200:
+        wait = response.retry_after(Clock().now())
+        raise error_from_response(response.status_code, data, wait)
     if not isinstance(data, dict):
         raise OutcomeUnknown("google sent something else than a JSON object")
     return data
-
-
-async def _read_body(response: ClientResponse) -> bytes:
-    """The whole body. Raises `OutcomeUnknown` when it is longer than any correct response."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(256 * 1024):
-        body += chunk
-        if len(body) > MAX_RESPONSE_BYTES:
-            raise OutcomeUnknown("google sent an endless response")
-    return bytes(body)
 
 
 def _error_of_one_event(error: PermissionLost) -> ProviderError:

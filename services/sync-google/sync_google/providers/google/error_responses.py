@@ -4,8 +4,7 @@ Source: "Handle API errors" of Google's Calendar guide. A response without that 
 from the Calendar API, and says nothing about the event.
 """
 
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 
 from hoop_platform.providers.errors import (
@@ -21,7 +20,6 @@ from hoop_platform.providers.errors import (
     VersionConflict,
 )
 
-MAX_RETRY_AFTER = timedelta(hours=25)
 PROJECT_LIMIT_WAIT = timedelta(minutes=15)
 
 RATE_LIMIT_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")
@@ -70,17 +68,3 @@ def _reason(body: Any) -> str:
         return str(body["error"]["errors"][0]["reason"])[:100]
     except (KeyError, IndexError, TypeError):
         return ""
-
-
-def parse_retry_after(text: str | None, *, now: datetime) -> timedelta | None:
-    """The header `Retry-After` (seconds or a date), at most 25 hours; None if it is not in the future."""
-    if not text:
-        return None
-    if text.isascii() and text.isdigit() and len(text) < 9:
-        wait = timedelta(seconds=int(text))
-    else:
-        try:
-            wait = parsedate_to_datetime(text).astimezone(UTC) - now
-        except ValueError:
-            return None
-    return min(wait, MAX_RETRY_AFTER) if wait > timedelta() else None
