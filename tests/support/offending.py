@@ -17,6 +17,7 @@ from yarl import URL
 from hoop_platform.http.route import Route
 from hoop_platform.ids import new_id
 from local.stack.topology import SERVICES, service
+from support.quiet import is_quiet
 
 LONGEST_WAIT = 2.0
 """Seconds for /health/live meanwhile, whatever else the machine does. That no service has kept its
@@ -129,7 +130,7 @@ class Pulse:
 async def offender(system: Any, eventually: Any, record_property: Any) -> AsyncIterator[Offender]:
     """Everything is as before when the test is over, and nobody had to wait meanwhile."""
     facts = system.facts
-    await eventually(lambda: _quiet(system))
+    await eventually(lambda: _settled(system))
     before = await _everything(system)
     held = await _held(system)
     pulse, stop = Pulse(), asyncio.Event()
@@ -146,21 +147,19 @@ async def offender(system: Any, eventually: Any, record_property: Any) -> AsyncI
     record_property("longest_wait_ms", round(pulse.longest * 1000))
     assert not one.wrong, "\n".join(map(str, one.wrong))
     assert one.sent
-    assert await _everything(system) == before
+    after = await _everything(system)
+    assert after == before, {
+        name: (before.get(name), n) for name, n in after.items() if n != before.get(name)
+    }
     assert await _held(system) == held
     assert pulse.beats
     assert pulse.longest < LONGEST_WAIT
 
 
-async def _quiet(system: Any) -> bool:
-    """Nothing is on its way: no outbox row waits, no desired state is due."""
-    waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM work WHERE status IN ('due', 'waiting') AND kind <> 'google-feed' AND next_attempt_at < clock_timestamp() + interval '5 s'"
-    for name in system.facts["postgres"]:
-        if await system.sql(name, waiting):
-            return False
+async def _settled(system: Any) -> bool:
+    """Nothing is on its way, and nothing changes meanwhile."""
     first = await _everything(system)
-    await asyncio.sleep(0.3)
-    return await _everything(system) == first
+    return await is_quiet(system) and await _everything(system) == first
 
 
 async def _held(system: Any) -> dict[str, float]:

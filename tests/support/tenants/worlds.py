@@ -10,6 +10,7 @@ from uuid import UUID
 from hoop_platform.http.route import Route
 from hoop_platform.ids import new_id, unspell
 from local.testing.client import Client, Response
+from support.quiet import is_quiet
 from support.tenants.bodies import BODIES, QUERIES, Ids, calendar, setting
 from support.tenants.id_positions import ROUTES, IdPosition, operation
 
@@ -118,11 +119,7 @@ async def _settled(worlds: Worlds) -> bool:
                 answer = await send(ask, route, ids)
                 if answer.status != 200:
                     return False
-    waiting = "SELECT 1 FROM outbox WHERE account_id = $1 UNION ALL SELECT 1 FROM work WHERE account_id = $1 AND status IN ('due', 'waiting') AND kind <> 'google-feed' AND next_attempt_at < clock_timestamp() + interval '5 s'"
-    for name in worlds.system.facts["postgres"]:
-        if await worlds.system.sql(name, waiting, worlds.account):
-            return False
-    return True
+    return await is_quiet(worlds.system)
 
 
 async def send(
