@@ -4,6 +4,8 @@
 import createClient from "openapi-fetch";
 import type { paths, components } from "./hoop.js";
 
+declare const process: { env: Record<string, string | undefined> };
+
 type Refusal = components["schemas"]["Refusal"];
 type Fields = components["schemas"]["RefusalOfFields"];
 
@@ -22,6 +24,12 @@ const created = await client.POST("/calendars/", {
     locationId: facts.location,
     name: "Generated",
     teamMembers: [{ userId: facts.users[1], priority: 1 }],
+    openHours: [
+      {
+        daysOfTheWeek: [1],
+        hours: [{ openHour: 9, openMinute: 0, closeHour: 17, closeMinute: 0 }],
+      },
+    ],
   },
 });
 const body = {
@@ -30,14 +38,15 @@ const body = {
   contactId: facts.contact as string,
   startTime: at(9),
 };
-const book = (startTime: string) =>
+const book = (more: Partial<components["schemas"]["CreateAppointment"]>) =>
   client.POST("/calendars/events/appointments", {
     params: { header },
-    body: { ...body, startTime },
+    body: { ...body, ...more },
   });
-const booked = await book(at(9));
-const taken: Refusal | Fields | undefined = (await book(at(9))).error;
-const wrong: Refusal | Fields | undefined = (await book("soon")).error;
+const booked = await book({});
+if (booked.error) throw new Error(JSON.stringify(booked.error));
+const taken: Refusal | Fields | undefined = (await book({})).error;
+const wrong: Refusal | Fields | undefined = (await book({ startTime: "soon" })).error;
 const change = (changed: components["schemas"]["UpdateAppointment"]) =>
   client.PUT("/calendars/events/appointments/{eventId}", {
     params: { header, path: { eventId: booked.data!.id } },

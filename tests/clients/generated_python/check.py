@@ -18,7 +18,6 @@ BASE = os.environ["HOOP_BASE_URL"]  # noqa: TID251 -- how this program is asked
 FOLDER = Path(os.environ["HOOP_FOLDER"])  # noqa: TID251
 FACTS = json.loads(os.environ["HOOP_FACTS"])  # noqa: TID251
 DAY = datetime.fromisoformat(FACTS["day"])
-GENERATOR = Path(sys.executable).with_name("openapi-python-client")
 
 
 def generate() -> dict[str, Any]:
@@ -28,7 +27,7 @@ def generate() -> dict[str, Any]:
         document.write_bytes(answer.read())
     settings = FOLDER / "settings.yaml"
     settings.write_text("post_hooks: []\n")  # its own formatter is not what is tried
-    command = [GENERATOR, "generate", "--meta", "none", "--config", settings]
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--config", settings]
     command += ["--path", document, "--output-path", FOLDER / "hoop_client"]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
     written = {file.stem for file in FOLDER.glob("hoop_client/api/*/*.py")} - {"__init__"}
@@ -53,6 +52,14 @@ def story() -> dict[str, Any]:
                 "locationId": FACTS["location"],
                 "name": "Generated",
                 "teamMembers": [{"userId": FACTS["users"][0], "priority": 1}],
+                "openHours": [
+                    {
+                        "daysOfTheWeek": [1],
+                        "hours": [
+                            {"openHour": 9, "openMinute": 0, "closeHour": 17, "closeMinute": 0}
+                        ],
+                    }
+                ],
             }
         ),
         **given,
@@ -66,7 +73,7 @@ def story() -> dict[str, Any]:
     book = module("api.appointments.create_appointment").sync
     booked = book(body=models.CreateAppointment.from_dict(body), **given)
     taken = book(body=models.CreateAppointment.from_dict(body), **given)
-    wrong = book(body=models.CreateAppointment.from_dict({**body, "startTime": "soon"}), **given)
+    wrong = book(body=models.CreateAppointment.from_dict({**body, "title": "a\nb"}), **given)
     change = module("api.appointments.update_appointment").sync
     moved = change(
         booked.id,
