@@ -27,7 +27,16 @@ def generate() -> dict[str, Any]:
         document.write_bytes(answer.read())
     settings = FOLDER / "settings.yaml"
     settings.write_text("post_hooks: []\n")  # its own formatter is not what is tried
-    command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--config", settings]
+    command = [
+        sys.executable,
+        "-m",
+        "openapi_python_client",
+        "generate",
+        "--meta",
+        "none",
+        "--config",
+        settings,
+    ]
     command += ["--path", document, "--output-path", FOLDER / "hoop_client"]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
     written = {file.stem for file in FOLDER.glob("hoop_client/api/*/*.py")} - {"__init__"}
