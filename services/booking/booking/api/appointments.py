@@ -1,6 +1,6 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -42,12 +42,12 @@ from booking.handlers.series import (
 )
 from booking.store import appointments as store
 from booking.store.crud import block_slots
-from hoop_events.booking import Appointment
 from hoop_platform.auth import location_zone
 from hoop_platform.db.database import Database
 from hoop_platform.errors import (
     CalendarInactive,
     LocationForbidden,
+    NoHost,
     NotFound,
     PreconditionFailed,
     SlotUnavailable,
@@ -247,6 +247,7 @@ ROUTES = (
             SlotUnavailable,
             WrongLength,
             CalendarInactive,
+            NoHost,
             LocationForbidden,
             NotFound,
         ),
@@ -270,12 +271,15 @@ ROUTES = (
         reply=AppointmentWriteResponse,
         summary="Update appointment",
         description="A field that is not sent stays as it is. With the id of a series, all its"
-        " upcoming occurrences are changed, or none: `startTime` is that of the first of them.",
+        " upcoming occurrences are changed, or none: `startTime` is that of the first of them."
+        " Another `assignedUserId` gives the appointment to that member of the calendar's team; 400"
+        " `slot_unavailable` lists those who are free in `details`.",
         refusals=(
             NotFound,
             SlotUnavailable,
             WrongLength,
             CalendarInactive,
+            NoHost,
             StateConflict,
             PreconditionFailed,
         ),
