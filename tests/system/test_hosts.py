@@ -23,9 +23,9 @@ async def test_an_appointment_is_given_to_a_colleague(
     assert second != first
     await eventually(lambda: _no_meetings(desk, old))
     mails = await eventually(lambda: _mails(desk, mine, 5))
-    told = sorted(mail["to"][0] for mail in mails)
-    assert len(set(told)) == 3
-    assert {told.count(one) for one in set(told)} == {1, 2}
+    receivers = sorted(mail["to"][0] for mail in mails)
+    assert len(set(receivers)) == 3
+    assert {receivers.count(one) for one in set(receivers)} == {1, 2}
 
 
 async def test_a_user_is_deleted(desk: Any, day: datetime, eventually: Any) -> None:

@@ -161,10 +161,10 @@ def _move(
     now: datetime,
 ) -> Decision:
     """Leave the old session, if any, and enter another; or the same, if only the end changes."""
+    request = _requested_time(before, after, patch, now)
     if _replaces_host(before, patch):
         check_keeps_together(before, after, snapshot, patch)
     excluded = excluded_appointment(before, snapshot)
-    request = _requested_time(before, after, patch, now)
     found = assign_seat(snapshot, request, excluded=excluded, now=now)
     if _keeps_session(before, after, found):
         found = replace(found, joins=snapshot.sessions.get(before.session))
