@@ -333,6 +333,25 @@ async def test_a_group_gets_one_host_together(office: Any, team: list[str]) -> N
     assert await office.violations() == []
 
 
+async def test_a_group_is_named_by_one_of_it_and_may_span_pages(
+    office: Any, team: list[str]
+) -> None:
+    """Somebody is ill: all who share the session go to the same colleague, also page by page."""
+    ill = team[0]
+    calendar = await calendar_of(office, *team, appoinmentPerSlot=3)
+    ids = [await booked(office, calendar, assignedUserId=ill) for _ in range(3)]
+    later = await booked(office, calendar, 30, assignedUserId=ill)
+    first = await reassigned(office, ill, appointmentIds=ids[:1], limit=2)
+    second = await reassigned(
+        office, ill, appointmentIds=ids[:1], limit=2, cursor=first["nextCursor"]
+    )
+    assert [one["id"] for page in (first, second) for one in page["appointments"]] == ids
+    states = [(await office.announced(each))[-1][1]["state"] for each in ids]
+    assert len({state["session"] for state in states}) == 1
+    assert (await shown(office, later))["assignedUserId"] == ill
+    assert await office.violations() == []
+
+
 async def test_a_collective_goes_on_with_the_others(office: Any, team: list[str]) -> None:
     """The next member becomes the primary one; what is booked gets the present team, all at once."""
     members = [{"userId": user, "isPrimary": user == team[0]} for user in team]

@@ -32,7 +32,7 @@ class ReassignAppointments(Body):
         None,
         min_length=1,
         max_length=MAX_PAGE,
-        description="Only these of the user's appointments.",
+        description="Only these of the user's appointments; of a group, all who share the session.",
     )
     ignore_free_slot_validation: bool = Field(
         False, description="As for a changed appointment; nobody is booked twice at a time."

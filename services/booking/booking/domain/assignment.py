@@ -71,14 +71,20 @@ def assign_seat(
 
 
 def _chosen_host(snapshot: Snapshot, request: RequestedTime, verdict: Verdict) -> str:
-    """The preferred one of the hosts who can take it, else the first who is not to be replaced."""
+    """The preferred one of the hosts who can take it, else the first who is not to be replaced.
+
+    Instead of one who is replaced, a host with an open session comes first: groups stay together.
+    """
     if request.prefer is not None and request.prefer in verdict.hosts:
         return request.prefer
-    able = (host for host in verdict.hosts if host != request.relieve)
-    chosen = next(able, None)
-    if chosen is None:
+    if request.relieve is None:
+        return verdict.hosts[0]
+    able = [host for host in verdict.hosts if host != request.relieve]
+    if not able:
         raise SlotLost("busy", snapshot.calendar.id, request)
-    return chosen
+    here = (snapshot.calendar.id, request.start)
+    at_work = {s.hosts[0] for s in snapshot.sessions.values() if (s.calendar_id, s.starts) == here}
+    return next((host for host in able if host in at_work), able[0])
 
 
 def _verdict(

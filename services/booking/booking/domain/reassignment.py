@@ -37,7 +37,10 @@ def check_keeps_together(
         return
     others = [one.hosts[0] for one in _others(before, snapshot)]
     if patch.host not in others:
-        text = "one of a group cannot get a host alone; `allowed` hold a session at this time"
+        text = (
+            "one of a group gets no host alone, except one who has a session then (`allowed`);"
+            " POST /users/{userId}/reassign gives all of them to another host"
+        )
         raise invalid("assignedUserId", "group_session", text, sorted(others))
 
 

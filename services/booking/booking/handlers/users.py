@@ -66,7 +66,8 @@ def _needing_host(account_id: str, before: Appointment) -> AppointmentUpdated:
 class ReassignmentRequest:
     """The appointments of a user that others are to host: a page, in order of start.
 
-    `appointments`, `locations`: only these, if there are any. `patch` says who hosts them from now on.
+    `locations`: only there, if there are any; `appointments`: only what shares a session with one
+    of these. `patch` says who hosts them from now on.
     """
 
     user_id: str

@@ -142,7 +142,8 @@ _LIST_UPCOMING = f"""
       JOIN appointment a ON a.account_id = $1 AND a.id = found.id
      WHERE (found.starts, found.id) > ($4, $5)
        AND (cardinality($6::uuid[]) = 0 OR a.location_id = ANY ($6))
-       AND (cardinality($7::uuid[]) = 0 OR a.id = ANY ($7))
+       AND (cardinality($7::uuid[]) = 0 OR (a.calendar_id, a.starts) IN (
+            SELECT calendar_id, starts FROM appointment WHERE account_id = $1 AND id = ANY ($7)))
      ORDER BY found.starts, found.id LIMIT $8
 """  # noqa: S608 -- texts of our own
 
@@ -183,7 +184,11 @@ async def list_upcoming_of_host(
     ids: Sequence[str],
     limit: int,
 ) -> list[Appointment]:
-    """The same without locks, a page in order of start; `locations`, `ids`: only these, if any."""
+    """The same without locks, a page in order of start.
+
+    `locations`: only there, if there are any; `ids`: only at the calendar and start of one of these
+    appointments, which together are the session.
+    """
     rows = await db.fetch(
         _LIST_UPCOMING,
         account_id,
