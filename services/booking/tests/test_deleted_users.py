@@ -374,6 +374,23 @@ async def test_a_collective_goes_on_with_the_others(office: Any, team: list[str]
     assert await office.violations() == []
 
 
+async def test_a_collective_group_waits_for_another_time(office: Any, team: list[str]) -> None:
+    """Several share the present hosts: nobody gets others alone, and both are listed until they move."""
+    members = [{"userId": user, "isPrimary": user == team[0]} for user in team]
+    calendar = await office.calendar(
+        calendarType="collective", teamMembers=members, appoinmentPerSlot=2
+    )
+    ids = [await booked(office, calendar) for _ in range(2)]
+    await delete(office, team[1])
+    refused = (await reassigned(office, team[1]))["appointments"]
+    assert [one["details"][0]["code"] for one in refused] == ["group_session"] * 2
+    assert await listed(office) == ids
+    moved = [await office.change(one, startTime=at(60)) for one in ids]
+    assert [one.body["users"] for one in moved] == [[team[2]]] * 2
+    assert await listed(office) == []
+    assert await office.violations() == []
+
+
 async def test_another_account_knows_nothing_of_it(office: Any, team: list[str]) -> None:
     """A deletion in one account leaves a user of the same id in another alone."""
     calendar = await calendar_of(office, team[0])

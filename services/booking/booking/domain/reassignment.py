@@ -28,10 +28,15 @@ def check_keeps_together(
     """Refuse to split a group: one of several in a session gets another host at the same time.
 
     One who joins a session that the other host has anyway splits nothing. With `relieve` all of them
-    get the other host, one after the other.
+    get the other host, one after the other; not in a collective, whose hosts are busy with the rest.
     """
     session = snapshot.sessions.get(before.session)
-    if patch.relieve is not None or session is None or len(session.seats) == 1:
+    if session is None or len(session.seats) == 1:
+        return
+    if patch.relieve is not None:
+        if snapshot.calendar.rules.all_of:
+            text = "the hosts of a collective group are replaced when it is moved to another time"
+            raise invalid("assignedUserId", "group_session", text)
         return
     if (before.calendar_id, before.start_time) != (after.calendar_id, after.start_time):
         return
