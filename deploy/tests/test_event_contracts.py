@@ -452,7 +452,7 @@ def test_hoop_check_refuses_a_planted_break_of_an_event_of_ours(tmp_path, monkey
         in result.output
     )
     for name in ("Created", "Rescheduled", "Updated", "Deleted"):
-        assert f"Appointment{name} (revision 1)" in result.output
+        assert f"Appointment{name} (revision 1" in result.output
     assert "This breaks: consumers built with an older revision need it" in result.output
     assert "Instead: keep the field and go on filling it" in result.output
     assert len(result.output.strip().splitlines()) == 1  # the golden records add nothing to it

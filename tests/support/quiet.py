@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
+from hoop_platform.kafka.log_reader import open_log_reader
 from local.stack.topology import SERVICES, service
 
 _PENDING = """
@@ -49,15 +48,5 @@ async def is_quiet(system: Any) -> bool:
 async def _end_offsets(bootstrap: str) -> dict[tuple[str, int], int]:
     """The offset behind the last record of each partition that has one, for the topics of all services."""
     topics = {event.topic for name in SERVICES for event in service(name).subscriptions}
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    try:
-        known = [
-            TopicPartition(topic, partition)
-            for topic in topics
-            for partition in consumer.partitions_for_topic(topic) or ()
-        ]
-        ends = await consumer.end_offsets(known)
-    finally:
-        await consumer.stop()
-    return {(each.topic, each.partition): end for each, end in ends.items() if end}
+    async with open_log_reader(bootstrap, sorted(topics)) as reader:
+        return {partition: end for partition, end in (await reader.end_offsets()).items() if end}

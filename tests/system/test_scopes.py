@@ -23,6 +23,7 @@ AREAS = (
     (r"/calendars/\{calendarId\}/holds(/.*)?", {"calendars/events"}),
     (r"/calendars/(events|blocked-slots|appointments)(/.*)?", {"calendars/events"}),
     (r"/contacts/\{contactId\}/appointments", {"calendars/events"}),
+    (r"/users/\{userId\}/reassign", {"calendars/events"}),
     (r"/integrations/zoom/meetings/.*", {"calendars/events"}),
     (r"/(calendars|schedules|integrations|locations|users|contacts|api-keys)(/.*)?", {"calendars"}),
 )

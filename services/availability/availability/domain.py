@@ -76,10 +76,10 @@ class CalendarConfig:
 
 
 def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> list[str]:
-    """The ids of the members; a calendar without members is its own host."""
+    """The ids of the members; a calendar without members is its own host, unless it needs one."""
     members = settings.get("teamMembers")
     found = [str(m["userId"]) for m in members] if isinstance(members, list) else []
-    return found or [calendar_id]
+    return found or ([] if settings.get("needsHost") else [calendar_id])
 
 
 def versions_of(state: State) -> Mapping[str, int]:

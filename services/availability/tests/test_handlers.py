@@ -12,6 +12,7 @@ from hoop_events.booking import AppointmentCreated, AppointmentUpdated, Hold, Ho
 from hoop_events.calendars import BlockSlot, BlockSlotChanged, CalendarChanged
 from hoop_events.effects import BusyInterval, BusyWeek, ExternalBusyChanged
 from hoop_platform.ids import new_id
+from hoop_scheduling.listing import free_slots
 from hoop_scheduling.zones import epoch_ms
 
 MONDAY = datetime(2027, 3, 1, 14, 0, tzinfo=UTC)  # 09:00 in New York
@@ -99,6 +100,23 @@ async def test_without_members_the_calendar_hosts_itself(read_model, calendar, a
     view = await view_of(read_model, account_id, state.id)
     assert view.rules.host_ids == (state.id,)
     assert list(view.busy) == [state.id]
+
+
+async def test_a_calendar_that_lost_its_members_offers_nothing(read_model, calendar):
+    """The event of its last member's deletion empties it; with a new member it offers as before."""
+    account_id, host, calendar_id = new_id(), new_id(), new_id()
+
+    async def offered(members, sequence, **settings):
+        state = calendar(calendar_id, members, sequence=sequence, **settings)
+        await apply_calendar(read_model, account_id, state)
+        view = await view_of(read_model, account_id, calendar_id)
+        return free_slots(view.rules, busy=view.busy, window=WINDOW, now=NOW)
+
+    assert {slot.hosts for slot in await offered([host], 1)} == {(host,)}
+    assert await offered([], 2, needsHost=True) == []
+    hosts = "SELECT hosts FROM calendar WHERE account_id = $1"
+    assert await read_model.fetchval(hosts, account_id) == []
+    assert {slot.hosts for slot in await offered([host], 3)} == {(host,)}
 
 
 async def test_a_busy_week_replaces_only_itself(read_model, calendar):

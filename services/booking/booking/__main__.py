@@ -9,6 +9,7 @@ from booking.api.routes import ROUTES
 from booking.config import BookingSettings
 from booking.handlers import projections
 from booking.handlers.inspect import audit, dump
+from booking.handlers.users import on_user_deleted
 from booking.jobs import jobs
 from booking.store.database import BookingDatabase
 from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
@@ -80,7 +81,7 @@ service = Service(
     routes=ROUTES,
     subscriptions={
         UserChanged: projections.on_user_changed,
-        UserDeleted: projections.on_user_deleted,
+        UserDeleted: on_user_deleted,
         ContactChanged: projections.on_contact_changed,
         ContactDeleted: projections.on_contact_deleted,
         ConnectionChanged: projections.on_connection_changed,

@@ -328,6 +328,23 @@ def test_another_host(appointment, world):
     assert world.kinds(appointment.contact_id) == ["booked", "rescheduled"]
 
 
+def test_a_host_who_was_deleted(appointment, world):
+    """That another is needed is told to nobody; who replaces the host is, and the deleted one is not."""
+    former, new_host = appointment.host, new_id()
+    world.handle(appointment.booked())
+    world.drain()
+    world.handle(appointment.updated(needs_host=True))
+    world.drain()
+    assert world.kinds(appointment.contact_id) == world.kinds(former) == ["booked"]
+
+    world.handle(appointment.handed_to(new_host))
+    assert isinstance(world.mail(former, receiver=Receiver(former, erased=True)), InSync)
+    world.mail(new_host)
+    world.mail(appointment.contact_id)
+    assert world.kinds(new_host) == ["booked"]
+    assert world.kinds(appointment.contact_id) == ["booked", "rescheduled"]
+
+
 def test_no_link_after_a_confirmation_that_failed(appointment, world):
     world.handle(appointment.booked(PENDING))
     world.mail(appointment.contact_id, "rejected")

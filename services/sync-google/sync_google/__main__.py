@@ -1,5 +1,6 @@
 """Sync-google: writes appointments into Google calendars, and announces foreign events as busy time."""
 
+from hoop_events.accounts import UserDeleted
 from hoop_events.booking import (
     AppointmentCreated,
     AppointmentDeleted,
@@ -14,7 +15,11 @@ from sync_google.api import INTEGRATION
 from sync_google.config import Settings
 from sync_google.domain.identifiers import CONNECTION_KIND, EVENT_KIND, FEED_KIND
 from sync_google.handlers.appointments import on_appointment_changed, on_appointment_tombstone
-from sync_google.handlers.connections import on_calendar_changed, on_calendar_deleted
+from sync_google.handlers.connections import (
+    on_calendar_changed,
+    on_calendar_deleted,
+    on_user_deleted,
+)
 from sync_google.jobs.connections import reconcile_connection
 from sync_google.jobs.events import EventReconciler
 from sync_google.jobs.pull import pull_feed
@@ -34,6 +39,7 @@ service = Service(
         AppointmentDeleted: on_appointment_changed,
         CalendarChanged: on_calendar_changed,
         CalendarDeleted: on_calendar_deleted,
+        UserDeleted: on_user_deleted,
     },
     announces=(ExternalBusyChanged, CalendarPushFailed, ConnectionChanged),
     tombstones={"appointments": on_appointment_tombstone},

@@ -103,7 +103,7 @@ class SyncWorld:
         return calendar_id
 
     async def change_calendar(
-        self, calendar_id: str, *, members: Sequence[str] | None = None
+        self, calendar_id: str, *, members: Sequence[str] | None = None, **settings: Any
     ) -> None:
         team = self.users[:1] if members is None else members
         state = Calendar(
@@ -112,7 +112,11 @@ class SyncWorld:
             version=1,
             location_id=new_id(),
             time_zone="Europe/Berlin",
-            settings={"name": "Consultation", "teamMembers": [{"userId": u} for u in team]},
+            settings={
+                "name": "Consultation",
+                "teamMembers": [{"userId": u} for u in team],
+                **settings,
+            },
         )
         async with self.runtime.db.transaction() as db:
             event = CalendarChanged(account_id=self.account_id, state=state)

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 from aiohttp import ClientSession
 
+from hoop_events.accounts import UserDeleted
 from hoop_events.base import Gone
 from hoop_events.calendars import CalendarDeleted
 from hoop_platform.errors import Invalid
 from hoop_platform.providers.provider_accounts import lock_provider_account
-from sync_google.handlers.connections import on_calendar_deleted
+from sync_google.handlers.connections import on_calendar_deleted, on_user_deleted
 
 
 async def blocked(world) -> set[tuple[str | None, str]]:
@@ -120,6 +121,62 @@ async def test_a_deleted_calendar_ends_its_connection(world) -> None:
     after = await world.connection(connection_id)
     assert (after.status, after.reason) == ("disconnected", "calendar_deleted")
     assert await world.events() == []
+
+
+async def delete_user(world, user: str) -> None:
+    event = UserDeleted(account_id=world.account_id, state=Gone(id=user, sequence=2))
+    async with world.runtime.db.transaction() as db:
+        await on_user_deleted(db, event, world.now())
+
+
+async def lose_member(world, calendar: str) -> None:
+    """Booking announces that the calendar has lost its only member."""
+    await world.change_calendar(calendar, members=[], needsHost=True)
+
+
+@pytest.mark.parametrize("first", ["user", "calendar"])
+async def test_nothing_is_written_to_a_deleted_user(world, first) -> None:
+    """The connection of the only member ends, whichever event comes first; what stands there stays."""
+    user = world.users[0]
+    calendar, other = await world.calendar(), await world.calendar(members=world.users[1:])
+    connection, stays = await world.connect(calendar), await world.connect(other, user="bob@x.com")
+    appointment = await world.book(calendar)
+    await world.foreign(3)
+    await world.pull()
+    await world.push()
+    steps = {"user": delete_user(world, user), "calendar": lose_member(world, calendar)}
+    await steps.pop(first)
+    await next(iter(steps.values()))
+    after = await world.connection(connection)
+    assert (after.status, after.reason) == ("disconnected", "user_deleted")
+    assert (await world.connection(stays)).status == "active"
+    assert await world.busy() == []
+    calls = await world.calls()
+    await world.change(appointment, needs_host=True)
+    await world.move(appointment, 1)
+    await world.push()
+    assert await world.calls() == calls
+    assert len(await world.events()) == 2
+
+
+async def test_the_connection_that_names_a_deleted_user_ends(world) -> None:
+    """Those of the calendar itself, and those that name a colleague, go on."""
+    calendars = [await world.calendar(members=world.users) for _ in range(3)]
+    named = await world.connect(calendars[0], userId=world.users[1])
+    colleague = await world.connect(calendars[1], userId=world.users[0])
+    unnamed = await world.connect(calendars[2])
+    await delete_user(world, world.users[1])
+    statuses = [(await world.connection(one)).status for one in (named, colleague, unnamed)]
+    assert statuses == ["disconnected", "active", "active"]
+
+
+async def test_a_calendar_without_a_host_may_be_connected_again(world) -> None:
+    """Renamed afterwards, it keeps its new connection: that is of nobody who was deleted."""
+    calendar = await world.calendar()
+    await lose_member(world, calendar)
+    connection = await world.connect(calendar)
+    await lose_member(world, calendar)
+    assert (await world.connection(connection)).status == "active"
 
 
 async def test_booked_while_the_calendar_is_being_connected(world) -> None:

@@ -63,6 +63,8 @@ class Appointment(State):
     hosts: tuple[Id, ...]
     """The hosts; the meeting is created in the first one's provider account. Of a calendar without
     members, the calendar's id."""
+    needs_host: bool = False
+    """Whether one of the hosts was deleted from the account, so that another is to be assigned."""
     resources: tuple[Id, ...] = ()
     buffer_before: int = 0
     buffer_after: int = 0
@@ -101,7 +103,10 @@ class AppointmentRescheduled(AppointmentEvent):
 
 
 class AppointmentUpdated(AppointmentEvent):
-    """Anything else of the appointment changed: title, status `showed` or `noshow`, the join link."""
+    """Anything else of the appointment changed: title, status `showed` or `noshow`, the join link.
+
+    Also that a host was deleted: then `needsHost` is true and `change.reason` is `user_deleted`.
+    """
 
     type: ClassVar = "AppointmentUpdated"
 

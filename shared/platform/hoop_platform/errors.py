@@ -164,6 +164,12 @@ class CalendarInactive(Refused):
     remedy = "Activate the calendar or use another."
 
 
+class NoHost(Refused):
+    code, status = "no_host", 400
+    text = "All members of the calendar's team were deleted; nobody can take appointments."
+    remedy = "Add a member to the calendar's team, or use another calendar."
+
+
 class WrongLength(Refused):
     code, status = "slot_duration", 400
     text = "Selected slot duration is not a valid duration option for this calendar"

@@ -37,6 +37,7 @@ CALENDAR_FIELDS = frozenset(
         "eventType",
         "isActive",
         "lookBusyConfig",
+        "needsHost",
         "openHours",
         "preBuffer",
         "preBufferUnit",

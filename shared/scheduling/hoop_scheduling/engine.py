@@ -26,6 +26,7 @@ from hoop_scheduling.without_one import ExcludedAppointment, without_excluded
 
 Reason = Literal[
     "inactive",
+    "no_host",
     "not_a_member",
     "wrong_length",
     "notice",
@@ -140,6 +141,7 @@ def _reason(request: SearchRequest, occupancy: Occupancy, start: int, *, now: in
     latest = None if now is None else rules.latest(now)
     checks: tuple[tuple[Reason, Callable[[], bool]], ...] = (
         ("inactive", lambda: not rules.active),
+        ("no_host", lambda: not rules.hosts),
         ("not_a_member", lambda: not request.hosts),
         ("wrong_length", lambda: not request.has_valid_length),
         ("notice", lambda: now is not None and start < rules.earliest(now)),

@@ -36,8 +36,8 @@ def explain(
 ) -> dict[str, str]:
     """For each local date of `zone` in the window without a slot: the rule that emptied it.
 
-    The rules apply in this order: `inactive`, `not_a_member`, `closed`, `notice`, `horizon`,
-    `day_full`, `busy` (or `full`, if a session without a free seat was one of the conflicts),
+    The rules apply in this order: `inactive`, `no_host`, `not_a_member`, `closed`, `notice`,
+    `horizon`, `day_full`, `busy` (or `full`, if a session without a free seat was one of the conflicts),
     `no_resource`, `look_busy`.
     """
     request, occupancy = search_request(
@@ -75,10 +75,11 @@ def _empty_reason(
 def _stages(
     request: SearchRequest, occupancy: Occupancy, window: Window, now: int
 ) -> Iterator[Stage]:
-    """The rules in their order; the first two allow or refuse every day, with or without candidates."""
+    """The rules in their order; the first three allow or refuse every day, with or without candidates."""
     rules, (start, end) = request.rules, window
     candidates, grids = grid_of(request, window)
     yield "inactive", EVERY_DAY if rules.active else 0
+    yield "no_host", EVERY_DAY if rules.hosts else 0
     yield "not_a_member", EVERY_DAY if request.hosts else 0
     bits = bits_within(candidates, window) & _combined(rules, grids)
     yield "closed", bits

@@ -30,8 +30,8 @@ class Host:
 class SlotRules:
     """The rules of a calendar. Durations are milliseconds; 0 means that there is no such rule.
 
-    `hosts` are in the order of the team, the primary member first. Busy times under the calendar's
-    id block all its hosts.
+    `hosts` are in the order of the team, the primary member first; empty on a calendar all of whose
+    members were deleted. Busy times under the calendar's id block all its hosts.
     """
 
     calendar: str
@@ -86,7 +86,7 @@ class SlotRules:
         `availabilities` take precedence over both. Raises ValueError or KeyError for values that
         booking refuses: an unknown zone or unit, a duration under a minute.
         """
-        members = calendar.get("teamMembers") or [{"userId": calendar["id"]}]
+        members = calendar.get("teamMembers") or _own_host(calendar)
         applied = [s for s in schedules if not s.get("deleted") and _applies_to(s, calendar)]
         plans = _plans(calendar, zone, applied, [member["userId"] for member in members])
         hosts = [_host(member, plans[member["userId"]]) for member in members]
@@ -137,6 +137,11 @@ def _settings(calendar: JsonObject) -> dict[str, Any]:
         == "RoundRobin_OptimizeForEqualDistribution",
         "look_busy": _look_busy(calendar.get("lookBusyConfig") or {}),
     }
+
+
+def _own_host(calendar: JsonObject) -> list[JsonObject]:
+    """A calendar without members is its own host, unless it lost them: then it has none."""
+    return [] if calendar.get("needsHost") else [{"userId": calendar["id"]}]
 
 
 def _look_busy(config: JsonObject) -> int:

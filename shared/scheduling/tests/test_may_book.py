@@ -15,6 +15,7 @@ from slot_oracle.small_calendar import (
 )
 
 from hoop_scheduling.busy import Busy, Seats
+from hoop_scheduling.explain import explain
 from hoop_scheduling.listing import free_slots, free_starts
 from hoop_scheduling.rules import SlotRules
 from hoop_scheduling.without_one import ExcludedAppointment
@@ -46,6 +47,20 @@ def test_the_reason_of_a_refusal(reason, start, fields, more):
 
     assert not verdict
     assert (verdict.reason, verdict.hosts) == (reason, ())
+
+
+def test_without_its_members_a_calendar_has_no_host():
+    """One that never had members is its own host; one that lost them all offers and books nothing."""
+    never, lost = calendar(), calendar(needsHost=True)
+
+    assert may_book_at(never, TEN).hosts == ("cal",)
+    assert may_book_at(lost, TEN).reason == "no_host"
+    assert may_book_at(lost, TEN, ignore_rules=True).reason == "no_host"
+    assert may_book_at(lost, TEN, host="ada").reason == "no_host"
+    assert free_starts(lost, busy={}, window=(MIDNIGHT, NOON), now=MIDNIGHT) == []
+    reasons = explain(lost, busy={}, window=(MIDNIGHT, NOON), now=MIDNIGHT, zone="UTC")
+    assert set(reasons.values()) == {"no_host"}
+    assert may_book_at(calendar("ada", needsHost=True), TEN).hosts == ("ada",)
 
 
 def test_a_verdict_names_the_hosts_who_can_take_it():

@@ -68,6 +68,7 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
         "locationIds": [ids["location"]],
     },
     "PUT /users/{userId}": lambda ids: {"name": "Taken over", "locationIds": [ids["location"]]},
+    "POST /users/{userId}/reassign": lambda ids: {"appointmentIds": [ids["appointment"]]},
     "POST /contacts/": lambda ids: {"name": "Carl", "locationId": ids["location"]},
     "PUT /contacts/{contactId}": lambda _: {"name": "Taken over"},
     "POST /api-keys": lambda ids: {

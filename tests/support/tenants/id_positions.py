@@ -21,6 +21,8 @@ KIND = {
     "connectionId": "connection",
     "locationIds": "location",
     "userIds": "user",
+    "toUserId": "user",
+    "appointmentIds": "appointment",
     "selectedUsers": "user",
     "calendarIds": "calendar",
     "excludeEventId": "appointment",

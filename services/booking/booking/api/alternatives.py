@@ -28,4 +28,4 @@ async def with_alternatives(call: AnyCall, lost: SlotLost) -> SlotUnavailable:
         {"startTime": local_time(one, zone), "endTime": local_time(one + length, zone)}
         for one in others
     ]
-    return SlotUnavailable(extra={**lost.extra, "alternatives": alternatives})
+    return SlotUnavailable(details=lost.details, extra={**lost.extra, "alternatives": alternatives})

@@ -47,6 +47,7 @@ from hoop_platform.db.database import Database
 from hoop_platform.errors import (
     CalendarInactive,
     LocationForbidden,
+    NoHost,
     NotFound,
     PreconditionFailed,
     SlotUnavailable,
@@ -246,6 +247,7 @@ ROUTES = (
             SlotUnavailable,
             WrongLength,
             CalendarInactive,
+            NoHost,
             LocationForbidden,
             NotFound,
         ),
@@ -269,12 +271,15 @@ ROUTES = (
         reply=AppointmentWriteResponse,
         summary="Update appointment",
         description="A field that is not sent stays as it is. With the id of a series, all its"
-        " upcoming occurrences are changed, or none: `startTime` is that of the first of them.",
+        " upcoming occurrences are changed, or none: `startTime` is that of the first of them."
+        " Another `assignedUserId` gives the appointment to that member of the calendar's team; 400"
+        " `slot_unavailable` lists those who are free in `details`.",
         refusals=(
             NotFound,
             SlotUnavailable,
             WrongLength,
             CalendarInactive,
+            NoHost,
             StateConflict,
             PreconditionFailed,
         ),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -71,6 +72,11 @@ class CalendarEventListQuery(BlockSlotListQuery):
 
     status: list[Status] | None = Field(None, max_length=8, description="In one of these only.")
     updated_after: QueryInstant | None = Field(None, description="Changed later than this only.")
+    needs_host: bool = Field(
+        False,
+        description="true: only appointments of which a host was deleted; of the whole location, if"
+        " no calendar, user or group is given.",
+    )
 
 
 class AppointmentListResponse(ResponseModel):
@@ -108,9 +114,14 @@ class BlockSlotListResponse(ResponseModel):
 async def list_events(call: Call[None, CalendarEventListQuery]) -> dict[str, Any]:
     query = call.query
     await location_zone(call.caller, query.location_id, call.runtime.tables)
-    chosen = await _calendars(call, query)
+    chosen = await _calendars(call, query, of_location=query.needs_host)
     calendars = None if not chosen else sorted(set(chosen[0]).intersection(*chosen))
-    filters = _filters(query, calendars, statuses=query.status, updated_after=query.updated_after)
+    filters = replace(
+        _filters(query, calendars),
+        statuses=query.status,
+        updated_after=query.updated_after,
+        needs_host=query.needs_host,
+    )
     found = await store.list_appointments(call.runtime.db, call.account_id, filters)
     return page(found, query.limit, present_appointment)
 
@@ -128,8 +139,13 @@ async def list_block_slots(call: Call[None, BlockSlotListQuery]) -> dict[str, An
     )
 
 
-async def _calendars(call: AnyCall, query: BlockSlotListQuery) -> list[list[str]]:
-    """The calendar of `calendarId`, and the calendars of `groupId`, of each that is given."""
+async def _calendars(
+    call: AnyCall, query: BlockSlotListQuery, *, of_location: bool = False
+) -> list[list[str]]:
+    """The calendar of `calendarId`, and the calendars of `groupId`, of each that is given.
+
+    One of these or `userId` must be, unless the list is `of_location`.
+    """
     chosen = []
     if query.calendar_id is not None:
         known = is_id(query.calendar_id) and await get_calendar(
@@ -143,17 +159,13 @@ async def _calendars(call: AnyCall, query: BlockSlotListQuery) -> list[list[str]
         chosen.append(
             await list_calendar_ids_of_group(call.runtime.db, call.account_id, query.group_id)
         )
-    if not chosen and query.user_id is None:
+    if not chosen and query.user_id is None and not of_location:
         raise invalid("calendarId", "missing", "calendarId, userId or groupId must be given")
     return chosen
 
 
 def _filters(
-    query: BlockSlotListQuery,
-    calendars: Sequence[str] | None,
-    *,
-    statuses: Sequence[str] | None = None,
-    updated_after: datetime | None = None,
+    query: BlockSlotListQuery, calendars: Sequence[str] | None
 ) -> store.CalendarEventFilter:
     return store.CalendarEventFilter(
         location_id=query.location_id,
@@ -163,8 +175,6 @@ def _filters(
         user=query.user_id if query.user_id is None or is_id(query.user_id) else NO_ID,
         after=position(query.cursor) or FIRST,
         limit=query.limit + 1,
-        statuses=statuses,
-        updated_after=updated_after,
     )
 
 
@@ -199,7 +209,8 @@ ROUTES = (
         reply=AppointmentListResponse,
         summary="Get calendar events",
         description="Appointments that overlap the time, cancelled ones too, in order of start."
-        " At least one of `calendarId`, `userId` and `groupId` is needed; several narrow.",
+        " At least one of `calendarId`, `userId` and `groupId` is needed; several narrow. With"
+        " `needsHost=true` none is: then all appointments of the location that need another host.",
         refusals=(LocationForbidden, NotFound),
     ),
     Route(

@@ -77,9 +77,14 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     },
     ("PUT", f"{_EVENTS}/appointments/{{eventId}}"): {
         "Move it": {"startTime": "2027-03-01T10:00:00-05:00"},
+        "Give it to a colleague": {"assignedUserId": "06gvtdred9psbfjhmlcvcn5b6o"},
         "Cancel it": {"appointmentStatus": "cancelled"},
         "Rename it": {"title": "Second opinion"},
         "Nothing": {},
+    },
+    ("POST", "/users/{userId}/reassign"): {
+        "To members who are free": {},
+        "To one colleague, without mails": {"toUserId": EVE, "toNotify": False},
     },
     ("POST", "/calendars/{calendarId}/holds"): {
         "For ten minutes": {"startTime": "2027-03-01T09:00:00-05:00"},

@@ -12,7 +12,7 @@ from booking.domain.assignment import SlotLost
 from booking.handlers import holds as handlers
 from booking.handlers.holds import HoldRequest
 from booking.store.holds import get_hold, is_gone_hold
-from hoop_platform.errors import CalendarInactive, NotFound, SlotUnavailable, WrongLength
+from hoop_platform.errors import CalendarInactive, NoHost, NotFound, SlotUnavailable, WrongLength
 from hoop_platform.http.route import Call, Reply, Route
 from hoop_platform.ids import new_id
 
@@ -63,7 +63,7 @@ ROUTES = (
         summary="Create hold",
         description="The time is not offered to others until `expiresAt`. A new appointment with"
         " this `holdId` takes the time and the id.",
-        refusals=(NotFound, SlotUnavailable, WrongLength, CalendarInactive),
+        refusals=(NotFound, SlotUnavailable, WrongLength, CalendarInactive, NoHost),
     ),
     Route(
         "DELETE",

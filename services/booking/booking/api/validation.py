@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from booking.domain.checks import UNKNOWN_USER
 from booking.store import crud, projections
 from booking.store.calendars import get_calendar
 from hoop_platform.errors import Detail, Invalid, NotFound
 from hoop_platform.http.route import AnyCall
 from hoop_platform.ids import is_id
-
-UNKNOWN_USER = "is no user of the account"
 
 
 def known_id(text: str) -> str:

@@ -13,11 +13,11 @@ from booking.domain.assignment import (
     excluded_appointment,
     is_shared,
     meeting_for,
-    named_host,
 )
 from booking.domain.calendars import Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch
 from booking.domain.decisions import Decision, decide_change, enter_session, entered
+from booking.domain.reassignment import check_host, check_keeps_together
 from booking.domain.recurrence import check_rule_unchanged
 from booking.domain.snapshot import Snapshot
 from hoop_events.booking import Appointment
@@ -35,10 +35,9 @@ def change(
     now: datetime,
 ) -> Decision | None:
     """Apply a patch; None when nothing changes. `snapshot` is of the calendar after the change."""
-    if patch.rrule is not None:
-        check_rule_unchanged(before, patch)
-    if patch.host not in (None, *before.hosts):
-        named_host(snapshot.calendar, patch.host)
+    if patch.relieve not in (None, *before.hosts):
+        return None
+    _check(before, snapshot, patch)
     after = _edited(before, snapshot, patch)
     moves = _moves(before, after, patch)
     if not moves:
@@ -48,13 +47,20 @@ def change(
         after.occupies and not before.occupies
     ):
         raise StateConflict
-    if after == before:
+    if after == before and not moves:
         return None
     if not after.occupies:
         return decide_change(before, after, snapshot, patch, {"meeting": NO_MEETING}, now=now)
     if before.occupies and not moves:
         return _stay(before, after, snapshot, patch, now=now)
     return _move(before, after, snapshot, patch, session_id=session_id, now=now)
+
+
+def _check(before: Appointment, snapshot: Snapshot, patch: AppointmentPatch) -> None:
+    if patch.rrule is not None:
+        check_rule_unchanged(before, patch)
+    if patch.host is not None or patch.relieve is not None:
+        check_host(before, snapshot, patch)
 
 
 def _venue(
@@ -110,8 +116,15 @@ def _edited(before: Appointment, snapshot: Snapshot, patch: AppointmentPatch) ->
 def _moves(before: Appointment, after: Appointment, patch: AppointmentPatch) -> bool:
     """Whether time, calendar or host change, so that a seat has to be assigned."""
     when = (before.start_time, before.end_time, before.calendar_id)
-    host = patch.host is not None and patch.host not in before.hosts
-    return host or when != (after.start_time, after.end_time, after.calendar_id)
+    moved = when != (after.start_time, after.end_time, after.calendar_id)
+    return moved or _replaces_host(before, patch)
+
+
+def _replaces_host(before: Appointment, patch: AppointmentPatch) -> bool:
+    """Whether the patch asks for another host than the present ones."""
+    if patch.relieve is not None:
+        return patch.relieve in before.hosts
+    return patch.host is not None and patch.host not in before.hosts
 
 
 def _stay(
@@ -148,14 +161,9 @@ def _move(
     now: datetime,
 ) -> Decision:
     """Leave the old session, if any, and enter another; or the same, if only the end changes."""
-    request = RequestedTime(
-        after.start_time,
-        after.end_time,
-        patch.host,
-        before.hosts[0],
-        patch.ignore_range,
-        patch.ignore_rules,
-    )
+    request = _requested_time(before, after, patch, now)
+    if _replaces_host(before, patch):
+        check_keeps_together(before, after, snapshot, patch)
     excluded = excluded_appointment(before, snapshot)
     found = assign_seat(snapshot, request, excluded=excluded, now=now)
     if _keeps_session(before, after, found):
@@ -173,6 +181,28 @@ def _move(
         fields["meeting"] = meeting_for(kind, found.joins, confirmed=after.confirmed)
     seat = snapshot.seat if stays else found.seat
     return decide_change(before, after, snapshot, patch, fields, now=now, seat=seat, entry=entry)
+
+
+def _requested_time(
+    before: Appointment, after: Appointment, patch: AppointmentPatch, now: datetime
+) -> RequestedTime:
+    """The time and the hosts to be tried.
+
+    Notice and horizon are rules for choosing a time: one that is kept, and is not over, was chosen
+    already. Of a kept time the present host is none of those who could take it instead.
+    """
+    was = (before.calendar_id, before.start_time, before.end_time)
+    kept = was == (after.calendar_id, after.start_time, after.end_time) and before.occupies
+    others = kept and _replaces_host(before, patch)
+    return RequestedTime(
+        after.start_time,
+        after.end_time,
+        host=patch.host,
+        prefer=None if others else before.hosts[0],
+        relieve=before.hosts[0] if others else None,
+        ignore_range=patch.ignore_range or (kept and now < after.end_time),
+        ignore_rules=patch.ignore_rules,
+    )
 
 
 def _keeps_session(before: Appointment, after: Appointment, found: SeatAssignment) -> bool:

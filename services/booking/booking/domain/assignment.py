@@ -1,5 +1,6 @@
 """Assigning a seat: the session, the hosts, the resources, the meeting; or the refusal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,7 +8,15 @@ from booking.domain.calendars import Calendar
 from booking.domain.snapshot import Session, Snapshot
 from hoop_events.booking import Appointment, Hold, Meeting
 from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
-from hoop_platform.errors import CalendarInactive, Refused, SlotUnavailable, WrongLength, invalid
+from hoop_platform.errors import (
+    CalendarInactive,
+    Detail,
+    NoHost,
+    Refused,
+    SlotUnavailable,
+    WrongLength,
+    invalid,
+)
 from hoop_scheduling.busy import Seats
 from hoop_scheduling.engine import Verdict, may_book
 from hoop_scheduling.without_one import ExcludedAppointment
@@ -37,6 +46,8 @@ class RequestedTime:
     """The present host, who is kept if free."""
     ignore_range: bool = False
     ignore_rules: bool = False
+    relieve: str | None = None
+    """The present host, who is to be replaced, by `host` or by any member who is free."""
 
 
 def assign_seat(
@@ -53,10 +64,27 @@ def assign_seat(
     verdict = _verdict(snapshot, request, excluded=excluded, now=now)
     if snapshot.calendar.rules.all_of:
         return _assign(snapshot, verdict.hosts, verdict.resources, request, excluded)
-    if request.prefer in verdict.hosts[1:]:
-        kept = replace(request, host=request.prefer, prefer=None)
-        verdict = _verdict(snapshot, kept, excluded=excluded, now=now)
-    return _assign(snapshot, verdict.hosts[:1], verdict.resources, request, excluded)
+    chosen = _chosen_host(snapshot, request, verdict)
+    if chosen != verdict.hosts[0]:
+        verdict = _verdict(snapshot, replace(request, host=chosen), excluded=excluded, now=now)
+    return _assign(snapshot, (chosen,), verdict.resources, request, excluded)
+
+
+def _chosen_host(snapshot: Snapshot, request: RequestedTime, verdict: Verdict) -> str:
+    """The preferred one of the hosts who can take it, else the first who is not to be replaced.
+
+    Instead of one who is replaced, a host with an open session comes first: groups stay together.
+    """
+    if request.prefer is not None and request.prefer in verdict.hosts:
+        return request.prefer
+    if request.relieve is None:
+        return verdict.hosts[0]
+    able = [host for host in verdict.hosts if host != request.relieve]
+    if not able:
+        raise SlotLost("busy", snapshot.calendar.id, request)
+    here = (snapshot.calendar.id, request.start)
+    at_work = {s.hosts[0] for s in snapshot.sessions.values() if (s.calendar_id, s.starts) == here}
+    return next((host for host in able if host in at_work), able[0])
 
 
 def _verdict(
@@ -67,7 +95,26 @@ def _verdict(
     now: datetime,
 ) -> Verdict:
     """The slot engine's verdict, which is positive; a negative one is raised as a refusal."""
-    verdict = may_book(
+    verdict = _engine_verdict(snapshot, request, excluded=excluded, now=now)
+    if verdict.reason is None:
+        return verdict
+    refused = refusal(verdict.reason, snapshot.calendar, request)
+    if isinstance(refused, SlotLost) and request.host and not snapshot.calendar.rules.all_of:
+        others = replace(request, host=None)
+        able = _engine_verdict(snapshot, others, excluded=excluded, now=now).hosts
+        free = tuple(host for host in able if host != request.relieve)
+        raise SlotLost(verdict.reason, snapshot.calendar.id, request, free_hosts=free)
+    raise refused
+
+
+def _engine_verdict(
+    snapshot: Snapshot,
+    request: RequestedTime,
+    *,
+    excluded: ExcludedAppointment | None,
+    now: datetime,
+) -> Verdict:
+    return may_book(
         snapshot.calendar.rules,
         epoch_ms(request.start),
         epoch_ms(request.end),
@@ -81,9 +128,6 @@ def _verdict(
         ignore_range=request.ignore_range,
         ignore_rules=request.ignore_rules,
     )
-    if verdict.reason is not None:
-        raise refusal(verdict.reason, snapshot.calendar, request)
-    return verdict
 
 
 def excluded_appointment(
@@ -114,18 +158,34 @@ def _seats(snapshot: Snapshot) -> dict[tuple[str, int], Seats]:
 def named_host(calendar: Calendar, host: str | None) -> str:
     """The host of an appointment that takes no time: the named member, else the first.
 
-    Raises `Invalid` when the named host is not a member.
+    Raises `Invalid` when the named host is not a member, `NoHost` when there is none.
     """
+    if not calendar.hosts:
+        raise NoHost
     if host is not None and host not in calendar.hosts:
         raise not_a_member(calendar)
     return host or calendar.hosts[0]
 
 
 class SlotLost(SlotUnavailable):
-    """The requested time is taken; keeps calendar and request, to find alternatives for."""
+    """The requested time is taken; keeps calendar and request, to find alternatives for.
 
-    def __init__(self, reason: str, calendar_id: str, request: RequestedTime) -> None:
-        super().__init__(extra={"reason": reason})
+    `free_hosts`: who could take it instead of the named host.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        calendar_id: str,
+        request: RequestedTime,
+        *,
+        free_hosts: Sequence[str] | None = None,
+    ) -> None:
+        text = "cannot take this time; `allowed` are the members who can"
+        taken = (
+            () if free_hosts is None else (Detail("assignedUserId", "not_free", text, free_hosts),)
+        )
+        super().__init__(details=taken, extra={"reason": reason})
         self.calendar_id = calendar_id
         self.request = request
 
@@ -135,6 +195,8 @@ def refusal(reason: str, calendar: Calendar, request: RequestedTime) -> Refused:
     match reason:
         case "inactive":
             return CalendarInactive()
+        case "no_host":
+            return NoHost()
         case "wrong_length":
             return WrongLength()
         case "not_a_member":

@@ -123,9 +123,33 @@ def rules_of(
 
 
 def hosts_of(calendar_id: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ids of its members; a calendar without members is its own host."""
+    """The ids of its members; a calendar without members is its own host, unless it needs one."""
     members = settings.get("teamMembers") or ()
-    return tuple(member["userId"] for member in members) or (calendar_id,)
+    own = () if settings.get("needsHost") else (calendar_id,)
+    return tuple(member["userId"] for member in members) or own
+
+
+def without_member(settings: Mapping[str, Any], user_id: str) -> dict[str, Any]:
+    """The settings after a member was deleted.
+
+    `needsHost`: no member is left, which is not the same as a calendar that never had one and is
+    its own host. A collective calendar whose primary member is gone gets the next one.
+    """
+    left = [member for member in settings["teamMembers"] if member["userId"] != user_id]
+    if not left:
+        return {**settings, "teamMembers": [], "needsHost": True}
+    if settings.get("calendarType") == "collective":
+        primary = next((m["userId"] for m in left if m.get("isPrimary")), left[0]["userId"])
+        left = [{**member, "isPrimary": member["userId"] == primary} for member in left]
+    return {**settings, "teamMembers": left}
+
+
+def edited(before: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings after a patch. A calendar that needs a host does so until it gets a member."""
+    after = {**before, **sent}
+    if after.get("teamMembers"):
+        after.pop("needsHost", None)
+    return after
 
 
 def meeting_ids(configurations: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from hoop_platform.errors import Conflict, Detail, NotFound, invalid
 MAX_CALENDARS = 100
 RESOURCE_TYPES = ("rooms", "equipments")
 MAX_BLOCK = timedelta(days=366)
+UNKNOWN_USER = "is no user of the account"
 
 
 def check_immutable(name: str, before: str, sent: str | None) -> None:

@@ -31,6 +31,9 @@ class AppointmentPatch:
     notify: bool = True
     ignore_range: bool = False
     ignore_rules: bool = False
+    relieve: str | None = None
+    """A user whom `host`, or any member who is free, replaces as the host. Nothing else is changed,
+    and nothing at all where the user is no host (any more)."""
     delete: bool = False
     delete_reason: str = "deleted"
     """The `change.reason` of the event that announces a deletion."""

@@ -224,6 +224,7 @@ def decide_change(
         "time_revision": before.time_revision + rescheduled,
         "date_updated": now,
         "versions": fixed.versions,
+        "needs_host": before.needs_host and after.occupies and hosts == before.hosts,
     }
     after = after.model_copy(update={**fields, **counted})
     event = changed(snapshot.calendar.account_id, before, after, patch)

@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from booking.domain.calendar_types import check_settings, edited_dates
-from booking.domain.calendars import Calendar, hosts_of, rules_of
-from booking.domain.checks import check_location
+from booking.domain.calendars import Calendar, edited, hosts_of, rules_of
+from booking.domain.checks import UNKNOWN_USER, check_location
 from booking.store import calendars as store
 from booking.store.crud import groups
+from booking.store.projections import list_deleted_users, lock_users
 from hoop_events.base import Gone
 from hoop_events.calendars import Calendar as CalendarState
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_platform.db.database import Tx
-from hoop_platform.errors import NotFound, check_fresh, invalid
+from hoop_platform.errors import Detail, Invalid, NotFound, check_fresh, invalid
 from hoop_platform.ids import is_id
 from hoop_platform.outbox.announce import announce
 
@@ -34,6 +35,7 @@ async def create_calendar(
 ) -> Written:
     """Save and announce a new calendar."""
     check_settings({}, settings)
+    await _lock_members(db, account_id, settings)
     await _check_group(db, account_id, settings, location_id)
     calendar = Calendar(
         account_id=account_id,
@@ -67,6 +69,7 @@ async def update_calendar(
     `dates`: the `availabilities` to add, change or delete; `new_ids`: an id for each that is new.
     `expected`: the version of `If-Match`.
     """
+    await _lock_members(db, account_id, settings)
     group_location = await _lock_group(db, account_id, settings.get("groupId"))
     before = await store.get_calendar(db, account_id, calendar_id, lock=True)
     if before is None:
@@ -74,12 +77,31 @@ async def update_calendar(
     check_fresh(before.version, expected)
     if group_location is not None:
         check_location("groupId", group_location, before.location_id)
-    after = {**before.settings, **settings}
+    after = edited(before.settings, settings)
     if dates:
         stored = before.settings.get("availabilities") or ()
         after["availabilities"] = edited_dates(stored, dates, new_ids)
     check_settings(before.settings, after)
     return await save_settings(db, before, after, now=now)
+
+
+async def _lock_members(db: Tx, account_id: str, settings: Mapping[str, Any]) -> None:
+    """Keep the sent members from being deleted meanwhile; refuse one who was a moment ago.
+
+    Before any calendar is locked: the deletion of a user locks in this order as well.
+    """
+    members = [member["userId"] for member in settings.get("teamMembers") or ()]
+    if not members:
+        return
+    await lock_users(db, account_id, members)
+    deleted = await list_deleted_users(db, account_id, members)
+    details = [
+        Detail(f"teamMembers.{n}.userId", "unknown_user", UNKNOWN_USER)
+        for n, member in enumerate(members)
+        if member in deleted
+    ]
+    if details:
+        raise Invalid(details=details)
 
 
 async def _check_group(

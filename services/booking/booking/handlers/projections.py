@@ -4,7 +4,7 @@ from datetime import datetime
 
 from booking.store import appointments, projections
 from booking.store.locks import update_versions
-from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged, UserDeleted
+from hoop_events.accounts import ContactChanged, ContactDeleted, UserChanged
 from hoop_events.base import Change
 from hoop_events.booking import Appointment, AppointmentUpdated
 from hoop_events.effects import ConnectionChanged, ExternalBusyChanged, MeetingLinkChanged
@@ -14,10 +14,6 @@ from hoop_platform.db.database import Tx
 
 async def on_user_changed(db: Tx, event: UserChanged, _: datetime) -> None:
     await projections.upsert_user(db, event.account_id, event.state.id, event.state.name)
-
-
-async def on_user_deleted(db: Tx, event: UserDeleted, _: datetime) -> None:
-    await projections.delete_user(db, event.account_id, event.state.id)
 
 
 async def on_contact_changed(db: Tx, event: ContactChanged, _: datetime) -> None:

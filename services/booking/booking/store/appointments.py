@@ -122,6 +122,86 @@ async def lock_session_appointments(db: Tx, account_id: str, session_id: str) ->
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
+_UPCOMING_OF_HOST = """
+    SELECT a.starts, a.id FROM appointment a
+     WHERE a.account_id = $1 AND HOSTED AND a.starts > $3::timestamptz - interval '32 days'
+       AND a.ends > $3 AND a.occupies AND a.deleted_at IS NULL AND a.held_until IS NULL
+"""
+"""No appointment is longer than 31 days."""
+_UPCOMING = " UNION ALL ".join(
+    _UPCOMING_OF_HOST.replace("HOSTED", hosted)
+    for hosted in ("a.host = $2", "a.cohosts IS NOT NULL AND a.cohosts ? $2 AND a.host <> $2")
+)
+_LOCK_UPCOMING = f"""
+    SELECT state FROM appointment
+     WHERE account_id = $1 AND id IN (SELECT id FROM ({_UPCOMING}) AS found)
+     ORDER BY id FOR NO KEY UPDATE
+"""  # noqa: S608 -- texts of our own
+_LIST_UPCOMING = f"""
+    SELECT a.state FROM ({_UPCOMING}) AS found
+      JOIN appointment a ON a.account_id = $1 AND a.id = found.id
+     WHERE (found.starts, found.id) > ($4, $5)
+       AND (cardinality($6::uuid[]) = 0 OR a.location_id = ANY ($6))
+       AND (cardinality($7::uuid[]) = 0 OR (a.calendar_id, a.starts) IN (
+            SELECT calendar_id, starts FROM appointment WHERE account_id = $1 AND id = ANY ($7)))
+     ORDER BY found.starts, found.id LIMIT $8
+"""  # noqa: S608 -- texts of our own
+
+
+async def lock_upcoming_of_host(
+    db: Tx, account_id: str, user_id: str, *, now: datetime
+) -> list[Appointment]:
+    """The appointments of a host that end after `now` and take time, their rows locked."""
+    rows = await db.fetch(_LOCK_UPCOMING, account_id, user_id, now)
+    return [Appointment.model_validate(row["state"]) for row in rows]
+
+
+async def count_appointments(
+    db: Tx | Database, account_id: str, ids: Sequence[str], *, locations: Sequence[str]
+) -> int:
+    """How many of the ids are appointments; `locations`: only in one of these, if any."""
+    found: int = await db.fetchval(
+        """
+        SELECT count(*) FROM appointment
+         WHERE account_id = $1 AND id = ANY ($2::uuid[]) AND deleted_at IS NULL
+           AND held_until IS NULL AND (cardinality($3::uuid[]) = 0 OR location_id = ANY ($3))
+        """,
+        account_id,
+        list(ids),
+        list(locations),
+    )
+    return found
+
+
+async def list_upcoming_of_host(
+    db: Tx | Database,
+    account_id: str,
+    user_id: str,
+    *,
+    now: datetime,
+    after: tuple[datetime, str],
+    locations: Sequence[str],
+    ids: Sequence[str],
+    limit: int,
+) -> list[Appointment]:
+    """The same without locks, a page in order of start.
+
+    `locations`: only there, if there are any; `ids`: only at the calendar and start of one of these
+    appointments, which together are the session.
+    """
+    rows = await db.fetch(
+        _LIST_UPCOMING,
+        account_id,
+        user_id,
+        now,
+        *after,
+        list(locations),
+        list(ids),
+        limit,
+    )
+    return [Appointment.model_validate(row["state"]) for row in rows]
+
+
 _UPDATE_STATES = """
     WITH events AS (
         SELECT * FROM json_to_recordset($2::text::json) AS e (

@@ -30,6 +30,8 @@ class CalendarEventFilter:
     limit: int
     statuses: Sequence[str] | None = None
     updated_after: datetime | None = None
+    needs_host: bool = False
+    """Only those of which a host was deleted."""
 
 
 # $1 account  $2 location  $3 start  $4 end  $5, $6 after  $7 statuses  $8 updated after  $9 limit
@@ -79,8 +81,15 @@ SELECT CURRENT_STATE
   LEFT JOIN calendar k ON k.account_id = $1 AND k.id = a.calendar_id
  ORDER BY page.starts, page.id
 """
-
-
+_NEEDING_HOST = """
+SELECT CURRENT_STATE
+  FROM (SELECT a.starts, a.id FROM appointment a
+         WHERE a.needs_host AND ($10::text IS NULL OR a.host = $10 OR a.cohosts ? $10)
+           AND ($11::uuid[] IS NULL OR a.calendar_id = ANY ($11)) AND MATCHES) AS page
+  JOIN appointment a ON a.account_id = $1 AND a.id = page.id
+  LEFT JOIN calendar k ON k.account_id = $1 AND k.id = a.calendar_id
+ ORDER BY page.starts, page.id
+"""
 _OF_CONTACT = """
 SELECT CURRENT_STATE
   FROM (SELECT a.starts, a.id FROM appointment a
@@ -104,7 +113,9 @@ def _expand(sql: str) -> str:
     return sql
 
 
-ON_CALENDARS, HOSTED, OF_CONTACT = map(_expand, (_ON_CALENDARS, _HOSTED, _OF_CONTACT))
+ON_CALENDARS, HOSTED, NEEDING_HOST, OF_CONTACT = map(
+    _expand, (_ON_CALENDARS, _HOSTED, _NEEDING_HOST, _OF_CONTACT)
+)
 
 
 async def list_appointments(
@@ -114,9 +125,11 @@ async def list_appointments(
 
     Each has the present group of its calendar.
     """
-    calendars = () if filters.calendars is None else (list(filters.calendars),)
+    calendars: tuple[list[str] | None, ...] = ()
+    if filters.calendars is not None or filters.needs_host:
+        calendars = (None if filters.calendars is None else list(filters.calendars),)
     rows = await db.fetch(
-        HOSTED if filters.calendars is None else ON_CALENDARS,
+        _statement(filters),
         account_id,
         filters.location_id,
         filters.start,
@@ -129,6 +142,12 @@ async def list_appointments(
         *calendars,
     )
     return [Appointment.model_validate(row["state"]) for row in rows]
+
+
+def _statement(filters: CalendarEventFilter) -> str:
+    if filters.needs_host:
+        return NEEDING_HOST
+    return HOSTED if filters.calendars is None else ON_CALENDARS
 
 
 async def list_block_slots(

@@ -205,6 +205,20 @@ async def lock_calendars_of_group(db: Tx, account_id: str, group_id: str) -> lis
     return [Calendar.of(row) for row in rows]
 
 
+async def lock_calendars_of_user(db: Tx, account_id: str, user_id: str) -> list[Calendar]:
+    """The calendars with this user as a member, their rows locked."""
+    rows = await db.fetch(
+        """
+        SELECT * FROM calendar
+         WHERE account_id = $1 AND hosts @> ARRAY[$2::uuid] AND deleted_at IS NULL
+         ORDER BY id FOR UPDATE
+        """,
+        account_id,
+        user_id,
+    )
+    return [Calendar.of(row) for row in rows]
+
+
 async def lock_calendars(db: Tx, account_id: str, ids: Iterable[str]) -> list[Calendar]:
     """Those of these calendars that exist, their rows locked."""
     rows = await db.fetch(

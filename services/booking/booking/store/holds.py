@@ -56,6 +56,20 @@ async def get_next_expiry(db: Database) -> datetime | None:
     return expiry
 
 
+async def list_holds_of_host(db: Tx, account_id: str, user_id: str) -> list[str]:
+    """The ids of all holds with this user as a host."""
+    rows = await db.fetch(
+        """
+        SELECT id FROM appointment
+         WHERE account_id IS NOT DISTINCT FROM $1 AND (host = $2 OR cohosts ? $2)
+           AND held_until IS NOT NULL ORDER BY id
+        """,
+        account_id,
+        user_id,
+    )
+    return [row["id"] for row in rows]
+
+
 async def list_holds_of_calendar(db: Database, account_id: str, calendar_id: str) -> list[str]:
     """The ids of all holds on a calendar."""
     rows = await db.fetch(

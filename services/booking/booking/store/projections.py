@@ -23,8 +23,36 @@ async def upsert_user(db: Tx, account_id: str, user_id: str, name: str) -> None:
 
 
 async def delete_user(db: Tx, account_id: str, user_id: str) -> None:
+    """Delete the user; that there was one stays known. Waits for who has locked the user."""
     await db.execute(
         "DELETE FROM known_user WHERE account_id = $1 AND id = $2", account_id, user_id
+    )
+    await db.execute(
+        "INSERT INTO deleted_user (account_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        account_id,
+        user_id,
+    )
+
+
+async def list_deleted_users(db: Tx | Database, account_id: str, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that were users of the account, and were deleted."""
+    rows = await db.fetch(
+        "SELECT id FROM deleted_user WHERE account_id = $1 AND id = ANY ($2::uuid[])",
+        account_id,
+        sorted({*ids}),
+    )
+    return {row["id"] for row in rows}
+
+
+async def lock_users(db: Tx, account_id: str, ids: Sequence[str]) -> None:
+    """Keep these users from being deleted before this transaction ends."""
+    await db.execute(
+        """
+        SELECT FROM known_user WHERE account_id = $1 AND id = ANY ($2::uuid[])
+         ORDER BY id FOR KEY SHARE
+        """,
+        account_id,
+        sorted({*ids}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from hoop_events.accounts import UserDeleted
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_platform.db.database import Tx
 from hoop_platform.errors import invalid
@@ -9,7 +10,9 @@ from hoop_platform.ids import is_id
 from hoop_platform.providers.provider_accounts import (
     ProviderAccount,
     list_provider_accounts,
+    lock_provider_account,
 )
+from hoop_platform.providers.status import disconnect
 from hoop_platform.reconcile.desired_state import DesiredState
 from hoop_platform.reconcile.work import close_circuit, desire
 from sync_google.domain.busy import blocked_user
@@ -27,12 +30,33 @@ async def on_calendar_changed(db: Tx, event: CalendarChanged, now: datetime) -> 
     named_ids = (str(member.get("userId")) for member in listed if isinstance(member, dict))
     members = [user_id for user_id in named_ids if is_id(user_id)]
     await connections.lock_against_connecting(db)
+    before = await calendars.get_calendar(db, event.account_id, state.id)
+    if before and state.settings.get("needsHost"):
+        for member in before.members:  # deleted: this event may come before that of the user
+            await _end_connections_of(db, event.account_id, member, now)
     await calendars.upsert_calendar(
         db, StoredCalendar(event.account_id, state.id, state.location_id, members)
     )
     for feed in await feeds.lock_feeds_of_calendar(db, event.account_id, state.id):
         named = await connections.get_named_user(db, feed.account_id, feed.connection_id)
         await busy_weeks.change_blocked_user(db, feed, blocked_user(named, members), now=now)
+
+
+async def on_user_deleted(db: Tx, event: UserDeleted, now: datetime) -> None:
+    await connections.lock_against_connecting(db)
+    await _end_connections_of(db, event.account_id, event.state.id, now)
+
+
+async def _end_connections_of(db: Tx, account_id: str, user_id: str, now: datetime) -> None:
+    """End the connections of a deleted user: those that name the user, or block the only member.
+
+    Nothing is written into the user's Google calendar any more; what stands there stays.
+    """
+    for connection_id in await connections.list_connections_of_user(db, account_id, user_id):
+        connection = await lock_provider_account(db, account_id, connection_id)
+        if connection is not None and connection.status != "disconnected":
+            ended = await disconnect(db, connection, now=now, reason="user_deleted")
+            await on_connection_changed(db, ended, now)
 
 
 async def on_calendar_deleted(db: Tx, event: CalendarDeleted, _: datetime) -> None:

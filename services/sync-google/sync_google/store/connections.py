@@ -80,6 +80,25 @@ async def get_named_user(db: Tx, account_id: str, connection_id: str) -> str | N
     return user_id
 
 
+async def list_connections_of_user(db: Tx, account_id: str, user_id: str) -> list[str]:
+    """The ids of connections that name the user, or no user while the calendar's only member is this one."""
+    rows = await db.fetch(
+        """
+        SELECT p.id FROM provider_account p
+          LEFT JOIN calendar c ON c.account_id = p.account_id AND c.id = p.owner_id
+         WHERE p.account_id = $1 AND p.provider = 'google' AND p.owner_kind = 'calendar'
+           AND p.status <> 'disconnected'
+           AND CASE WHEN p.settings ->> 'userId' IS NULL THEN c.members = ARRAY[$2::uuid]
+                    ELSE p.settings ->> 'userId' = $3 END
+         ORDER BY p.id
+        """,
+        account_id,
+        user_id,
+        user_id,
+    )
+    return [row["id"] for row in rows]
+
+
 async def get_database_time(db: Database | Tx) -> datetime:
     """The begin of the present transaction, by Postgres' clock, which times attempts and circuits."""
     moment: datetime = await db.fetchval("SELECT now()")

@@ -39,7 +39,9 @@ class AppointmentFields(Body):
     )
     appointment_status: Status | None = None
     assigned_user_id: OneLine | None = Field(
-        default=None, description="A member of the calendar; absent: a free one, or no change."
+        default=None,
+        description="A member of the calendar; absent: a free one, or no change. Sent alone, it gives"
+        " the appointment to that member, at the same time.",
     )
     ignore_date_range: bool = Field(
         default=False, description="Skips minimum notice and booking horizon."
@@ -200,6 +202,7 @@ class AppointmentResponse(ResponseModel):
     appoinment_status: Status
     assigned_user_id: str | None
     users: list[str]
+    needs_host: bool = Field(description="One of the hosts was deleted: another is to be assigned.")
     assigned_resources: list[str]
     is_recurring: bool
     rrule: str | None = None

@@ -172,6 +172,10 @@ class CalendarResponse(CalendarSettings):
     name: str
     calendar_type: CalendarType
     availabilities: list[DateAvailabilityResponse]
+    needs_host: bool = Field(
+        False,
+        description="All members were deleted: nothing is offered until there is a new member.",
+    )
     version: int
 
 
