@@ -215,7 +215,7 @@ async def test_another_host(harness, new_appointment):
     assert harness.subjects(ADA) == ["Confirmed", "Moved"]
     assert harness.subjects(HUGO) == ["Confirmed", "Cancelled"]
     assert harness.subjects("anna@") == ["Confirmed"]
-    assert "this appointment now has another host" in text(harness.mails(HUGO)[1])
+    assert "this appointment now takes place without you" in text(harness.mails(HUGO)[1])
 
 
 async def test_an_unknown_contact_is_waited_for(harness, new_appointment):

@@ -117,7 +117,7 @@ class MessageContent:
     """What the host can do if the meeting link cannot be created."""
     confirmed: bool
     has_new_host: bool
-    """The appointment is on, with another host: the former host gets a cancellation."""
+    """The appointment is on, with other hosts: a former host gets a cancellation."""
     written_at: datetime
     wording: Wording = Wording()
     """With all placeholders replaced."""

@@ -51,7 +51,7 @@ def first_sentence(message: MessageContent) -> str:
     if message.occurrences:
         return _SERIES[message.kind]
     if message.has_new_host:
-        return "this appointment now has another host."
+        return "this appointment now takes place without you."
     if message.kind == "updated" and message.has_new_place:
         return "this appointment now takes place elsewhere."
     return _ONE[message.kind]
