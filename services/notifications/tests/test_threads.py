@@ -595,7 +595,7 @@ def test_a_request_that_is_confirmed_and_moved(appointment, world):
 
 
 @pytest.mark.parametrize("status", ["showed", "noshow", "completed"])
-def test_a_request_that_just_took_place(appointment, world, status):
+def test_a_request_that_nobody_confirmed_in_time(appointment, world, status):
     """Nobody is told afterwards that it was confirmed."""
     world.handle(appointment.requested())
     world.drain()
@@ -627,14 +627,14 @@ def test_confirmed_and_cancelled_at_once(appointment, world):
 
 
 @pytest.mark.parametrize(
-    ("texts", "has_new_place"),
+    ("texts", "has_new_venue"),
     [
         ({"address": "New Street 2"}, True),
         ({"title": "Second talk"}, False),
         ({"description": "Bring cake."}, False),
     ],
 )
-def test_new_details(appointment, world, texts, has_new_place):
+def test_new_details(appointment, world, texts, has_new_venue):
     """Told once, however often they change before the message goes; to nobody if they change back."""
     world.handle(appointment.booked())
     world.drain()
@@ -648,7 +648,7 @@ def test_new_details(appointment, world, texts, has_new_place):
 
     assert world.kinds(appointment.contact_id) == ["booked", "updated"]
     content = world.reached[-1][1].content
-    assert content.has_new_place is has_new_place
+    assert content.has_new_venue is has_new_venue
     assert now in (content.venue, content.title, content.description)
     world.handle(appointment.described(**{name: before}))
     world.handle(appointment.described(**{name: now}))
@@ -659,8 +659,8 @@ def test_new_details(appointment, world, texts, has_new_place):
 def test_details_that_come_and_go(appointment, world):
     """Each change that was told is a message of its own, also when an earlier text comes back."""
     world.handle(appointment.booked())
-    for place in ("A", "B", "A", "B"):
-        world.handle(appointment.described(address=place))
+    for venue in ("A", "B", "A", "B"):
+        world.handle(appointment.described(address=venue))
         world.drain()
 
     assert world.kinds(appointment.contact_id) == ["booked"] + ["updated"] * 3
@@ -737,13 +737,13 @@ def test_a_series_is_one_message(series, world):
     world.drain()
     contents = [mail.content for to, mail in world.reached if to == who]
     assert [content.kind for content in contents] == ["booked", "rescheduled", "cancelled"]
-    assert [told(content) for content in contents[1:]] == [
+    assert [listed(content) for content in contents[1:]] == [
         ["on", "on!", "on"],
         ["on", "off!", "off!"],
     ]
 
 
-def told(content):
+def listed(content):
     """What a message says of each occurrence; `!` marks the news."""
     return [
         ("on" if each.is_on else "off") + ("!" if each.is_news else "")
@@ -762,7 +762,7 @@ def test_several_changes_of_a_series(series, world):
     world.drain()
 
     assert world.kinds(series[0].host) == ["booked", "updated"]
-    assert told(world.reached[-1][1].content) == ["on!", "off!", "on!"]
+    assert listed(world.reached[-1][1].content) == ["on!", "off!", "on!"]
 
 
 def test_a_series_waits_for_its_other_occurrences(series, world):
@@ -792,7 +792,7 @@ def test_occurrences_that_are_over(series, world):
     assert world.decide(series[0].contact_id, at=first_is_over) == InSync()
     world.handle(series[2].moved(series[2].state.start_time + HOUR))
     mail = world.mail(series[0].contact_id, at=first_is_over)
-    assert told(mail.content) == ["on", "on!"]
+    assert listed(mail.content) == ["on", "on!"]
 
 
 def test_a_series_at_a_corrected_address(series, world):
@@ -801,7 +801,7 @@ def test_a_series_at_a_corrected_address(series, world):
     world.mail(series[0].contact_id, "rejected")
     world.address = "lovelace@example.com"
     mail = world.mail(series[0].contact_id)
-    assert told(mail.content) == ["on!"] * 3
+    assert listed(mail.content) == ["on!"] * 3
     assert world.decide(series[0].contact_id) == InSync()
 
 
@@ -812,7 +812,7 @@ def test_a_series_in_doubt_of_which_one_is_moved(series, world):
     world.mail(series[0].contact_id, "lost in doubt")
     world.handle(series[1].moved(series[1].state.start_time + HOUR))
     mail = world.mail(series[0].contact_id)
-    assert (mail.content.kind, told(mail.content)) == ("rescheduled", ["on", "on!", "on"])
+    assert (mail.content.kind, listed(mail.content)) == ("rescheduled", ["on", "on!", "on"])
 
 
 # Random histories.

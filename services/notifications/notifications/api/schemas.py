@@ -127,14 +127,15 @@ class SettingDetails(Body):
 
 
 RECEIVER_TYPE = Field(
-    description="`contact` and `assignedUser` get mails without any setting. `emails` is for "
+    description="`contact` and `assignedUser`, every host, get mails without any setting. `emails` is for "
     "`additionalEmailIds` alone. The others are stored, and decide nothing."
 )
 CHANNEL = Field(description="`email` decides; the others are stored.")
 NOTIFICATION_TYPE = Field(
     description="`confirmation` is about a confirmed appointment, `booked` about one that waits for "
-    "confirmation; if only one of them is set, it applies to both. `reminder` and `followup` are "
-    "stored."
+    "confirmation; if only one of them is set, it applies to both. `reschedule` is about every change "
+    "of time, host, place, title or description, `cancellation` about the end, a declined request "
+    "included. `reminder` and `followup` are stored."
 )
 
 

@@ -124,7 +124,7 @@ class MessageContent:
     series_id: str | None = None
     occurrences: tuple[OccurrenceContent, ...] = ()
     """Of a series: all that lie ahead, and those that this message says are off, by start."""
-    has_new_place: bool = False
+    has_new_venue: bool = False
 
     @property
     def is_on(self) -> bool:
@@ -212,7 +212,7 @@ def build_content(
     now: datetime,
     wording: Wording = Wording(),
     occurrences: tuple[OccurrenceContent, ...] = (),
-    has_new_place: bool = False,
+    has_new_venue: bool = False,
 ) -> MessageContent:
     """The content of a message to `receiver`, in the receiver's time zone or else the location's."""
     url, link_status = link_of(state, is_on=kind not in ENDS)
@@ -241,7 +241,7 @@ def build_content(
         written_at=now,
         series_id=None if state.series is None else state.series.master,
         occurrences=occurrences,
-        has_new_place=has_new_place,
+        has_new_venue=has_new_venue,
     )
     return replace(content, wording=_filled(wording, _placeholder_values(content, context)))
 

@@ -52,7 +52,7 @@ def first_sentence(message: MessageContent) -> str:
         return _SERIES[message.kind]
     if message.has_new_host:
         return "this appointment now takes place without you."
-    if message.kind == "updated" and message.has_new_place:
+    if message.kind == "updated" and message.has_new_venue:
         return "this appointment now takes place elsewhere."
     return _ONE[message.kind]
 

@@ -262,9 +262,9 @@ def _content(
         now=notice.now,
         wording=wording,
         occurrences=tuple(occurrences) if notice.conversation.is_series else (),
-        has_new_place=before is not None
-        and "" not in (before.place, after.place)
-        and before.place != after.place,
+        has_new_venue=before is not None
+        and "" not in (before.venue, after.venue)
+        and before.venue != after.venue,
     )
 
 

@@ -35,7 +35,7 @@ class NotifiedState:
     host: str | None
     join_url: str | None = None
     confirmed: bool = True
-    place: str = ""
+    venue: str = ""
     texts: str = ""
     """Digests of the place, and of title and description: no text is kept. Empty: not known."""
 
@@ -133,7 +133,7 @@ def is_on(state: Appointment, thread: Thread) -> bool:
 
 def current_state(state: Appointment, thread: Thread) -> NotifiedState:
     """What a message to this receiver would say of `state`."""
-    place, texts = _digests(state)
+    venue, texts = _digests(state)
     return NotifiedState(
         is_on=is_on(state, thread),
         session=state.session,
@@ -142,7 +142,7 @@ def current_state(state: Appointment, thread: Thread) -> NotifiedState:
         host=state.assigned_user_id,
         join_url=join_link(state),
         confirmed=is_confirmed(state),
-        place=place,
+        venue=venue,
         texts=texts,
     )
 
@@ -155,8 +155,8 @@ def _digests(state: Appointment) -> tuple[str, str]:
     personal = state.personal
     if not (personal.title or personal.description or personal.address):
         return "", ""
-    place = _digest(state.id, state.meeting_location_type, personal.address)
-    return place, _digest(state.id, personal.title, personal.description)
+    venue = _digest(state.id, state.meeting_location_type, personal.address)
+    return venue, _digest(state.id, personal.title, personal.description)
 
 
 def _digest(*texts: str) -> str:
@@ -198,7 +198,7 @@ def _change(thread: Thread, state: Appointment, notified: NotifiedState) -> Occa
 
 def has_new_details(before: NotifiedState, after: NotifiedState) -> bool:
     """Whether place, title or description differ; what is not known, or erased, does not."""
-    pairs = ((before.place, after.place), (before.texts, after.texts))
+    pairs = ((before.venue, after.venue), (before.texts, after.texts))
     return any(old and new and old != new for old, new in pairs)
 
 

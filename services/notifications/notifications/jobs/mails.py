@@ -26,7 +26,7 @@ class EndedMessage(BaseModel):
 
     id: str
     appointment_id: str
-    """Of a message about a series: of its first appointment."""
+    """Of a message about a series: of one of its occurrences."""
     occasion: str
     sent: bool
     reason: str | None
