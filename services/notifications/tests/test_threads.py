@@ -22,6 +22,7 @@ from notifications.domain.message import (
     Receiver,
     is_confirmed,
 )
+from notifications.domain.notification_rules import NotificationRules
 from notifications.domain.plan import CONTENT, TOO_LATE, MailFacts, ThreadFacts, plan
 from notifications.domain.threads import Thread, apply_event, pending_notice, receivers
 
@@ -98,6 +99,7 @@ class World:
             context=known.get("context", NotificationContext("Talks", "Main Street")),
             link_wait=timedelta(minutes=2),
             series_wait=timedelta(seconds=5),
+            rules=known.get("rules", NotificationRules()),
         )
         return plan(facts, self.objects[who], now=at or facts.threads[0].state.start_time - HOUR)
 
@@ -118,6 +120,10 @@ class World:
         intended = (
             repeated_object(lost) if lost else intended_object(intent, step, self.objects[who])
         )
+        if "switched_off" in intended.data:
+            data = {**intended.data, "sent": True}
+            self._change(who, replace(intended, state="gone", content=None, data=data))
+            return step
         if refusal := self._refusal(intended, outcome):
             self._change(who, refused_object(intended, refusal, lost=lost))
             if outcome in ("deferred", "rejected") and intended.content:
@@ -763,6 +769,24 @@ def test_several_changes_of_a_series(series, world):
 
     assert world.kinds(series[0].host) == ["booked", "updated"]
     assert listed(world.reached[-1][1].content) == ["on!", "off!", "on!"]
+
+
+@pytest.mark.parametrize(
+    ("off", "status"),
+    [({"reschedule"}, "sent"), ({"reschedule", "cancellation"}, "switched_off")],
+)
+def test_several_changes_of_which_some_are_switched_off(series, world, off, status):
+    """What is switched on is told: a message is dropped only if all of it is switched off."""
+    who = series[0].contact_id
+    for each in series:
+        world.handle(each.booked())
+    world.drain()
+    world.handle(series[0].moved(series[0].state.start_time + HOUR))
+    world.handle(series[1].cancelled())
+    rules = NotificationRules(configured=frozenset(("contact", kind) for kind in off))
+    world.mail(who, rules=rules)
+
+    assert world.statuses(who) == ["sent", status]
 
 
 def test_a_series_waits_for_its_other_occurrences(series, world):

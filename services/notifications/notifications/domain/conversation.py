@@ -5,19 +5,27 @@ in all of them. A single appointment is a conversation of one thread.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
 from hoop_events.booking import Appointment
 from hoop_platform.ids import from_uuid
 from notifications.domain.history import assume_delivered
-from notifications.domain.message import Kind
+from notifications.domain.message import (
+    Kind,
+    OccurrenceContent,
+    TimeRange,
+    is_confirmed,
+    link_of,
+)
 from notifications.domain.threads import (
     FINAL,
+    NotifiedState,
     Occasion,
     Thread,
     ThreadMessage,
+    current_state,
     is_on,
     pending_notice,
     unused_name,
@@ -36,6 +44,48 @@ class ConversationThread:
     @property
     def pending(self) -> Occasion | None:
         return pending_notice(self.thread, self.state)
+
+    @property
+    def is_on(self) -> bool:
+        return is_on(self.state, self.thread)
+
+    @property
+    def after_message(self) -> NotifiedState:
+        """What a message says of the appointment: of one that is off, that the time last notified is off."""
+        if not self.is_on and self.thread.notified is not None:
+            return replace(self.thread.notified, is_on=False)
+        return current_state(self.state, self.thread)
+
+    @property
+    def times(self) -> tuple[TimeRange, TimeRange | None]:
+        """The time that a message names, and the one before if it was another.
+
+        Of what is off, the time last notified.
+        """
+        notified = self.thread.notified
+        time = TimeRange(self.state.start_time, self.state.end_time)
+        if notified is None:
+            return time, None
+        before = TimeRange(notified.start, notified.end)
+        if not self.is_on:
+            return before, None
+        return time, before if notified.is_on and before != time else None
+
+    def occurrence(self, *, is_news: bool) -> OccurrenceContent:
+        """What a message about the series says of this occurrence."""
+        time, previous_time = self.times
+        join_url, link_status = link_of(self.state, is_on=self.is_on)
+        return OccurrenceContent(
+            appointment_id=self.state.id,
+            sequence=self.state.sequence,
+            time=time,
+            previous_time=previous_time,
+            join_url=join_url,
+            link_status=link_status,
+            is_on=self.is_on,
+            confirmed=is_confirmed(self.state),
+            is_news=is_news,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,5 +154,5 @@ class Conversation:
         self, pending: Mapping[str, Occasion], now: datetime
     ) -> Sequence[ConversationThread]:
         """What a message tells of: all that lies ahead with the receiver, and what is pending."""
-        ahead = {e.state.id for e in self.ahead(now) if is_on(e.state, e.thread)}
+        ahead = {each.state.id for each in self.ahead(now) if each.is_on}
         return [each for each in self.threads if each.state.id in ahead | pending.keys()]

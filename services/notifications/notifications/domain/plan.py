@@ -15,13 +15,10 @@ from notifications.domain.message import (
     Kind,
     MessageContent,
     NotificationContext,
-    OccurrenceContent,
     Receiver,
-    TimeRange,
     Wording,
     build_content,
     is_confirmed,
-    link_of,
 )
 from notifications.domain.notification_rules import NotificationRules
 from notifications.domain.threads import NotifiedState, Occasion, Thread, current_state, is_on
@@ -113,7 +110,7 @@ class _Notice:
     @property
     def notified(self) -> Mapping[str, NotifiedState]:
         """What the message says of each appointment."""
-        return {each.state.id: _notified(each) for each in self.listed}
+        return {each.state.id: each.after_message for each in self.listed}
 
 
 def plan(facts: MailFacts | None, observed: ObservedState, *, now: datetime) -> Step:
@@ -152,7 +149,7 @@ def _in_doubt(
 def _towards(facts: MailFacts, notice: _Notice, number: int) -> Step:
     """Towards a message of this occasion. One that is too late fails if it was tried before."""
     data = message_data(notice.occasion, notice.notified)
-    wording = facts.wording(notice.occasion, notice.lead.state)
+    wording = _wording(facts, notice)
     if wording is None:
         return Create(number, data={**data, "switched_off": True})
     if facts.end_time <= notice.now:
@@ -168,6 +165,14 @@ def _towards(facts: MailFacts, notice: _Notice, number: int) -> Step:
         content=CONTENT.dump_python(content, mode="json"),
         data={**data, "address": facts.receiver.email},
     )
+
+
+def _wording(facts: MailFacts, notice: _Notice) -> Wording | None:
+    """The wording of the message; None only if everything that it would tell is switched off."""
+    state = notice.lead.state
+    occasions = (notice.occasion, *notice.pending.values())
+    found = (facts.wording(occasion, state) for occasion in occasions)
+    return next((wording for wording in found if wording is not None), None)
 
 
 def _number(notice: _Notice, observed: ObservedState) -> int:
@@ -192,14 +197,6 @@ def _retry_at_new_address(
         return None
     pending = dict.fromkeys(known.keys() & last.notified.keys(), last.occasion)
     return _Notice(last.occasion, pending, conversation, now)
-
-
-def _notified(each: ConversationThread) -> NotifiedState:
-    """What a message says of this appointment: of one that is off, that the time last notified is off."""
-    now_known, notified = current_state(each.state, each.thread), each.thread.notified
-    if not now_known.is_on and notified is not None:
-        return replace(notified, is_on=False)
-    return now_known
 
 
 def _wait(facts: MailFacts, notice: _Notice) -> WaitFor | None:
@@ -248,9 +245,11 @@ def _content(
     facts: MailFacts, notice: _Notice, receiver: Receiver, wording: Wording
 ) -> MessageContent:
     lead, kind = notice.lead, notice.occasion.kind
-    time, previous_time = _times(lead)
+    time, previous_time = lead.times
     before, after = lead.thread.notified, current_state(lead.state, lead.thread)
-    occurrences = [_occurrence(each, notice) for each in notice.listed]
+    occurrences = [
+        each.occurrence(is_news=each.state.id in notice.pending) for each in notice.listed
+    ]
     return build_content(
         kind,
         lead.thread.role,
@@ -266,32 +265,3 @@ def _content(
         and "" not in (before.venue, after.venue)
         and before.venue != after.venue,
     )
-
-
-def _occurrence(each: ConversationThread, notice: _Notice) -> OccurrenceContent:
-    on = is_on(each.state, each.thread)
-    time, previous_time = _times(each)
-    join_url, link_status = link_of(each.state, is_on=on)
-    return OccurrenceContent(
-        appointment_id=each.state.id,
-        sequence=each.state.sequence,
-        time=time,
-        previous_time=previous_time,
-        join_url=join_url,
-        link_status=link_status,
-        is_on=on,
-        confirmed=is_confirmed(each.state),
-        is_news=each.state.id in notice.pending,
-    )
-
-
-def _times(each: ConversationThread) -> tuple[TimeRange, TimeRange | None]:
-    """The time that a message names, and the one before if it was another: of what is off, that last notified."""
-    state, notified = each.state, each.thread.notified
-    time = TimeRange(state.start_time, state.end_time)
-    if notified is None:
-        return time, None
-    before = TimeRange(notified.start, notified.end)
-    if not is_on(state, each.thread):
-        return before, None
-    return time, before if notified.is_on and before != time else None

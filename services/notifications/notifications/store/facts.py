@@ -51,8 +51,11 @@ async def get_facts(
     )
     if not rows:
         return None
-    threads = sorted(map(_thread_facts, rows), key=lambda each: each.state.start_time)
-    return _facts(rows[0], threads, link_wait, series_wait)
+    by_start = sorted(
+        ((_thread_facts(row), row) for row in rows), key=lambda pair: pair[0].state.start_time
+    )
+    threads = [facts for facts, _ in by_start]
+    return _facts(by_start[0][1], threads, link_wait, series_wait)
 
 
 def _thread_facts(row: Row) -> ThreadFacts:
@@ -68,7 +71,7 @@ def _thread_facts(row: Row) -> ThreadFacts:
 def _facts(
     row: Row, threads: Sequence[ThreadFacts], link_wait: timedelta, series_wait: timedelta
 ) -> MailFacts:
-    """`row`: of any of the threads, as to the receiver, the names, and the settings of the calendar."""
+    """`row`: of the first thread, for the receiver, the names, and the settings of the calendar."""
     return MailFacts(
         threads=threads,
         receiver=_receiver(row),
