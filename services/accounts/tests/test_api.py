@@ -1,5 +1,7 @@
 """The HTTP API on real Kafka and real PostgreSQL, with a real key."""
 
+import pytest
+
 from hoop_platform.auth import key_id
 from hoop_platform.ids import is_id, new_id
 from local.testing.client import Client
@@ -91,6 +93,27 @@ async def test_a_contact_from_beginning_to_end(call, demo):
     assert cleared.body["contact"]["phone"] == ""
     assert cleared.body["contact"]["email"] == "ada@example.com"
     assert (await call("DELETE", path)).content == {"success": True}
+
+
+async def test_addresses_and_numbers_are_stored_in_one_form(call, demo):
+    """However they are sent; sent again in another form, nothing changes, and the version neither."""
+    body = contact_body(demo, email="info@xn--bcher-kva.example", phone="+49 (30) 123-456")
+    created = await call("POST", "/contacts/", body)
+    contact = created.body["contact"]
+    assert (contact["email"], contact["phone"]) == ("info@bücher.example", "+4930123456")
+    same = {"email": "info@bücher.example", "phone": "+49 30 123456"}
+    updated = await call("PUT", f"/contacts/{contact['id']}", same)
+    assert updated.body["contact"] == contact
+    user = await call("POST", "/users/", {"name": "Uma", "email": "uma@BÜCHER.example"})
+    assert user.body["user"]["email"] == "uma@bücher.example"
+
+
+@pytest.mark.parametrize("phone", ["030 123456", "+49 30 1", "call me"])
+async def test_a_number_that_cannot_be_called_from_abroad(call, demo, phone):
+    """The refusal says what a number looks like."""
+    refused = await call("POST", "/contacts/", contact_body(demo, phone=phone))
+    assert refused.status == 422
+    assert "+49 30 123456" in str(refused.body)
 
 
 async def test_lists_come_in_pages(call, demo):

@@ -11,6 +11,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from hoop_platform.config import Settings
 
 Tls = Literal["none", "starttls", "tls"]
+MARGIN = 30
+"""Seconds that a delivery may take besides what the mail server takes."""
 
 
 class NotificationsSettings(Settings):
@@ -21,10 +23,18 @@ class NotificationsSettings(Settings):
     smtp_tls: Tls = Field("starttls", description="none, starttls or tls (from the first byte)")
     smtp_username: str = Field("", description="the user name there; empty: no login")
     smtp_password: SecretStr = Field(SecretStr(""), description="the password of that login")
-    smtp_timeout: float = Field(10, gt=0, le=10, description="seconds for each step of a delivery")
+    smtp_timeout: float = Field(
+        10, gt=0, le=300, description="seconds for each step of a delivery before the text"
+    )
+    smtp_data_timeout: float = Field(
+        120, gt=0, le=900, description="seconds for the text of a mail and the response to it"
+    )
     mail_from: str = Field(description="sender and organizer, `Name <address>`; names Message-IDs")
     mail_concurrency: int = Field(8, ge=1, le=100, description="deliveries at a time")
     link_wait: float = Field(120, ge=0, le=3600, description="seconds a mail waits for its link")
+    series_wait: float = Field(
+        5, ge=0, le=60, description="seconds a mail waits for other occurrences of its series"
+    )
 
     @field_validator("mail_from")
     @classmethod
@@ -51,9 +61,19 @@ class NotificationsSettings(Settings):
         return Address(name, addr_spec=address)
 
     @property
+    def longest_delivery(self) -> timedelta:
+        """The longest that a delivery can take: connecting, naming the receiver, the text."""
+        return timedelta(seconds=MARGIN + 2 * self.smtp_timeout + self.smtp_data_timeout)
+
+    @property
     def link_wait_time(self) -> timedelta:
         """LINK_WAIT as a timedelta."""
         return timedelta(seconds=self.link_wait)
+
+    @property
+    def series_wait_time(self) -> timedelta:
+        """SERIES_WAIT as a timedelta."""
+        return timedelta(seconds=self.series_wait)
 
 
 def _is_loopback(host: str) -> bool:

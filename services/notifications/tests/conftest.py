@@ -32,6 +32,7 @@ from hoop_events.booking import (
     AppointmentRescheduled,
     AppointmentUpdated,
     Meeting,
+    Series,
 )
 from hoop_events.calendars import Calendar, CalendarChanged
 from hoop_platform.clock import Clock
@@ -112,11 +113,48 @@ class AppointmentEvents:
 
     def handed_to(self, host: str, **how: Any) -> AppointmentEvent:
         revision = self.state.time_revision + 1
-        changed = {"assigned_user_id": host, "session": new_id(), "time_revision": revision}
+        changed = {"assigned_user_id": host, "hosts": (host,), "session": new_id()}
+        changed["time_revision"] = revision
         return self._announce(AppointmentRescheduled, **changed, **how)
 
     def updated(self, **changed: Any) -> AppointmentEvent:
         return self._announce(AppointmentUpdated, **changed)
+
+    def requested(self, meeting: Meeting | None = None, **how: Any) -> AppointmentEvent:
+        """Created, and to be confirmed by a person."""
+        changed = {"appointment_status": "new", "confirmed": False, "meeting": meeting or Meeting()}
+        return self._announce(AppointmentCreated, **changed, **how)
+
+    def confirmed(self, meeting: Meeting | None = None, **how: Any) -> AppointmentEvent:
+        changed = {"appointment_status": "confirmed", "confirmed": True}
+        return self.updated(meeting=meeting or Meeting(), **changed, **how)
+
+    def described(self, *, notify: bool = True, **texts: str) -> AppointmentEvent:
+        """With another title, description or address."""
+        personal = self.state.personal.model_copy(update=texts)
+        return self._announce(AppointmentUpdated, notify=notify, personal=personal)
+
+    def as_series(self, count: int) -> "list[AppointmentEvents]":
+        """As many weekly occurrences of a series, of which this one is the first."""
+        master, occurrences = new_id(), [self]
+        for _ in range(count - 1):
+            other = AppointmentEvents(self.account_id, self.contact_id, self.host)
+            same = ("calendar_id", "location_id", "personal")
+            other.state = other.state.model_copy(
+                update={name: getattr(self.state, name) for name in same}
+            )
+            occurrences.append(other)
+        for number, each in enumerate(occurrences):
+            start = START + number * timedelta(days=7)
+            series = Series(
+                master=master,
+                rrule=f"FREQ=WEEKLY;COUNT={count}",
+                start=start,
+                occurrence_id=f"{master}_{number}",
+            )
+            changed = {"series": series, "start_time": start, "end_time": start + HALF_HOUR}
+            each.state = each.state.model_copy(update=changed)
+        return occurrences
 
     def cancelled(self, **how: Any) -> AppointmentEvent:
         none = Meeting()
@@ -275,6 +313,7 @@ async def open_harness(new_database: Any) -> AsyncIterator[Callable[..., Any]]:
                     "smtp_port": int(port),
                     "smtp_tls": "none",
                     "mail_from": "Hoop <appointments@hoop.example>",
+                    "series_wait": 0,
                     **settings,
                 }
             )

@@ -19,11 +19,12 @@ from notifications.domain.message import (
     build_content,
     format_time,
 )
-from notifications.domain.text import one_address, one_line, plain, web_link
+from notifications.domain.text import one_line, plain, web_link
 
 NOW = datetime(2027, 3, 1, 8, 0, 5, 123456, tzinfo=UTC)
 HOOP = Address("Hoop", addr_spec="appointments@hoop.example")
 FORBIDDEN = "".join(map(chr, [*range(10), 11, 12, *range(14, 32), 127, 0x85, 0x2028, 0x2029]))
+OVERRIDES = "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 
 hostile_text = st.text(
     st.sampled_from(FORBIDDEN + "\r\n\"';:,\\<>&{}%=ab é漢 @."), max_size=40
@@ -92,7 +93,7 @@ def test_the_calendar_entry(new_appointment):
     event = event_of(content_of(appointment.state))
 
     assert set(event) == REQUIRED | OPTIONAL
-    assert str(event["UID"]) == appointment.state.id
+    assert str(event["UID"]) == f"{appointment.state.id}0@google.com"
     assert event["DTSTAMP"].dt == NOW.replace(microsecond=0)
     assert event["DTSTART"].dt == appointment.state.start_time
     assert event["DTEND"].dt == appointment.state.end_time
@@ -285,38 +286,10 @@ def test_there_is_always_a_title(new_appointment):
     assert content_of(erased, context=NotificationContext()).title == "Appointment"
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("ada@example.com", True),
-        ("ada+hoop.x@mail.example.co.uk", True),
-        ("ada@example.com, eve@example.com", False),
-        ("ada@example.com\r\nBcc: eve@example.com", False),
-        ("ada@example.com\n", False),
-        ('"a b"@example.com', False),
-        ("Ada <ada@example.com>", False),
-        ("ada@[127.0.0.1]", False),
-        ("ada@localhost", False),
-        ("ada@exämple.com", False),
-        ("ada.@example.com", False),
-        (".ada@example.com", False),
-        ("a..b@example.com", False),
-        ("ada@-example.com", False),
-        ("@example.com", False),
-        ("ada", False),
-        ("", False),
-        ("a" * 250 + "@x.de", False),
-    ],
-)
-def test_one_address(text, address):
-    """Exactly one plain address, and no text that might be read as two."""
-    assert one_address(text) == (text if address else None)
-
-
 @given(hostile_text)
 def test_clean_texts(text):
     """`one_line` gives one line, `plain` lines that end with a newline alone; neither is longer than its input."""
-    assert not set(one_line(text)) & set(FORBIDDEN + "\r\n\t")
+    assert not set(one_line(text + OVERRIDES)) & set(FORBIDDEN + OVERRIDES + "\r\n\t")
     assert not set(plain(text)) & set(FORBIDDEN + "\r") - {"\t"}
     assert len(one_line(text)) <= 200
 

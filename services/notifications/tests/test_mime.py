@@ -86,8 +86,9 @@ def with_email_message(content, envelope):
     calendar, sender = ics.calendar_file(content, organizer=envelope.sender), envelope.sender
     mail = EmailMessage(policy.SMTP.clone(cte_type="7bit"))
     shown = mime._phrase(content.wording.sender) or sender.display_name
-    mail["From"] = Address(shown, addr_spec=sender.addr_spec)
-    mail["To"] = Address(mime._phrase(content.name), addr_spec=content.address)
+    mail["From"] = Address(shown.replace("=?", "= ?"), addr_spec=sender.addr_spec)
+    name = mime._phrase(content.name).replace("=?", "= ?")
+    mail["To"] = Address(name, addr_spec=content.address)
     mail["Subject"] = meant_subject(content).replace("=?", "= ?")
     mail["Date"] = format_datetime(content.written_at)
     mail["Message-ID"] = f"<{envelope.message_id}@{sender.domain}>"
@@ -95,7 +96,7 @@ def with_email_message(content, envelope):
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Hoop-Appointment"] = content.appointment_id
     mail["X-Hoop-Occasion"] = envelope.occasion
-    variables = {"message": content, "headline": mime.headline(content)}
+    variables = mime.variables_of(content)
     mail.set_content(mime._TEXT.render(variables))
     mail.make_alternative(boundary=f"alternative-{envelope.message_id}")
     mail.add_alternative(mime._HTML.render(variables), subtype="html")
@@ -162,7 +163,7 @@ def test_what_was_typed_is_what_is_read(new_appointment, typed):
     content = content_of(new_appointment, title, description, name, wording=Wording(sender=sender))
     raw = mime.build_mail(content, ENVELOPE)
     mail = message_from_bytes(raw, policy=policy.default)
-    variables = {"message": content, "headline": mime.headline(content)}
+    variables = mime.variables_of(content)
 
     assert mail.keys() == HEADERS
     assert mail["Subject"] == meant_subject(content)
@@ -243,14 +244,17 @@ def test_an_address_that_is_not_one_plain_address_is_refused(new_appointment, ad
     [
         ("नमस्ते", "नमस्ते"),
         ("Zoe\u0308 O'Brien-Smith", "Zoe\u0308 O'Brien-Smith"),
-        ("Ada <eve@example.com>, Bob", "Ada eve example com Bob"),
+        ("Ada <eve@example.com>, Bob", "Ada eve example.com , Bob"),
+        ("Dr. Ada Lovelace, Jr. (she/her)", "Dr. Ada Lovelace, Jr. (she/her)"),
+        ('Ada "Countess" \\ Co. & Sons: #1!', 'Ada "Countess" \\ Co. & Sons: #1!'),
+        ("Ada 👩🏽‍🚀 ❤️", "Ada 👩🏽‍🚀 ❤️"),
         ("\u202eada", "ada"),
         ("漢字" * 40, "漢字" * 40),
         ("", ""),
     ],
 )
 def test_display_names(new_appointment, name, display_name):
-    """Letters of all scripts with their marks; nothing that reads as an address."""
+    """Letters of all scripts with their marks, punctuation, emoji; nothing that reads as an address."""
     raw = mime.build_mail(content_of(new_appointment, name=name), ENVELOPE)
 
     assert mailbox(raw, "To") == (display_name, "ada@example.com")
@@ -285,7 +289,7 @@ async def test_lines_of_dots_arrive(new_appointment):
     async with simulator.serve() as sink:
         host, _, port = sink.smtp.partition(":")
         password = SecretStr("")
-        server = smtp.MailServer(host, int(port), "none", "", password, "hoop.example", 5)
+        server = smtp.MailServer(host, int(port), "none", "", password, "hoop.example", 5, 5)
         await server.deliver(raw, sender=HOOP.addr_spec, to=content.address)
         server.close()
         [arrived] = sink.messages

@@ -170,7 +170,7 @@ async def test_a_wording_of_its_own(harness, new_appointment):
 
     [mail] = harness.mails(ADA)
     assert str(mail["Subject"]) == "Ada: First talk on Monday, 3 June 2097"
-    assert str(mail["From"]) == "Talks Inc <appointments@hoop.example>"
+    assert str(mail["From"]) == '"Talks, Inc." <appointments@hoop.example>'
     assert "Dear Ada,\nat 15:00 <b>sharp</b>." in text(mail)
     assert "Dear Ada,\nat 15:00 &lt;b&gt;sharp&lt;/b&gt;." in text(mail, "html")
     assert "Hello" not in text(mail)

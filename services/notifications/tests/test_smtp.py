@@ -31,6 +31,8 @@ class Desk:
     replies: dict[str, str] = field(default_factory=dict)
     """By command; used once."""
     frozen: bool = False
+    thinks: float = 0.0
+    """Seconds before it responds to a text."""
 
     async def handle_MAIL(self, _server, _session, envelope, address, _options):  # noqa: N802
         while self.frozen:
@@ -45,6 +47,7 @@ class Desk:
     async def handle_DATA(self, server, session, _envelope):  # noqa: N802
         self.mails.append(session.peer)
         self.opened.append(server.transport)
+        await asyncio.sleep(self.thinks)
         return self.replies.pop("DATA", "250 OK")
 
 
@@ -55,7 +58,8 @@ async def desks():
         lambda: SMTP(desk, hostname="desk", loop=loop), "127.0.0.1", 0
     )
     desk.port = listening.sockets[0].getsockname()[1]
-    server = smtp.MailServer("127.0.0.1", desk.port, "none", "", SecretStr(""), "hoop.example", 5)
+    password = SecretStr("")
+    server = smtp.MailServer("127.0.0.1", desk.port, "none", "", password, "hoop.example", 5, 5)
     try:
         yield desk, server
     finally:
@@ -147,3 +151,31 @@ async def test_a_kept_connection_that_is_refused_is_replaced():
         desk.replies = {"MAIL": "421 4.4.2 Idle for too long"}
         await deliver(server)
     assert len(set(desk.mails)) == 2
+
+
+async def test_a_server_that_thinks_before_it_accepts():
+    """The response to a text is waited for longer than any other (RFC 5321, section 4.5.3.2.6)."""
+    async with desks() as (desk, server):
+        server.timeout, desk.thinks = 0.2, 0.6
+        await deliver(server)
+        server.data_timeout = 0.3
+        with pytest.raises(OutcomeUnknown, match="smtp_timeout"):
+            await deliver(server)
+    assert len(desk.mails) == 2
+
+
+async def test_a_process_that_stops_does_not_wait_for_long(monkeypatch):
+    """What is in doubt then is repeated by another process; texts that are begun later wait no longer."""
+    monkeypatch.setattr(smtp, "STOP_SECONDS", 0.2)
+    async with desks() as (desk, server):
+        desk.thinks = 3
+
+        async def stop():
+            await until(lambda: bool(desk.mails))
+            server.stop()
+
+        async with asyncio.timeout(2):
+            given_up, _ = await asyncio.gather(deliver(server), stop(), return_exceptions=True)
+            with pytest.raises(OutcomeUnknown, match="smtp_timeout"):
+                await deliver(server)
+    assert str(given_up) == "smtp_timeout"

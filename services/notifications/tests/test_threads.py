@@ -9,14 +9,21 @@ from hypothesis import strategies as st
 
 from hoop_events.booking import Appointment, Meeting
 from hoop_platform.ids import new_id
+from hoop_platform.mail_addresses import is_ascii_address
 from hoop_platform.providers.errors import CallPostponed, RequestRejected
 from hoop_platform.reconcile.intents import intended_object, refused_object, repeated_object
 from hoop_platform.reconcile.observed_state import ExternalObject, ObservedState
 from hoop_platform.reconcile.plan import UNCERTAIN_WAIT, Create, GiveUp, InSync, WaitFor
+from notifications.domain.conversation import Conversation, ConversationThread
 from notifications.domain.history import assume_delivered, with_history
-from notifications.domain.message import MessageContent, NotificationContext, Receiver
-from notifications.domain.plan import CONTENT, TOO_LATE, MailFacts, plan
-from notifications.domain.text import one_address
+from notifications.domain.message import (
+    MessageContent,
+    NotificationContext,
+    Receiver,
+    is_confirmed,
+)
+from notifications.domain.notification_rules import NotificationRules
+from notifications.domain.plan import CONTENT, TOO_LATE, MailFacts, ThreadFacts, plan
 from notifications.domain.threads import Thread, apply_event, pending_notice, receivers
 
 HOUR = timedelta(hours=1)
@@ -34,12 +41,13 @@ class Mail:
 
 @dataclass
 class World:
-    """An appointment and its threads: events come, also twice and late; mails are delivered, or not."""
+    """Appointments and their threads: events come, also twice and late; mails are delivered, or not."""
 
     appointment: object
-    state: Appointment | None = None
-    stored: dict[str, tuple[Thread, int, str | None]] = field(default_factory=dict)
-    """As in the table: each thread without messages, the number counted, the pending occasion."""
+    states: dict[str, Appointment] = field(default_factory=dict)
+    stored: dict[str, dict[str, tuple[Thread, int, str | None]]] = field(default_factory=dict)
+    """As in the table, by receiver and appointment: each thread without messages, the number counted,
+    the pending occasion."""
     objects: dict[str, ObservedState] = field(default_factory=dict)
     reached: list[tuple[str, Mail]] = field(default_factory=list)
     """What was or may have been delivered: receiver and message, in order."""
@@ -49,42 +57,51 @@ class World:
     """Receivers of a mail that got lost twice: it counts as delivered, and none is left to say so."""
     address: str = "ada@example.com"
 
+    @property
+    def state(self):
+        return self.states.get(self.appointment.state.id)
+
     def handle(self, event):
         """As the handler does it, behind the inbox that passes only newer events on."""
-        if self.state and event.sequence <= self.state.sequence:
+        id_ = event.state.id
+        before = self.states.get(id_)
+        if before and event.sequence <= before.sequence:
             return
-        before, self.state = self.state, event.state
+        self.states[id_] = event.state
         for who, role in receivers(event.state).items():
-            self.stored.setdefault(who, (Thread(role, who), 0, None))
+            self.stored.setdefault(who, {}).setdefault(id_, (Thread(id_, role, who), 0, None))
             self.objects.setdefault(who, ObservedState(None, []))
-        for who in self.stored:
-            thread = apply_event(self.thread(who), before, event)
-            pending = pending_notice(assume_delivered(thread), event.state)
-            occasion = pending.name if pending else None
-            self.stored[who] = (replace(thread, messages=()), thread.counted, occasion)
+        for who, threads in self.stored.items():
+            if id_ in threads:
+                thread = apply_event(self.thread(who, id_), before, event)
+                pending = pending_notice(assume_delivered(thread), event.state)
+                occasion = pending.name if pending else None
+                threads[id_] = (replace(thread, messages=()), thread.counted, occasion)
 
-    def thread(self, who):
+    def thread(self, who, appointment_id=None):
         """The thread with its messages."""
-        base, counted, _ = self.stored[who]
+        base, counted, _ = self.stored[who][appointment_id or self.appointment.state.id]
         return with_history(base, self.objects[who].objects, counted=counted)
 
     def statuses(self, who):
-        return [message.status for message in self.thread(who).messages]
+        [any_thread, *_] = self.stored[who]
+        return [message.status for message in self.thread(who, any_thread).messages]
 
     def decide(self, who, *, pending_for=LONG, at=None, **known):
         """The next step towards a receiver."""
-        base, counted, pending = self.stored[who]
+        threads = [
+            ThreadFacts(self.states[id_], base, counted, pending, pending_for)
+            for id_, (base, counted, pending) in self.stored[who].items()
+        ]
         facts = MailFacts(
-            state=self.state,
-            base=base,
-            counted=counted,
+            threads=sorted(threads, key=lambda each: each.state.start_time),
             receiver=known.get("receiver", Receiver(who, "Ada", self.address)),
             context=known.get("context", NotificationContext("Talks", "Main Street")),
-            pending_occasion=pending,
-            pending_for=pending_for,
             link_wait=timedelta(minutes=2),
+            series_wait=timedelta(seconds=5),
+            rules=known.get("rules", NotificationRules()),
         )
-        return plan(facts, self.objects[who], now=at or self.state.start_time - HOUR)
+        return plan(facts, self.objects[who], now=at or facts.threads[0].state.start_time - HOUR)
 
     def mail(self, who, outcome="sent", **how):
         """Take the next step, with this outcome if it is a mail; returns the mail, or the step."""
@@ -103,6 +120,10 @@ class World:
         intended = (
             repeated_object(lost) if lost else intended_object(intent, step, self.objects[who])
         )
+        if "switched_off" in intended.data:
+            data = {**intended.data, "sent": True}
+            self._change(who, replace(intended, state="gone", content=None, data=data))
+            return step
         if refusal := self._refusal(intended, outcome):
             self._change(who, refused_object(intended, refusal, lost=lost))
             if outcome in ("deferred", "rejected") and intended.content:
@@ -124,7 +145,7 @@ class World:
     def _refusal(self, intended, outcome):
         if intended.content is None:
             return RequestRejected(TOO_LATE)
-        if one_address(intended.content["address"]) is None:
+        if not is_ascii_address(intended.content["address"]):
             return RequestRejected("no_usable_address")
         refusals = {"deferred": CallPostponed("smtp_451"), "rejected": RequestRejected("smtp_550")}
         return refusals.get(outcome)
@@ -358,9 +379,7 @@ def test_in_doubt_and_still_true(appointment, world):
     """The same message again, unchanged; then none is pending."""
     world.handle(appointment.booked())
     first = world.mail(appointment.contact_id, "in doubt")
-    world.handle(
-        appointment.updated(personal=appointment.state.personal.model_copy(update={"title": "New"}))
-    )
+    world.handle(appointment.described(notes="Allergic to nuts"))
     second = world.mail(appointment.contact_id)
 
     assert first == second
@@ -433,7 +452,8 @@ def test_deferred_then_outdated(appointment, world):
     world.mail(appointment.contact_id)
 
     assert world.statuses(appointment.contact_id) == ["waiting", "sent"]
-    assert world.thread(appointment.contact_id).waiting is None
+    thread = world.thread(appointment.contact_id)
+    assert Conversation([ConversationThread(thread, world.state)]).waiting is None
     assert world.occasions(appointment.contact_id) == ["rescheduled:2"]
 
 
@@ -565,6 +585,277 @@ def test_an_appointment_without_a_user(new_appointment):
     assert receivers(appointment.state) == {appointment.contact_id: "contact"}
 
 
+def test_a_request_that_is_confirmed(appointment, world):
+    """Told once, with the link that follows; an unconfirmed one is told as requested."""
+    world.handle(
+        appointment.requested(PENDING.model_copy(update={"reason": "awaiting_confirmation"}))
+    )
+    world.drain()
+    world.handle(appointment.confirmed(PENDING))
+    assert isinstance(world.decide(appointment.contact_id, pending_for=timedelta()), WaitFor)
+    world.handle(appointment.updated(meeting=READY))
+    world.drain()
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked", "confirmed"]
+    first, second = [mail.content for to, mail in world.reached if to == appointment.host]
+    assert (first.confirmed, second.confirmed, second.join_url) == (False, True, READY.join_url)
+    session = appointment.state.session
+    assert world.occasions(appointment.contact_id)[-1] == f"confirmed:{session}"
+
+
+def test_a_request_that_is_confirmed_and_moved(appointment, world):
+    """One message says both."""
+    start = appointment.state.start_time
+    world.handle(appointment.requested())
+    world.drain()
+    world.handle(appointment.moved(start + HOUR))
+    world.handle(appointment.confirmed())
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked", "confirmed"]
+    assert world.reached[-1][1].content.previous_time.start == start
+
+
+@pytest.mark.parametrize("status", ["showed", "noshow", "completed"])
+def test_a_request_that_nobody_confirmed_in_time(appointment, world, status):
+    """Nobody is told afterwards that it was confirmed."""
+    world.handle(appointment.requested())
+    world.drain()
+    world.handle(appointment.updated(appointment_status=status))
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked"]
+
+
+def test_a_request_that_is_declined(appointment, world):
+    """Declined, not cancelled: it was never confirmed. Confirmed and then cancelled is cancelled."""
+    world.handle(appointment.requested())
+    world.drain()
+    world.handle(appointment.cancelled())
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked", "declined"]
+    assert world.occasions(appointment.host)[-1] == f"declined:{appointment.state.session}"
+
+
+def test_confirmed_and_cancelled_at_once(appointment, world):
+    world.handle(appointment.requested())
+    world.drain()
+    world.handle(appointment.confirmed())
+    world.handle(appointment.cancelled())
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked", "cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "has_new_venue"),
+    [
+        ({"address": "New Street 2"}, True),
+        ({"title": "Second talk"}, False),
+        ({"description": "Bring cake."}, False),
+    ],
+)
+def test_new_details(appointment, world, texts, has_new_venue):
+    """Told once, however often they change before the message goes; to nobody if they change back."""
+    world.handle(appointment.booked())
+    world.drain()
+    [(name, now)], before = texts.items(), getattr(appointment.state.personal, next(iter(texts)))
+    for text in ("for a moment", now, now):
+        world.handle(appointment.described(**{name: text}))
+    world.drain()
+    world.handle(appointment.described(**{name: "for a moment"}))
+    world.handle(appointment.described(**{name: now}))
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked", "updated"]
+    content = world.reached[-1][1].content
+    assert content.has_new_venue is has_new_venue
+    assert now in (content.venue, content.title, content.description)
+    world.handle(appointment.described(**{name: before}))
+    world.handle(appointment.described(**{name: now}))
+    world.drain()
+    assert world.kinds(appointment.host) == ["booked", "updated"]
+
+
+def test_details_that_come_and_go(appointment, world):
+    """Each change that was told is a message of its own, also when an earlier text comes back."""
+    world.handle(appointment.booked())
+    for venue in ("A", "B", "A", "B"):
+        world.handle(appointment.described(address=venue))
+        world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked"] + ["updated"] * 3
+    assert len(set(world.occasions(appointment.contact_id))) == 4
+
+
+def test_a_silent_change_of_details(appointment, world):
+    """Nobody is told, now or later; nor of notes, of `showed`, of texts that were erased."""
+    world.handle(appointment.booked())
+    world.drain()
+    world.handle(appointment.described(notify=False, address="New Street 2"))
+    world.handle(appointment.described(notes="Allergic to nuts"))
+    world.handle(appointment.updated(appointment_status="showed"))
+    world.handle(appointment.described(title="", description="", address="", notes=""))
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked"]
+
+
+def test_new_details_with_the_new_time(appointment, world):
+    """One message says both."""
+    world.handle(appointment.booked())
+    world.drain()
+    world.handle(appointment.moved(appointment.state.start_time + HOUR))
+    world.handle(appointment.described(address="New Street 2"))
+    world.drain()
+
+    assert world.kinds(appointment.contact_id) == ["booked", "rescheduled"]
+    assert world.reached[-1][1].content.venue == "New Street 2"
+
+
+def test_every_host_of_a_collective(appointment, world):
+    """Each host is told of all that the first one is told of; the one who leaves, of the end."""
+    second, third = new_id(), new_id()
+    world.handle(appointment.booked(hosts=(appointment.host, second)))
+    world.drain()
+    world.handle(appointment.updated(hosts=(appointment.host, third)))
+    world.drain()
+    world.handle(appointment.cancelled())
+    world.drain()
+
+    assert world.kinds(appointment.host) == ["booked", "cancelled"]
+    assert world.kinds(second) == ["booked", "cancelled"]
+    assert world.kinds(third) == ["booked", "cancelled"]
+    assert world.kinds(appointment.contact_id) == ["booked", "cancelled"]
+
+
+# Series.
+
+
+@pytest.fixture
+def series(appointment):
+    return appointment.as_series(3)
+
+
+def test_a_series_is_one_message(series, world):
+    """With all dates, each with its link; then one for each thing that happens to it."""
+    for number, each in enumerate(series):
+        world.handle(
+            each.booked(READY.model_copy(update={"join_url": f"https://z.example/{number}"}))
+        )
+    world.drain()
+
+    who = series[0].contact_id
+    [content] = [mail.content for to, mail in world.reached if to == who]
+    assert [each.join_url for each in content.occurrences] == [
+        f"https://z.example/{n}" for n in range(3)
+    ]
+    assert content.conversation_id == series[0].state.series.master
+    world.handle(series[1].moved(series[1].state.start_time + HOUR, OTHER))
+    world.drain()
+    world.handle(series[2].cancelled())
+    world.handle(series[1].cancelled())
+    world.drain()
+    contents = [mail.content for to, mail in world.reached if to == who]
+    assert [content.kind for content in contents] == ["booked", "rescheduled", "cancelled"]
+    assert [listed(content) for content in contents[1:]] == [
+        ["on", "on!", "on"],
+        ["on", "off!", "off!"],
+    ]
+
+
+def listed(content):
+    """What a message says of each occurrence; `!` marks the news."""
+    return [
+        ("on" if each.is_on else "off") + ("!" if each.is_news else "")
+        for each in content.occurrences
+    ]
+
+
+def test_several_changes_of_a_series(series, world):
+    """One moved, one cancelled, one with another title: one message."""
+    for each in series:
+        world.handle(each.booked())
+    world.drain()
+    world.handle(series[0].moved(series[0].state.start_time + HOUR))
+    world.handle(series[1].cancelled())
+    world.handle(series[2].described(title="Last talk"))
+    world.drain()
+
+    assert world.kinds(series[0].host) == ["booked", "updated"]
+    assert listed(world.reached[-1][1].content) == ["on!", "off!", "on!"]
+
+
+@pytest.mark.parametrize(
+    ("off", "status"),
+    [({"reschedule"}, "sent"), ({"reschedule", "cancellation"}, "switched_off")],
+)
+def test_several_changes_of_which_some_are_switched_off(series, world, off, status):
+    """What is switched on is told: a message is dropped only if all of it is switched off."""
+    who = series[0].contact_id
+    for each in series:
+        world.handle(each.booked())
+    world.drain()
+    world.handle(series[0].moved(series[0].state.start_time + HOUR))
+    world.handle(series[1].cancelled())
+    rules = NotificationRules(configured=frozenset(("contact", kind) for kind in off))
+    world.mail(who, rules=rules)
+
+    assert world.statuses(who) == ["sent", status]
+
+
+def test_a_series_waits_for_its_other_occurrences(series, world):
+    """Their events come one after the other."""
+    world.handle(series[0].booked())
+    step = world.decide(series[0].contact_id, pending_for=timedelta(seconds=2))
+    assert step == WaitFor(timedelta(seconds=3), "other occurrences of the series may follow")
+    step = world.decide(series[0].contact_id, pending_for=timedelta(seconds=5))
+    assert isinstance(step, Create)
+
+
+def test_a_series_waits_for_all_its_links(series, world):
+    for each in series:
+        world.handle(each.booked(PENDING))
+    world.handle(series[0].updated(meeting=READY))
+    step = world.decide(series[0].contact_id, pending_for=timedelta(seconds=90))
+    assert step == WaitFor(timedelta(seconds=30), "the link is being made")
+
+
+def test_occurrences_that_are_over(series, world):
+    """A message tells of what lies ahead; of what was cancelled afterwards nobody is told."""
+    for each in series:
+        world.handle(each.booked())
+    world.drain()
+    first_is_over = series[0].state.end_time
+    world.handle(series[0].cancelled())
+    assert world.decide(series[0].contact_id, at=first_is_over) == InSync()
+    world.handle(series[2].moved(series[2].state.start_time + HOUR))
+    mail = world.mail(series[0].contact_id, at=first_is_over)
+    assert listed(mail.content) == ["on", "on!"]
+
+
+def test_a_series_at_a_corrected_address(series, world):
+    for each in series:
+        world.handle(each.booked())
+    world.mail(series[0].contact_id, "rejected")
+    world.address = "lovelace@example.com"
+    mail = world.mail(series[0].contact_id)
+    assert listed(mail.content) == ["on!"] * 3
+    assert world.decide(series[0].contact_id) == InSync()
+
+
+def test_a_series_in_doubt_of_which_one_is_moved(series, world):
+    """The next message has all dates again: nothing depends on whether the first one came."""
+    for each in series:
+        world.handle(each.booked())
+    world.mail(series[0].contact_id, "lost in doubt")
+    world.handle(series[1].moved(series[1].state.start_time + HOUR))
+    mail = world.mail(series[0].contact_id)
+    assert (mail.content.kind, listed(mail.content)) == ("rescheduled", ["on", "on!", "on"])
+
+
 # Random histories.
 
 MEETINGS = (Meeting(), PENDING, READY, OTHER, Meeting(provider="zoom", state="blocked"))
@@ -574,6 +865,9 @@ changes = st.one_of(
     st.tuples(st.just("move"), st.integers(0, 2), st.sampled_from(MEETINGS)),
     st.tuples(st.just("hand over"), st.sampled_from(hosts)),
     st.tuples(st.just("link"), st.sampled_from(MEETINGS)),
+    st.tuples(st.just("describe"), st.sampled_from(["title", "address"]), st.sampled_from("AB")),
+    st.tuples(st.just("request")),
+    st.tuples(st.just("confirm"), st.sampled_from(MEETINGS)),
     st.tuples(st.just("cancel")),
 )
 events = st.tuples(st.just("event"), changes, st.booleans())
@@ -586,16 +880,25 @@ def perform(appointment, change, *, notify=True):
     """The event of one change, if booking would allow the change now; else None."""
     start = appointment.state.start_time.replace(hour=9)
     what, *how = change
-    is_on = appointment.state.occupies and appointment.state.sequence > 0
-    if what == "book" and not is_on:
-        return appointment.booked(how[0], notify=notify)
-    if what == "move" and is_on:
-        return appointment.moved(start + how[0] * HOUR, how[1], notify=notify)
-    if what == "hand over" and is_on and appointment.state.assigned_user_id != how[0]:
-        return appointment.handed_to(how[0], notify=notify)
-    if what == "link" and is_on:
-        return appointment.updated(meeting=how[0], notify=notify)
-    return appointment.cancelled(notify=notify) if what == "cancel" and is_on else None
+    exists = appointment.state.sequence > 0
+    is_on = appointment.state.occupies and exists
+    allowed = {
+        "book": not is_on,
+        "request": not exists,
+        "confirm": is_on and not appointment.state.confirmed,
+        "hand over": is_on and [appointment.state.assigned_user_id] != how,
+    }
+    events = {
+        "book": lambda: appointment.booked(how[0], notify=notify),
+        "request": lambda: appointment.requested(notify=notify),
+        "confirm": lambda: appointment.confirmed(how[0], notify=notify),
+        "describe": lambda: appointment.described(**{how[0]: how[1]}, notify=notify),
+        "move": lambda: appointment.moved(start + how[0] * HOUR, how[1], notify=notify),
+        "hand over": lambda: appointment.handed_to(how[0], notify=notify),
+        "link": lambda: appointment.updated(meeting=how[0], notify=notify),
+        "cancel": lambda: appointment.cancelled(notify=notify),
+    }
+    return events[what]() if allowed.get(what, is_on) else None
 
 
 def play(world, history, *, loud):
@@ -616,6 +919,10 @@ def play(world, history, *, loud):
     return any_rejected
 
 
+FIRST_KINDS = ("booked", "confirmed", "rescheduled", "updated")
+"""The others follow a silent booking."""
+
+
 @settings(max_examples=300, deadline=None)
 @given(history=histories, loud=st.booleans())
 def test_any_history(new_appointment, history, loud):
@@ -634,7 +941,7 @@ def test_any_history(new_appointment, history, loud):
             assert by_occasion.setdefault(mail.occasion, mail) == mail
             assert mails.count(mail) <= 2
         if mails:
-            assert mails[0].content.kind in ("booked", "rescheduled") or who in world.lost
+            assert mails[0].content.kind in FIRST_KINDS or who in world.lost
         assert "sending" not in world.statuses(who)
         assert world.decide(who) == InSync()
 
@@ -661,6 +968,9 @@ def test_the_last_message_is_true(new_appointment, history):
         last = mails[-1]
         assert last.is_on
         assert (last.time.start, last.time.end) == (world.state.start_time, world.state.end_time)
+        personal = world.state.personal
+        assert (last.title, last.venue) == (personal.title, personal.address)
+        assert last.confirmed == is_confirmed(world.state)
         if world.state.meeting.state == "ready":
             assert last.join_url == world.state.meeting.join_url
         assert [m.sequence for m in mails] == sorted(m.sequence for m in mails)
@@ -679,3 +989,49 @@ def test_silent_changes_send_nothing(new_appointment, history):
         world.drain()
 
     assert world.reached == []
+
+
+series_histories = st.lists(
+    st.one_of(
+        st.tuples(st.just("event"), st.integers(0, 2), changes),
+        st.tuples(st.just("mail"), st.integers(0, 3), st.sampled_from(OUTCOMES)),
+    ),
+    max_size=25,
+)
+
+
+def play_series(world, series, history):
+    """As `play`, with changes of any of the occurrences."""
+    any_rejected = False
+    for what, which, how in history:
+        if what == "event":
+            event = perform(series[which], how)
+            if event:
+                world.handle(event)
+        elif world.stored:
+            step = world.mail(list(world.stored)[which % len(world.stored)], how)
+            any_rejected |= isinstance(step, Mail) and how == "rejected"
+    return any_rejected
+
+
+@settings(max_examples=300, deadline=None)
+@given(history=series_histories)
+def test_any_history_of_a_series(new_appointment, history):
+    """The last message that tells of an occurrence is true; each message goes at most twice."""
+    series = new_appointment().as_series(3)
+    world = World(series[0])
+    if play_series(world, series, history):
+        return
+    world.drain()
+
+    for who in world.stored.keys() - world.never_informed:
+        mails = [mail for to, mail in world.reached if to == who]
+        assert all(mails.count(mail) <= 2 for mail in mails)
+        last = {each.appointment_id: each for mail in mails for each in mail.content.occurrences}
+        for id_ in world.stored[who]:
+            state = world.states[id_]
+            is_on = state.occupies and who in receivers(state)
+            assert is_on == (id_ in last and last[id_].is_on)
+            if is_on:
+                assert last[id_].time.start == state.start_time
+        assert world.decide(who) == InSync()

@@ -324,7 +324,7 @@ class SyncWorld:
         return [row for row in found if all(row[k] == v for k, v in where.items())]
 
     async def event_id(self, appointment_id: str, generation: int = 1) -> str:
-        """The id of the appointment's event in the connection that it was last desired for."""
+        """The id of the appointment's event in the only connection that it was desired for."""
         connection_id = await self.runtime.db.fetchval(
             """
             SELECT connection_id FROM work WHERE kind = $1 AND left(subject, 26) = $2
@@ -333,7 +333,8 @@ class SyncWorld:
             EVENT_KIND,
             appointment_id,
         )
-        return event_id(event_subject(appointment_id, connection_id), generation)
+        subject = event_subject(appointment_id, connection_id)
+        return event_id(subject, generation, has_first_id=True)
 
     def now(self) -> datetime:
         return self.runtime.clock.now()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hoop_events.base import Personal
 from hoop_events.booking import Appointment, Meeting
+from hoop_events.calendar_uid import calendar_uid
 from hoop_platform.ids import new_id
 from hoop_platform.providers.errors import (
     IdTaken,
@@ -88,6 +89,23 @@ def test_each_generation_has_an_id_of_its_own(one: int, other: int, same: bool) 
     assert int(first[52:], 32) == one
     subject = event_subject(appointment_id, connection_id if same else new_id())
     assert (first == event_id(subject, other)) == (same and one == other)
+
+
+@given(st.integers(1, 40_000))
+def test_the_first_id_is_used_once(generation: int) -> None:
+    """The first event of the connection that has it, and no other event."""
+    appointment_id = new_id()
+    subject = event_subject(appointment_id, new_id())
+    first, later = event_id(subject, 1, has_first_id=True), event_id(subject, generation)
+    assert f"{first}@google.com" == calendar_uid(appointment_id)
+    assert later != first
+    if generation > 1:
+        assert event_id(subject, generation, has_first_id=True) == later
+
+
+def test_a_title_is_read_in_the_direction_of_its_letters() -> None:
+    title = Personal(title="Pay \u202eexe.lacol\u2066 now")
+    assert draft_of(appointment(personal=title)).summary == "Pay exe.lacol now"
 
 
 def test_the_draft_of_an_appointment() -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from hoop_events.calendar_uid import calendar_uid, first_event_id
 from hoop_platform import failpoints
+from sync_google.__main__ import service
 from sync_google.domain.identifiers import event_id, event_subject
 
 BOB = "bob@example.com"
@@ -46,7 +48,8 @@ async def test_moved_there_and_back_uses_each_id_once(world, calendar) -> None:
         await world.push()
         ids += [event["id"] for event in await world.events()]
     subjects = event_subject(appointment, first), event_subject(appointment, second)
-    assert ids == [event_id(subject, number) for number in (1, 2) for subject in subjects]
+    later = [event_id(subject, number) for number in (1, 2) for subject in subjects]
+    assert ids == [first_event_id(appointment), *later[1:]]
     assert not any("409" in write for write in await world.writes())
 
 
@@ -56,7 +59,7 @@ async def test_what_an_ended_connection_has_left_is_verified(world, calendar) ->
     kept, deleted, edited = [await world.book(calendar, hour) for hour in (0, 2, 4)]
     await world.push()
     await world.disconnect(ended)
-    old = {a: event_id(event_subject(a, ended), 1) for a in (kept, deleted, edited)}
+    old = {a: first_event_id(a) for a in (kept, deleted, edited)}
     await world.google(f"DELETE events/{old[deleted]}")
     await world.google(f"PATCH events/{old[edited]}", {"summary": "Mine now"})
     present = await world.connect(calendar)
@@ -80,7 +83,7 @@ async def test_an_event_that_arrives_before_the_new_connection_is_filled(world, 
     await world.push()
     await world.reconcile_connections()
     assert await world.push() == 0
-    expected = event_id(event_subject(appointment, ended), 1)
+    expected = first_event_id(appointment)
     assert await shown(world) == [(expected, "2027-03-01T14:00:00Z")]
 
 
@@ -96,7 +99,7 @@ async def test_moved_to_a_calendar_in_the_same_google_calendar_after_the_end(
     await world.disconnect(ended)
     await world.change(appointment, calendar_id=other)
     await world.push()
-    expected = event_id(event_subject(appointment, ended), 1)
+    expected = first_event_id(appointment)
     assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
 
 
@@ -112,7 +115,7 @@ async def test_connected_again_after_a_lost_create(world, calendar, fault) -> No
     for _ in range(8):
         await world.push()
         await world.end_waits()
-    adopted = event_id(event_subject(appointment, ended), 1)
+    adopted = first_event_id(appointment)
     created = event_id(event_subject(appointment, present), 2)
     expected = adopted if fault == "drop-after-commit" else created
     assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
@@ -133,7 +136,7 @@ async def test_connected_again_after_a_lost_deletion(world, calendar, fault) -> 
     for _ in range(8):
         await world.push()
         await world.end_waits()
-    left = event_id(event_subject(appointment, ended), 1)
+    left = first_event_id(appointment)
     created = event_id(event_subject(appointment, present), 2)
     expected = left if fault == "status:500" else created
     assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
@@ -179,7 +182,7 @@ async def test_an_attempt_that_ends_after_the_connection_leaves_its_event(world,
     assert len(await world.events()) == 1
     await world.connect(calendar)
     await world.push()
-    expected = event_id(event_subject(appointment, connection_id), 1)
+    expected = first_event_id(appointment)
     assert await shown(world) == [(expected, "2027-03-01T09:00:00Z")]
 
 
@@ -194,9 +197,69 @@ async def test_the_old_connection_ends_before_a_move_is_written(world, calendar)
     await world.change(appointment, calendar_id=other)
     await world.disconnect(ended)
     await world.push()
-    ids = [event_id(event_subject(each, ended), 1) for each in (staying, appointment)]
+    ids = [first_event_id(each) for each in (staying, appointment)]
     starts = ["2027-03-01T11:00:00Z", "2027-03-01T13:00:00Z"]
     assert await shown(world) == list(zip(ids, starts, strict=True))
     await world.cancel(appointment)
     await world.push()
     assert [name for name, _ in await shown(world)] == ids[:1]
+
+
+async def uids(world) -> list[tuple[str, str]]:
+    """The Google calendars and the UIDs of the events in them."""
+    state = await world.google("GET state")
+    return sorted((event["calendarId"], event["iCalUID"]) for event in state["events"])
+
+
+async def test_one_uid_in_every_google_calendar(world, calendar) -> None:
+    """Connected with another Google account, moved to a calendar of a third one: the UID stays."""
+    ended = await world.connect(calendar)
+    appointment = await world.book(calendar)
+    await world.push()
+    await world.disconnect(ended)
+    await world.connect(calendar, user=BOB)
+    await world.push()
+    uid = calendar_uid(appointment)
+    assert await uids(world) == [("ada@example.com", uid), (BOB, uid)]
+    other = await world.calendar()
+    await world.connect(other, user="eve@example.com")
+    await world.change(appointment, calendar_id=other)
+    await world.push()
+    assert await uids(world) == [("ada@example.com", uid), ("eve@example.com", uid)]
+
+
+async def test_a_connection_that_ended_before_it_wrote_anything(world, calendar) -> None:
+    """The next one gives the event the appointment's UID: the id was not used."""
+    ended = await world.connect(calendar)
+    appointment = await world.book(calendar)
+    await world.disconnect(ended)
+    await world.connect(calendar)
+    await world.push()
+    assert await uids(world) == [("ada@example.com", calendar_uid(appointment))]
+
+
+async def test_the_connection_that_has_the_first_id_is_never_another(world, calendar) -> None:
+    """Written through one connection, moved, the other one ended: each id was used once."""
+    other = await world.calendar()
+    await world.connect(calendar)
+    second = await world.connect(other)
+    appointment = await world.book(other)
+    await world.push()
+    await world.change(appointment, calendar_id=calendar)
+    await world.push()
+    await world.change(appointment, calendar_id=other)
+    await world.push()
+    assert [name for name, _ in await shown(world)] == [
+        event_id(event_subject(appointment, second), 2)
+    ]
+    assert not any("409" in write for write in await world.writes())
+
+
+async def test_the_tombstone_of_an_appointment_frees_its_first_id(world, calendar) -> None:
+    """Nothing about the appointment stays."""
+    await world.connect(calendar)
+    appointment = await world.book(calendar)
+    assert await world.runtime.db.fetchval("SELECT count(*) FROM first_event") == 1
+    async with world.runtime.db.transaction() as db:
+        await service.tombstones["appointments"](db, appointment)
+    assert await world.runtime.db.fetchval("SELECT count(*) FROM first_event") == 0

@@ -327,6 +327,20 @@ async def test_a_job_that_never_ends_is_cut_before_its_lease_is_over(
     assert (await row(database, subject))["status"] == "waiting"
 
 
+async def test_a_worker_whose_calls_may_take_longer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its leases are renewed for as long as it says."""
+    monkeypatch.setattr(claims, "LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(working, "LONGEST_WORK", timedelta(seconds=0.1))
+    subject, deeds = new_id(), Deeds()
+    deeds.takes = 1
+    await wanted(database, desired(subject))
+    patient = working.Worker(database, {"meeting": deeds}, longest_work=timedelta(seconds=5))
+    assert await patient.once()
+    assert (await row(database, subject))["status"] == "done"
+
+
 async def test_who_works_longer_keeps_the_lease(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

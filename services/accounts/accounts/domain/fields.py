@@ -2,34 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hoop_platform.errors import Detail, Invalid
+from hoop_platform.mail_addresses import mail_address
+from hoop_platform.phone_numbers import phone_number
 from hoop_scheduling.zones import is_zone
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
-_PHONE = re.compile(r"\+?[0-9](?:[ ().-]{0,2}[0-9]){4,14}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MAX_ADDRESS_LENGTH = 254
-_MAX_LOCAL_PART_LENGTH = 64
 _MAX_NAME_LENGTH = 200
-
-
-def is_address(text: str) -> bool:
-    """Whether the text is one e-mail address: the dot-atom form of RFC 5322, in ASCII, with a full domain.
-
-    Quotes, comments, lists and line breaks are refused, so that an address can neither end a mail
-    header nor add a recipient. The lengths are those of RFC 5321.
-    """
-    fits = len(text) <= _MAX_ADDRESS_LENGTH and text.find("@") <= _MAX_LOCAL_PART_LENGTH
-    return fits and _ADDRESS.fullmatch(text) is not None
-
-
-def is_phone(text: str) -> bool:
-    """Whether the text is one phone number: 5 to 15 digits (E.164 allows 15), with separators between."""
-    return _PHONE.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:
@@ -37,27 +19,57 @@ def is_name(text: str) -> bool:
     return bool(text.strip()) and len(text) <= _MAX_NAME_LENGTH and not _CONTROL.search(text)
 
 
+def _as_it_is(holds: Callable[[str], bool]) -> Callable[[str], str | None]:
+    return lambda text: text if holds(text) else None
+
+
 @dataclass(frozen=True)
 class FieldRule:
-    """What must hold for a field, and the code and text of the refusal when it does not."""
+    """What must hold for a field, and the code and text of the refusal when it does not.
 
-    holds: Callable[[str], bool]
+    `normal`: the value as it is stored, for whatever was sent; None for one that is refused.
+    """
+
+    normal: Callable[[str], str | None]
     code: str
     text: str
+    allowed: frozenset[str | None] = frozenset()
+    """Values that need not fulfil the rule."""
+
+    def holds(self, value: str | None) -> bool:
+        return value in self.allowed or (value is not None and self.normal(value) is not None)
+
+    def normalized(self, value: str | None) -> str | None:
+        """The value as it is stored; one that is refused stays as it is."""
+        if value is None or value in self.allowed:
+            return value
+        normal = self.normal(value)
+        return value if normal is None else normal
 
     def or_empty(self) -> "FieldRule":
         """The same rule for a field that may be empty."""
-        return FieldRule(lambda text: not text or self.holds(text), self.code, self.text)
+        return replace(self, allowed=self.allowed | {""})
 
     def or_none(self) -> "FieldRule":
         """The same rule for a field that may be absent."""
-        return FieldRule(lambda text: text is None or self.holds(text), self.code, self.text)
+        return replace(self, allowed=self.allowed | {None})
 
 
-NAME = FieldRule(is_name, "not_a_name", "must be 1 to 200 characters on one line")
-ADDRESS = FieldRule(is_address, "not_an_address", "must be one e-mail address")
-PHONE = FieldRule(is_phone, "not_a_phone_number", "must be a number of 5 to 15 digits")
-ZONE = FieldRule(is_zone, "unknown_time_zone", "must be a name of the IANA time zone database")
+NAME = FieldRule(_as_it_is(is_name), "not_a_name", "must be 1 to 200 characters on one line")
+ADDRESS = FieldRule(
+    mail_address,
+    "not_an_address",
+    "must be one e-mail address, such as ada@example.com; before the @ in ASCII, without quotes",
+)
+PHONE = FieldRule(
+    phone_number,
+    "not_a_phone_number",
+    "must be an international phone number that can exist, such as +49 30 123456: a plus sign and "
+    "the country code first",
+)
+ZONE = FieldRule(
+    _as_it_is(is_zone), "unknown_time_zone", "must be a name of the IANA time zone database"
+)
 
 PATHS = {"name": "name", "email": "email", "phone": "phone", "time_zone": "timeZone"}
 """The names in JSON of the fields that have rules."""
@@ -72,3 +84,11 @@ def check_fields(entity: object, rules: Mapping[str, FieldRule]) -> None:
     ]
     if broken:
         raise Invalid(details=broken)
+
+
+def normalized(values: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> dict[str, Any]:
+    """The values, by the names of fields, as they are stored; what breaks its rule stays as it is."""
+    return {
+        name: rules[name].normalized(value) if name in rules else value
+        for name, value in values.items()
+    }

@@ -1,12 +1,13 @@
 """Creates, updates and deletes entities of any repository for a caller, and announces the result."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic.alias_generators import to_camel
 
 from accounts.domain.entity import Entity, EntityT, patched
-from accounts.domain.fields import check_fields
+from accounts.domain.fields import check_fields, normalized
 from accounts.domain.locations import LocationEntity
 from accounts.store import memberships
 from accounts.store.repository import Repository
@@ -24,6 +25,7 @@ async def create(
 
     Raises `Invalid`, and `LocationForbidden` for a location that the caller cannot see.
     """
+    entity = replace(entity, **normalized(vars(entity), entity.rules))
     check_fields(entity, entity.rules)
     await _check_locations(db, entity, by)
     await repository.upsert(db, entity)
@@ -48,6 +50,7 @@ async def update(
     before = await repository.lock(db, by.account_id, entity_id)
     if before is None or not before.within(by.location_ids):
         raise NotFound
+    patch = normalized(patch, before.rules)
     entity, fields = patched(before, patch, if_version=if_version, now=now)
     if not fields:
         return before

@@ -9,16 +9,30 @@ from hoop_events.base import Moment
 from hoop_platform.http.parse import Body, OneLine, Query
 from hoop_platform.http.route import ResponseModel
 from hoop_platform.ids import is_id
-from notifications.domain.text import PLACEHOLDERS, one_address, unknown_placeholders
+from hoop_platform.mail_addresses import mail_address
+from hoop_platform.phone_numbers import phone_number
+from notifications.domain.text import PLACEHOLDERS, unknown_placeholders
 
 ADMIN = "sub_account_admin"
 STORED_ONLY = "Stored and returned; it decides nothing."
 
 
 def _address(value: str) -> str:
-    if one_address(value) is None:
+    if (address := mail_address(value)) is None:
         raise PydanticCustomError("mail_address", "must be one plain mail address")
-    return value
+    return address
+
+
+def _phone(value: str) -> str:
+    if (number := phone_number(value)) is None:
+        raise PydanticCustomError(
+            "phone_number", "must be an international phone number, such as +49 30 123456"
+        )
+    return number
+
+
+def _optional_phone(value: str) -> str:
+    return value and _phone(value)
 
 
 def _optional_address(value: str) -> str:
@@ -42,9 +56,8 @@ def _user_id(value: str) -> str:
     return value
 
 
-PHONE = r"\+?[0-9][0-9 ().-]{2,31}"
-Phone = Annotated[str, StringConstraints(pattern=rf"^{PHONE}$")]
-OptionalPhone = Annotated[str, StringConstraints(pattern=rf"^({PHONE})?$")]
+Phone = Annotated[str, StringConstraints(max_length=40), AfterValidator(_phone)]
+OptionalPhone = Annotated[str, StringConstraints(max_length=40), AfterValidator(_optional_phone)]
 EmailAddress = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
 UserId = Annotated[str, StringConstraints(max_length=40), AfterValidator(_user_id)]
 Subject = Annotated[OneLine, AfterValidator(_template)]
@@ -114,14 +127,15 @@ class SettingDetails(Body):
 
 
 RECEIVER_TYPE = Field(
-    description="`contact` and `assignedUser` get mails without any setting. `emails` is for "
+    description="`contact` and `assignedUser`, every host, get mails without any setting. `emails` is for "
     "`additionalEmailIds` alone. The others are stored, and decide nothing."
 )
 CHANNEL = Field(description="`email` decides; the others are stored.")
 NOTIFICATION_TYPE = Field(
     description="`confirmation` is about a confirmed appointment, `booked` about one that waits for "
-    "confirmation; if only one of them is set, it applies to both. `reminder` and `followup` are "
-    "stored."
+    "confirmation; if only one of them is set, it applies to both. `reschedule` is about every change "
+    "of time, host, place, title or description, `cancellation` about the end, a declined request "
+    "included. `reminder` and `followup` are stored."
 )
 
 

@@ -1,6 +1,6 @@
-"""The history of a thread: its messages are external objects, and what has ended counts as notified."""
+"""The history of a conversation: its messages are external objects, and what has ended counts as notified."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +16,17 @@ from notifications.domain.threads import (
 )
 
 NOTIFIED = TypeAdapter(NotifiedState)
+_NOTIFIED_BY_APPOINTMENT = TypeAdapter(dict[str, NotifiedState])
 
 
 def message_data(
-    occasion: Occasion, notified: NotifiedState, *, address: str | None = None
+    occasion: Occasion, notified: Mapping[str, NotifiedState], *, address: str | None = None
 ) -> dict[str, Any]:
     """What an external object says of its message."""
     return {
         "kind": occasion.kind,
         "occasion": occasion.name,
-        "notified": NOTIFIED.dump_python(notified, mode="json"),
+        "notified": _NOTIFIED_BY_APPOINTMENT.dump_python(dict(notified), mode="json"),
         **({"address": address} if address is not None else {}),
     }
 
@@ -37,7 +38,7 @@ def message_of(external: ExternalObject) -> ThreadMessage:
         number=external.generation,
         occasion=Occasion(data["kind"], data["occasion"]),
         status=_status(external),
-        notified=NOTIFIED.validate_python(data["notified"]),
+        notified=_NOTIFIED_BY_APPOINTMENT.validate_python(data["notified"]),
         address=data.get("address"),
         reason=data.get("rejected") or data.get("uncertain"),
         in_doubt=external.looked_up,
@@ -65,22 +66,26 @@ def with_history(thread: Thread, objects: Sequence[ExternalObject], *, counted: 
 
 
 def _after(thread: Thread, message: ThreadMessage) -> Thread:
-    """The thread after a message that has ended; one that has not ended changes nothing.
+    """The thread after a message that has ended.
+
+    One that has not ended, or says nothing of this appointment, changes nothing.
 
     A message that failed counts as notified, too, so that it is not tried for ever; and one that a
     setting switches off, so that the messages that are switched on still follow.
     """
-    expects = thread.expects_appointment
+    notified, expects = message.notified.get(thread.appointment_id), thread.expects_appointment
+    if notified is None:
+        return thread
     match message.status:
         case "sent" | "switched_off":
-            expects = message.notified.is_on
+            expects = notified.is_on
         case "doubtful":
-            expects = expects or message.notified.is_on
+            expects = expects or notified.is_on
         case "failed":  # one in doubt before may have been delivered
-            expects = expects or (message.in_doubt and message.notified.is_on)
+            expects = expects or (message.in_doubt and notified.is_on)
         case _:
             return thread
-    return replace(thread, notified=message.notified, expects_appointment=expects)
+    return replace(thread, notified=notified, expects_appointment=expects)
 
 
 def assume_delivered(thread: Thread) -> Thread:

@@ -6,10 +6,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from hoop_events.booking import Appointment
+from hoop_platform.mail_addresses import ascii_address
 from hoop_scheduling.zones import is_zone, zone_named
 from notifications.domain.text import fill, one_line, plain, web_link
 
-Kind = Literal["booked", "rescheduled", "cancelled", "link"]
+Kind = Literal["booked", "confirmed", "rescheduled", "updated", "declined", "cancelled", "link"]
+"""booked: on, for the first time or again · confirmed: a request was confirmed · updated: another place,
+title or description, or several changes in a series · declined: a request that was never confirmed."""
+ENDS: frozenset[Kind] = frozenset({"cancelled", "declined"})
 Role = Literal["contact", "user", "addressee", "colleague"]
 """The last two get messages because a setting names them: an address, and another user of the account."""
 LinkStatus = Literal["none", "here", "coming", "after_confirmation", "unavailable"]
@@ -66,6 +70,22 @@ class TimeRange:
 
 
 @dataclass(frozen=True)
+class OccurrenceContent:
+    """What a message about a series says of one of its occurrences."""
+
+    appointment_id: str
+    sequence: int
+    time: TimeRange
+    previous_time: TimeRange | None
+    join_url: str | None
+    link_status: LinkStatus
+    is_on: bool
+    confirmed: bool
+    is_news: bool
+    """Whether the receiver does not know this of it yet."""
+
+
+@dataclass(frozen=True)
 class MessageContent:
     """Everything that a mail is built from: equal contents give mails that are equal to the last byte.
 
@@ -75,6 +95,7 @@ class MessageContent:
     kind: Kind
     role: Role
     appointment_id: str
+    """Of a series: of the occurrence that the message begins with."""
     sequence: int
     """The sequence of the appointment's event: greater in each later message, cancellations included."""
     address: str
@@ -89,22 +110,36 @@ class MessageContent:
     time_zone: str
     time: TimeRange
     previous_time: TimeRange | None
-    """The time in the receiver's last message, in a `rescheduled` one."""
+    """The time in the receiver's last message, if it was another one."""
     join_url: str | None
     link_status: LinkStatus
     hint: str
     """What the host can do if the meeting link cannot be created."""
     confirmed: bool
     has_new_host: bool
-    """The appointment is on, with another host: the former host gets a cancellation."""
+    """The appointment is on, with other hosts: a former host gets a cancellation."""
     written_at: datetime
     wording: Wording = Wording()
     """With all placeholders replaced."""
+    series_id: str | None = None
+    occurrences: tuple[OccurrenceContent, ...] = ()
+    """Of a series: all that lie ahead, and those that this message says are off, by start."""
+    has_new_venue: bool = False
 
     @property
     def is_on(self) -> bool:
         """Whether the message says that the appointment takes place."""
-        return self.kind != "cancelled"
+        return self.kind not in ENDS
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the series, or of the single appointment: what mail programs show together."""
+        return self.series_id or self.appointment_id
+
+    @property
+    def has_links_to_come(self) -> bool:
+        """Whether a link to join is being made."""
+        return "coming" in (self.link_status, *(each.link_status for each in self.occurrences))
 
     @property
     def when(self) -> str:
@@ -112,9 +147,11 @@ class MessageContent:
 
     @property
     def when_before(self) -> str | None:
-        if self.previous_time is None:
-            return None
-        return format_time(self.previous_time, self.time_zone)
+        return self.format(self.previous_time)
+
+    def format(self, time: TimeRange | None) -> str | None:
+        """A time in the receiver's time zone."""
+        return None if time is None else format_time(time, self.time_zone)
 
     @property
     def day(self) -> str:
@@ -174,16 +211,18 @@ def build_content(
     previous_time: TimeRange | None,
     now: datetime,
     wording: Wording = Wording(),
+    occurrences: tuple[OccurrenceContent, ...] = (),
+    has_new_venue: bool = False,
 ) -> MessageContent:
     """The content of a message to `receiver`, in the receiver's time zone or else the location's."""
-    url = web_link(join_link(state)) if kind != "cancelled" else None
+    url, link_status = link_of(state, is_on=kind not in ENDS)
     calendar = one_line(context.calendar or "")
     content = MessageContent(
         kind=kind,
         role=role,
         appointment_id=state.id,
         sequence=state.sequence,
-        address=receiver.email,
+        address=ascii_address(receiver.email) or receiver.email,
         name=one_line(receiver.name, limit=80),
         other=one_line(context.host if role == "contact" else context.contact, limit=80),
         title=one_line(state.personal.title) or calendar or "Appointment",
@@ -195,11 +234,14 @@ def build_content(
         time=time,
         previous_time=previous_time,
         join_url=url,
-        link_status="none" if kind == "cancelled" else _link_status(state, url),
+        link_status=link_status,
         hint=one_line(state.meeting.message or "") if role == "user" and url is None else "",
         confirmed=is_confirmed(state),
         has_new_host=kind == "cancelled" and state.occupies,
         written_at=now,
+        series_id=None if state.series is None else state.series.master,
+        occurrences=occurrences,
+        has_new_venue=has_new_venue,
     )
     return replace(content, wording=_filled(wording, _placeholder_values(content, context)))
 
@@ -230,6 +272,14 @@ def _placeholder_values(content: MessageContent, context: NotificationContext) -
         "location.name": content.location,
         "user.name": one_line(context.host, limit=80),
     }
+
+
+def link_of(state: Appointment, *, is_on: bool) -> tuple[str | None, LinkStatus]:
+    """The link to join, and what the message says of it; no link for what is off."""
+    if not is_on:
+        return None, "none"
+    url = web_link(join_link(state))
+    return url, _link_status(state, url)
 
 
 def _first_zone(*names: str | None) -> str:

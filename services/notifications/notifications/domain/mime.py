@@ -17,9 +17,11 @@ from unicodedata import category
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from hoop_platform.mail_addresses import is_ascii_address
 from notifications.domain import ics
 from notifications.domain.message import MessageContent
-from notifications.domain.text import has_controls, one_address
+from notifications.domain.news import default_subject, first_sentence, headline
+from notifications.domain.text import has_controls
 
 _TEMPLATES = Environment(
     loader=PackageLoader("notifications"),
@@ -30,17 +32,12 @@ _TEMPLATES = Environment(
     keep_trailing_newline=True,
 )
 _TEXT, _HTML = map(_TEMPLATES.get_template, ("mail.txt", "mail.html"))
+_JOINERS = "\u200c\u200d"
 MAX_LINE = 78  # characters, without the line end: RFC 5322, section 2.1.1
 _WORD = re.compile(r"(?!.*=\?)[!-~]{1,60}")
 """What may stand in a subject as it is; `=?` would begin an encoded word."""
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]{1,60}")
 """What may stand in a display name as it is."""
-_HEADLINES = {
-    "booked": "Confirmed",
-    "rescheduled": "Moved",
-    "cancelled": "Cancelled",
-    "link": "Join link",
-}
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ def build_mail(message: MessageContent, envelope: MailEnvelope) -> bytes:
     Raises `ValueError` for a text or an address that might add a header or a receiver. None comes
     from `build_content`, which cleans all texts, or past `next_action`, which knows the address.
     """
-    if one_address(message.address) is None:
+    if not is_ascii_address(message.address):
         raise ValueError("the receiver is not exactly one plain address")
     calendar = ics.calendar_file(message, organizer=envelope.sender)
-    variables = {"message": message, "headline": headline(message)}
+    variables = variables_of(message)
     alternatives = [
         _text_part("plain", _lines(_TEXT.render(variables))),
         _text_part("html", _lines(_HTML.render(variables))),
@@ -72,28 +69,31 @@ def build_mail(message: MessageContent, envelope: MailEnvelope) -> bytes:
     return _headers(message, envelope) + _multipart("mixed", envelope, body)
 
 
-def headline(message: MessageContent) -> str:
-    """The news in a word or two."""
-    if message.kind == "booked" and not message.confirmed:
-        return "Requested"
-    return _HEADLINES[message.kind]
+def variables_of(message: MessageContent) -> dict[str, object]:
+    """What the templates show."""
+    return {
+        "message": message,
+        "headline": headline(message),
+        "first_sentence": first_sentence(message),
+    }
 
 
 def _headers(message: MessageContent, envelope: MailEnvelope) -> bytes:
     domain = envelope.sender.domain
     sender = _phrase(message.wording.sender) or envelope.sender.display_name
-    default_subject = f"{headline(message)}: {message.title}, {message.day}"
+    subject = message.wording.subject or default_subject(message)
     return b"".join(
         [
             _header("From", *_mailbox("From", sender, envelope.sender.addr_spec)),
             _header("To", *_mailbox("To", _phrase(message.name), message.address)),
-            _header("Subject", *_words("Subject", message.wording.subject or default_subject)),
+            _header("Subject", *_words("Subject", subject)),
             _header("Date", format_datetime(message.written_at)),
             _header("Message-ID", f"<{envelope.message_id}@{domain}>"),
-            # One conversation per appointment, although no mail with this first id exists.
-            _header("References", f"<{message.appointment_id}@{domain}>"),
+            # One conversation per appointment or series, although no mail with this first id exists.
+            _header("References", f"<{message.conversation_id}@{domain}>"),
             _header("Auto-Submitted", "auto-generated"),  # RFC 3834: no out-of-office replies
             _header("X-Hoop-Appointment", message.appointment_id),
+            _header("X-Hoop-Series", message.series_id) if message.series_id else b"",
             _header("X-Hoop-Occasion", envelope.occasion),
             _header("MIME-Version", "1.0"),
         ]
@@ -105,8 +105,14 @@ def _mailbox(header: str, name: str, address: str) -> Sequence[str]:
 
 
 def _phrase(name: str) -> str:
-    """A display name of letters, marks, digits and ` '-_`: no mail program reads an address in it."""
-    shown = (c if c in " '-_" or category(c)[0] in "LMN" else " " for c in name)
+    """A display name: letters, marks, digits, punctuation and signs, emoji among them.
+
+    Without what makes an address of a part of it, whatever a mail program does with the name, and
+    without invisible characters, but those that join letters and emoji.
+    """
+    shown = (
+        c if c in _JOINERS or (category(c)[0] in "LMNPS" and c not in "<>@") else " " for c in name
+    )
     return " ".join("".join(shown).split())
 
 

@@ -64,9 +64,9 @@ class NotificationRules:
 def _notification_types(kind: Kind, *, confirmed: bool) -> tuple[str, ...]:
     """The notification types that decide about a kind of message, the most specific first."""
     match kind:
-        case "rescheduled":
+        case "rescheduled" | "updated":
             return ("reschedule",)
-        case "cancelled":
+        case "cancelled" | "declined":
             return ("cancellation",)
-        case "booked" | "link":
+        case "booked" | "confirmed" | "link":
             return ("confirmation", "booked") if confirmed else ("booked", "confirmation")

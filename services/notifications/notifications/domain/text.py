@@ -1,7 +1,9 @@
-"""Text that people typed: cleaned for mails and calendar files, its placeholders, its addresses and links."""
+"""Text that people typed: cleaned for mails and calendar files, its placeholders, its links."""
 
 import re
 from collections.abc import Mapping, Sequence
+
+from hoop_platform.direction import without_overrides
 
 PLACEHOLDERS = (
     "appointment.description",
@@ -23,10 +25,6 @@ _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 _LINE_ENDS = re.compile("\r\n|[\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(
-    rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}", re.ASCII
-)
 _WEB_LINK = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,1900}", re.ASCII)
 
 
@@ -50,24 +48,13 @@ def plain(text: str, *, limit: int = 4000) -> str:
 
 
 def one_line(text: str, *, limit: int = 200) -> str:
-    """The text on one line: safe in a header, a subject or a name."""
-    return " ".join(plain(text).split())[:limit].rstrip()
+    """The text on one line, read in the direction of its letters: safe in a header, a subject or a name."""
+    return " ".join(plain(without_overrides(text)).split())[:limit].rstrip()
 
 
 def has_controls(text: str) -> bool:
     """Whether the text holds a line end or a control character other than a tab."""
     return bool(_LINE_ENDS.search(text) or _CONTROLS.search(text))
-
-
-def one_address(text: str) -> str | None:
-    """The text, if it is exactly one plain mail address (RFC 5321, without quoting); else None.
-
-    Commas, comments and address literals are refused: a mail server might read two recipients.
-    """
-    local, _, _ = text.rpartition("@")
-    fits = len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
-    dots_well = not (local.startswith(".") or local.endswith(".") or ".." in local)
-    return text if fits and dots_well else None
 
 
 def web_link(text: str | None) -> str | None:

@@ -1,17 +1,19 @@
 """Threads: what one receiver has been notified of about one appointment, and which message is pending.
 
 The rules are a table in the README of the service: a thread holds what its receiver has been
-notified of, the newest event holds the current state, and `pending_notice` is the difference.
+notified of, the newest event holds the current state, and `pending_notice` is the difference. The
+threads of one receiver about the occurrences of a series are one conversation: see `conversation`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from itertools import count
 from typing import Literal
 
 from hoop_events.booking import Appointment, AppointmentDeleted, AppointmentEvent
-from notifications.domain.message import Kind, Role, join_link
+from notifications.domain.message import Kind, Role, is_confirmed, join_link
 
 Status = Literal["waiting", "sending", "sent", "doubtful", "failed", "switched_off"]
 """waiting: certainly not delivered so far · sending: in flight, may be delivered · doubtful: may be
@@ -32,6 +34,10 @@ class NotifiedState:
     end: datetime
     host: str | None
     join_url: str | None = None
+    confirmed: bool = True
+    venue: str = ""
+    texts: str = ""
+    """Digests of the place, and of title and description: no text is kept. Empty: not known."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,12 @@ class Occasion:
 
 @dataclass(frozen=True)
 class ThreadMessage:
-    """One message of a thread."""
+    """One message of a conversation. `notified`: what it says, by appointment."""
 
     number: int
     occasion: Occasion
     status: Status
-    notified: NotifiedState
+    notified: Mapping[str, NotifiedState]
     address: str | None = None
     """Where the message was to go; known while a later decision may need it."""
     reason: str | None = None
@@ -66,26 +72,20 @@ class Thread:
     none after it that the appointment is off.
     """
 
+    appointment_id: str
     role: Role
     receiver_id: str
     notified: NotifiedState | None = None
     expects_appointment: bool = False
     messages: tuple[ThreadMessage, ...] = ()
-    """Oldest first. Only the last one may be in flight or waiting; an earlier one that waits never goes."""
+    """Those of the whole conversation, oldest first. Only the last one may be in flight or waiting; an
+    earlier one that waits never goes."""
 
     @property
     def in_flight(self) -> ThreadMessage | None:
-        return next((m for m in self.messages if m.status == "sending"), None)
-
-    @property
-    def waiting(self) -> ThreadMessage | None:
-        last = self.messages[-1:]
-        return next((m for m in last if m.status == "waiting"), None)
-
-    @property
-    def last_announced(self) -> ThreadMessage | None:
-        """The last message that has ended: sent, in doubt for good, or failed."""
-        return next((m for m in reversed(self.messages) if m.status in FINAL), None)
+        """The message in flight, if it says something of this appointment."""
+        sending = (m for m in self.messages if m.status == "sending")
+        return next((m for m in sending if self.appointment_id in m.notified), None)
 
     @property
     def counted(self) -> int:
@@ -102,19 +102,23 @@ class Thread:
 
 
 def receivers(state: Appointment) -> Mapping[str, Role]:
-    """Who gets messages about an appointment without any setting: id → role."""
-    found: dict[str, Role] = {state.contact_id: "contact"}
-    if state.assigned_user_id is not None:
-        found[state.assigned_user_id] = "user"
-    return found
+    """Who gets messages about an appointment without any setting: id → role.
+
+    The contact and every host; a calendar without members is its own host, and nobody.
+    """
+    hosts = () if state.assigned_user_id is None else (state.assigned_user_id, *state.hosts)
+    staff: dict[str, Role] = {host: "user" for host in hosts if host != state.calendar_id}
+    return {state.contact_id: "contact", **staff}
 
 
-def new_thread(role: Role, receiver_id: str, before: Appointment | None) -> Thread:
+def new_thread(
+    role: Role, receiver_id: str, before: Appointment | None, *, appointment_id: str
+) -> Thread:
     """The thread of a receiver who had none. `before` is the state before the present event.
 
     A receiver whom a setting names counts as notified of `before`, and so gets messages of changes.
     """
-    thread = Thread(role, receiver_id)
+    thread = Thread(appointment_id, role, receiver_id)
     if before is None or role not in EXTRA_ROLES:
         return thread
     return replace(
@@ -129,6 +133,7 @@ def is_on(state: Appointment, thread: Thread) -> bool:
 
 def current_state(state: Appointment, thread: Thread) -> NotifiedState:
     """What a message to this receiver would say of `state`."""
+    venue, texts = _digests(state)
     return NotifiedState(
         is_on=is_on(state, thread),
         session=state.session,
@@ -136,7 +141,26 @@ def current_state(state: Appointment, thread: Thread) -> NotifiedState:
         end=state.end_time,
         host=state.assigned_user_id,
         join_url=join_link(state),
+        confirmed=is_confirmed(state),
+        venue=venue,
+        texts=texts,
     )
+
+
+def _digests(state: Appointment) -> tuple[str, str]:
+    """The place, and title and description, as digests; empty once the texts are erased.
+
+    The appointment's id is part of them: equal texts of two appointments are not seen to be equal.
+    """
+    personal = state.personal
+    if not (personal.title or personal.description or personal.address):
+        return "", ""
+    venue = _digest(state.id, state.meeting_location_type, personal.address)
+    return venue, _digest(state.id, personal.title, personal.description)
+
+
+def _digest(*texts: str) -> str:
+    return sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def pending_notice(thread: Thread, state: Appointment) -> Occasion | None:
@@ -147,13 +171,35 @@ def pending_notice(thread: Thread, state: Appointment) -> Occasion | None:
     notified = thread.notified
     if not is_on(state, thread):
         if notified and notified.is_on and thread.expects_appointment:
-            return _unused(thread, "cancelled", f"cancelled:{notified.session}")
+            return _end(thread, state, notified)
         return None
     if notified is None or not notified.is_on:
         return _confirmation(thread, state)
+    return _change(thread, state, notified) or _link(thread, state, notified)
+
+
+def _end(thread: Thread, state: Appointment, notified: NotifiedState) -> Occasion:
+    """A request that was never confirmed is declined, anything else is cancelled."""
+    declined = not (notified.confirmed or state.confirmed or state.occupies)
+    kind: Kind = "declined" if declined else "cancelled"
+    return _unused(thread, kind, f"{kind}:{notified.session}")
+
+
+def _change(thread: Thread, state: Appointment, notified: NotifiedState) -> Occasion | None:
+    """A change of what the receiver knows; one message tells all of it, named after the first of these."""
+    if not notified.confirmed and state.appointment_status in ("confirmed", "active"):
+        return _unused(thread, "confirmed", f"confirmed:{state.session}")
     if (notified.start, notified.end, notified.host) != _time_and_host(state):
         return _unused(thread, "rescheduled", f"rescheduled:{state.time_revision}")
-    return _link(thread, state, notified)
+    if has_new_details(notified, current_state(state, thread)):
+        return _unused(thread, "updated", f"updated:{'.'.join(_digests(state))}")
+    return None
+
+
+def has_new_details(before: NotifiedState, after: NotifiedState) -> bool:
+    """Whether place, title or description differ; what is not known, or erased, does not."""
+    pairs = ((before.venue, after.venue), (before.texts, after.texts))
+    return any(old and new and old != new for old, new in pairs)
 
 
 def _time_and_host(state: Appointment) -> tuple[datetime, datetime, str | None]:
@@ -179,10 +225,14 @@ def _link(thread: Thread, state: Appointment, notified: NotifiedState) -> Occasi
 
 
 def _unused(thread: Thread, kind: Kind, name: str) -> Occasion:
-    if name not in thread.used_occasions:
-        return Occasion(kind, name)
-    numbered = (f"{name}:{number}" for number in count(2))
-    return Occasion(kind, next(other for other in numbered if other not in thread.used_occasions))
+    return Occasion(kind, unused_name(name, thread.used_occasions))
+
+
+def unused_name(name: str, used: Collection[str]) -> str:
+    """The name of an occasion, numbered if it was used before."""
+    if name not in used:
+        return name
+    return next(other for other in (f"{name}:{n}" for n in count(2)) if other not in used)
 
 
 def apply_event(thread: Thread, before: Appointment | None, event: AppointmentEvent) -> Thread:

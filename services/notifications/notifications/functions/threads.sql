@@ -1,4 +1,5 @@
--- Appointments, their threads, and the messages in them. Each function is one statement of its caller.
+-- Appointments, their threads, and the messages in them. A message belongs to the conversation that is
+-- its `subject`: that of one thread, or of the threads about all occurrences of a series. Each function is one statement of its caller.
 -- Plans are made once in a session and follow indexes: a plan made while a table was empty is kept.
 
 -- Every message that was sent, may have been, waits or could not be: a view of the external objects.
@@ -29,7 +30,7 @@ SELECT t.account_id, t.appointment_id, t.receiver_id, e.generation AS number,
 -- this one ends. `is_open`: an attempt is due or under way.
 DROP FUNCTION IF EXISTS lock_appointment;
 CREATE FUNCTION lock_appointment(_account uuid, _appointment uuid, _calendar uuid)
-RETURNS TABLE (state jsonb, settings jsonb, receiver_id uuid, role text, notified jsonb,
+RETURNS TABLE (state jsonb, settings jsonb, appointment_id uuid, receiver_id uuid, role text, notified jsonb,
                expects_appointment boolean, counted int, pending_occasion text,
                pending_for interval, is_open boolean, context jsonb)
 LANGUAGE plpgsql
@@ -50,7 +51,7 @@ BEGIN
       ORDER BY w.subject FOR UPDATE;
     -- A statement of its own: it sees what was committed before the locks were taken.
     RETURN QUERY
-        SELECT _state, mail_settings(_account, _calendar), t.receiver_id, t.role, t.notified,
+        SELECT _state, mail_settings(_account, _calendar), t.appointment_id, t.receiver_id, t.role, t.notified,
                t.expects_appointment, t.counted, t.pending_occasion,
                clock_timestamp() - t.pending_since,
                coalesce((mail.w).status IN ('due', 'waiting'), false),
@@ -120,15 +121,27 @@ BEGIN
        AND (e.data ? 'address' OR e.content IS NOT NULL);
 END $$;
 
+-- Whether another occurrence of the series has a thread with the same receiver: the messages of both
+-- are one conversation.
+CREATE OR REPLACE FUNCTION is_shared(_t thread) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM thread AS other
+                    WHERE other.subject = _t.subject AND other.account_id = _t.account_id
+                      AND other.appointment_id <> _t.appointment_id)
+$$;
+
 -- Delete an appointment with its threads, messages and desired states: a tombstone names no account.
+-- What an occurrence of a series shares with others stays until the last one.
 CREATE OR REPLACE FUNCTION delete_appointment(_appointment uuid) RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     DELETE FROM work AS w USING thread AS t
-     WHERE t.appointment_id = _appointment AND w.kind = 'mail' AND w.subject = t.subject;
+     WHERE t.appointment_id = _appointment AND w.kind = 'mail' AND w.subject = t.subject
+       AND NOT is_shared(t);
     DELETE FROM external AS e USING thread AS t
-     WHERE t.appointment_id = _appointment AND e.kind = 'mail' AND e.subject = t.subject;
+     WHERE t.appointment_id = _appointment AND e.kind = 'mail' AND e.subject = t.subject
+       AND NOT is_shared(t);
     DELETE FROM appointment WHERE id = _appointment;
 END $$;

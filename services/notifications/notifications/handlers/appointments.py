@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from hoop_events.booking import Appointment, AppointmentEvent
 from hoop_platform.db.database import Tx, database_of
@@ -26,10 +26,11 @@ PROVIDER = "smtp"
 
 
 @runtime_checkable
-class LinkWaiting(Protocol):
-    """A worker that knows how long a mail waits for its link."""
+class MailWaiting(Protocol):
+    """A worker that knows how long a mail waits for its link, and for other occurrences of a series."""
 
     link_wait: timedelta
+    series_wait: timedelta
 
 
 async def on_appointment_changed(db: Tx, event: AppointmentEvent, now: datetime) -> None:
@@ -45,8 +46,8 @@ async def on_appointment_changed(db: Tx, event: AppointmentEvent, now: datetime)
         pending = pending_notice(assume_delivered(thread), state)
         after.append((thread, pending))
         if pending or known.is_open:
-            key = ThreadKey(account_id, state.id, receiver_id)
-            wait = _wait(known, pending, state, left=_link_wait(db), now=now)
+            key = ThreadKey.of_appointment(account_id, state, receiver_id)
+            wait = _wait(known, pending, state, waits=_waits(db), now=now)
             if pending and not locked.is_switched_on(thread, pending, state):
                 wait = None  # it counts as notified at once
             desired.append(_desired_state(key, state, pending, wait=wait))
@@ -65,14 +66,22 @@ def _threads(locked: LockedAppointment, state: Appointment) -> Mapping[str, Lock
         for id_, known in locked.threads.items()
     }
     present = {**locked.rules.extra_receivers, **roles}
-    new = {id_: LockedThread(new_thread(role, id_, locked.state)) for id_, role in present.items()}
+    new = {
+        id_: LockedThread(new_thread(role, id_, locked.state, appointment_id=state.id))
+        for id_, role in present.items()
+    }
     return {**new, **existing}
 
 
-def _link_wait(db: Tx) -> timedelta:
-    """How long a mail waits for its link; zero in a process that delivers none, for it cannot know."""
-    workers = database_of(db).workers
-    return next((w.link_wait for w in workers if isinstance(w, LinkWaiting)), timedelta())
+class _Waits(NamedTuple):
+    link: timedelta = timedelta()
+    series: timedelta = timedelta()
+
+
+def _waits(db: Tx) -> _Waits:
+    """How long a mail waits; not at all in a process that delivers none, for it cannot know."""
+    workers = (w for w in database_of(db).workers if isinstance(w, MailWaiting))
+    return next((_Waits(w.link_wait, w.series_wait) for w in workers), _Waits())
 
 
 def _wait(
@@ -80,25 +89,34 @@ def _wait(
     pending: Occasion | None,
     state: Appointment,
     *,
-    left: timedelta,
+    waits: _Waits,
     now: datetime,
 ) -> timedelta | None:
     """How long the attempt is postponed while the link is being made; the event that brings it ends that.
 
-    The attempt itself decides how long the mail waits; this saves the attempts that would only wait.
+    A mail about a series is postponed a little, too: one mail tells of all occurrences. The attempt
+    itself decides how long the mail waits; this saves the attempts that would only wait.
     """
     if pending is None or known.thread.in_flight is not None:
         return None
-    if pending.name == known.pending_occasion:
-        left -= known.pending_for
-    waits = left > timedelta() and waits_for_link(pending, state, left, now=now)
-    return left if waits else None
+    passed = known.pending_for if pending.name == known.pending_occasion else timedelta()
+    left = waits.link - passed
+    if left > timedelta() and waits_for_link(pending, state, left, now=now):
+        return left
+    rest = waits.series - passed
+    return rest if state.series is not None and rest > timedelta() else None
 
 
 def _desired_state(
     key: ThreadKey, state: Appointment, pending: Occasion | None, *, wait: timedelta | None
 ) -> DesiredState:
-    """One desired state per thread; the receiver as provider user keeps a receiver's mails in order."""
+    """One desired state per conversation; the receiver as provider user keeps a receiver's mails in order.
+
+    The occurrences of a series count their events each by itself: any of them makes an attempt due.
+    """
+    desired: dict[str, Any] = {"occasion": pending.name if pending else None}
+    if state.series is not None:
+        desired |= {"appointment": state.id, "sequence": state.sequence}
     return DesiredState(
         account_id=key.account_id,
         kind=MAIL,
@@ -106,8 +124,8 @@ def _desired_state(
         provider=PROVIDER,
         provider_user=key.receiver_id,
         due_start=state.start_time,
-        desired={"occasion": pending.name if pending else None},
-        sequence=state.sequence,
+        desired=desired,
+        sequence=None if state.series else state.sequence,
         wait=wait,
     )
 

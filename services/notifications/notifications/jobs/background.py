@@ -20,7 +20,10 @@ def background_tasks(runtime: Runtime[NotificationsSettings]) -> Sequence[Backgr
     async def deliver_mails(stop: asyncio.Event) -> None:
         server = mail_server(runtime.settings)
         try:
-            await MailWorker(runtime, server).run(stop)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(MailWorker(runtime, server).run(stop))
+                await stop.wait()
+                server.stop()
         finally:
             server.close()
 
@@ -37,6 +40,7 @@ def mail_server(settings: NotificationsSettings) -> MailServer:
         password=settings.smtp_password,
         local_hostname=settings.sender.domain,
         timeout=settings.smtp_timeout,
+        data_timeout=settings.smtp_data_timeout,
     )
 
 
@@ -45,6 +49,12 @@ class MailWorker(Worker):
 
     def __init__(self, runtime: Runtime[NotificationsSettings], server: MailServer) -> None:
         perform = partial(attempt, runtime, MailReconciler(runtime, server))
-        concurrency = runtime.settings.mail_concurrency
-        super().__init__(runtime.db, {appointments.MAIL: perform}, concurrency=concurrency)
+        settings = runtime.settings
+        super().__init__(
+            runtime.db,
+            {appointments.MAIL: perform},
+            concurrency=settings.mail_concurrency,
+            longest_work=settings.longest_delivery,
+        )
         self.link_wait = runtime.settings.link_wait_time
+        self.series_wait = runtime.settings.series_wait_time

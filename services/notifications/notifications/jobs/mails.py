@@ -18,20 +18,22 @@ from notifications.handlers import appointments
 from notifications.providers.mail_adapter import MailAdapter
 from notifications.providers.smtp import MailServer
 from notifications.store.facts import get_facts
-from notifications.store.threads import ThreadKey
+from notifications.store.threads import receiver_of
 
 
 class EndedMessage(BaseModel):
-    """The last message of a thread that has ended, as it is announced."""
+    """The last message of a conversation that has ended, as it is announced."""
 
     id: str
+    appointment_id: str
+    """Of a message about a series: of one of its occurrences."""
     occasion: str
     sent: bool
     reason: str | None
 
 
 class MailReconciler(Reconciler[MailFacts | None]):
-    """The messages of one thread, `<appointment>.<receiver>`; each is an external object."""
+    """The messages of one conversation, `<appointment or series>.<receiver>`; each is an external object."""
 
     kind = appointments.MAIL
 
@@ -43,9 +45,13 @@ class MailReconciler(Reconciler[MailFacts | None]):
         return self._adapter
 
     async def load(self, claimed: Claimed) -> MailFacts | None:
-        key = _thread_key(claimed)
+        settings, state = self._runtime.settings, claimed.desired_state
         return await get_facts(
-            self._runtime.db, key, link_wait=self._runtime.settings.link_wait_time
+            self._runtime.db,
+            state.account_id,
+            state.subject,
+            link_wait=settings.link_wait_time,
+            series_wait=settings.series_wait_time,
         )
 
     def plan(
@@ -72,6 +78,7 @@ class MailReconciler(Reconciler[MailFacts | None]):
             if message.status in FINAL and external.external_id is not None:
                 return EndedMessage(
                     id=external.external_id,
+                    appointment_id=min(message.notified),
                     occasion=message.occasion.name,
                     sent=message.status == "sent",
                     reason=message.reason,
@@ -81,19 +88,14 @@ class MailReconciler(Reconciler[MailFacts | None]):
     def event(
         self, claimed: Claimed, status: EndedMessage, sequence: int
     ) -> NotificationSent | NotificationFailed:
-        key = _thread_key(claimed)
+        desired = claimed.desired_state
         state = Message(
             id=status.id,
             sequence=sequence,
-            appointment_id=key.appointment_id,
+            appointment_id=status.appointment_id,
             occasion=status.occasion,
-            receiver_id=key.receiver_id,
+            receiver_id=receiver_of(desired.subject),
             reason=status.reason,
         )
         event = NotificationSent if status.sent else NotificationFailed
-        return event(account_id=key.account_id, state=state)
-
-
-def _thread_key(claimed: Claimed) -> ThreadKey:
-    state = claimed.desired_state
-    return ThreadKey.from_subject(state.account_id, state.subject)
+        return event(account_id=desired.account_id, state=state)

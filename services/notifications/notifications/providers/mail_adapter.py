@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from hoop_platform.clock import Clock
 from hoop_platform.ids import from_uuid
+from hoop_platform.mail_addresses import is_ascii_address
 from hoop_platform.providers.errors import RequestRejected, Unreachable
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.reconcile.observed_state import ExternalObject
@@ -14,7 +15,6 @@ from hoop_platform.reconcile.plan import LostCalls
 from hoop_platform.reconcile.reconciler import CallContext, Existing
 from notifications.domain.mime import MailEnvelope, build_mail
 from notifications.domain.plan import CONTENT, TOO_LATE, MailFacts
-from notifications.domain.text import one_address
 from notifications.providers.smtp import MailServer
 
 LONGEST_UNREACHABLE_WAIT = timedelta(seconds=30)
@@ -47,14 +47,14 @@ class MailAdapter:
         assert intended.external_id is not None, "`intent` gives it"
         data = {name: what for name, what in intended.data.items() if name != "address"}
         if "switched_off" not in data:
-            if desired.state.end_time <= self._clock.now():
+            if desired.end_time <= self._clock.now():
                 raise RequestRejected(TOO_LATE)
             await self._send(call, intended, intended.external_id)
         return Existing(intended.external_id, None, {**data, "sent": True}, final=True)
 
     async def _send(self, call: CallContext, intended: ExternalObject, message_id: str) -> None:
         content = CONTENT.validate_python(intended.content)
-        if one_address(content.address) is None:
+        if not is_ascii_address(content.address):
             raise RequestRejected("no_usable_address")
         envelope = MailEnvelope(message_id, intended.data["occasion"], self._sender)
         mail = build_mail(content, envelope)

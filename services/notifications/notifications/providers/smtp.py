@@ -5,6 +5,8 @@ The texts of errors are slugs (`smtp_550_5.1.1`), because the server's own words
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiosmtplib import (
@@ -32,12 +34,14 @@ IDLE_SECONDS = 5.0
 """How long a connection is kept for the next mail; servers close idle ones after minutes."""
 REUSE_SECONDS = 1.0
 """How long a kept connection may take to respond; it may be dead."""
+STOP_SECONDS = 10.0
+"""How long a process that stops waits for the server; what is in doubt then is repeated by another."""
 _ENHANCED_CODE = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 
 
 @dataclass
 class MailServer:
-    """The mail server, and the connections to it that are idle. `timeout`: seconds for each step."""
+    """The mail server, and the connections to it that are idle."""
 
     host: str
     port: int
@@ -47,8 +51,16 @@ class MailServer:
     local_hostname: str
     """Our domain, for EHLO."""
     timeout: float
+    """Seconds for each step before the text: connecting, naming the receiver."""
+    data_timeout: float
+    """Seconds for the text and the response to it, which may take minutes (RFC 5321, 4.5.3.2.6): a
+    server that has accepted the mail and is not waited for gets it twice."""
     _idle: list[SMTP] = field(default_factory=list)
     """At most as many as mails were delivered at a time."""
+    _stops_at: float | None = None
+    """The event loop's time after which no response is waited for."""
+    _limits: set[asyncio.Timeout] = field(default_factory=set)
+    """Of the texts that wait for a response."""
 
     async def deliver(self, content: bytes, *, sender: str, to: str) -> None:
         """Hand over one mail to one receiver; returns as soon as the server has accepted it.
@@ -117,14 +129,33 @@ class MailServer:
 
     async def _hand_over(self, client: SMTP, content: bytes) -> None:
         try:
-            async with asyncio.timeout(self.timeout):
-                await client.data(content)
+            async with self._until_response():
+                await client.data(content, timeout=None)
         except SMTPDataError as error:
             if error.code < 400:  # some kind of success
                 raise OutcomeUnknown(_slug(error)) from None
             raise _refusal(error) from None
         except LOST as error:
             raise OutcomeUnknown(_slug(error)) from None
+
+    @asynccontextmanager
+    async def _until_response(self) -> AsyncIterator[None]:
+        """Limits how long the response to a text is waited for, which `stop` shortens."""
+        ends_at = asyncio.get_running_loop().time() + self.data_timeout
+        async with asyncio.timeout_at(min(ends_at, self._stops_at or ends_at)) as limit:
+            self._limits.add(limit)
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
+
+    def stop(self) -> None:
+        """The process stops: no response is waited for longer than `STOP_SECONDS` from now."""
+        self._stops_at = stops_at = asyncio.get_running_loop().time() + STOP_SECONDS
+        for limit in self._limits:
+            ends_at = limit.when()
+            if not limit.expired() and ends_at is not None:
+                limit.reschedule(min(ends_at, stops_at))
 
     def _keep(self, client: SMTP) -> None:
         self._idle.append(client)

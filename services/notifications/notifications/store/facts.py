@@ -1,20 +1,23 @@
 """What an attempt at a mail needs to know, read in one statement."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from hoop_events.booking import Appointment
 from hoop_platform.db.database import Database, Row
 from notifications.domain.message import NotificationContext, Receiver
-from notifications.domain.plan import MailFacts
+from notifications.domain.plan import MailFacts, ThreadFacts
 from notifications.store.notification_settings import rules_of
-from notifications.store.threads import ThreadKey, thread_of
+from notifications.store.threads import thread_of
 
 
-async def get_facts(db: Database, key: ThreadKey, *, link_wait: timedelta) -> MailFacts | None:
-    """The facts about a thread; None when it does not exist (any more)."""
-    row = await db.fetchrow(
+async def get_facts(
+    db: Database, account_id: str, subject: str, *, link_wait: timedelta, series_wait: timedelta
+) -> MailFacts | None:
+    """The facts about a conversation; None when it does not exist (any more)."""
+    rows = await db.fetch(
         """
-        SELECT t.receiver_id, t.role, t.notified, t.expects_appointment, t.counted,
+        SELECT t.appointment_id, t.receiver_id, t.role, t.notified, t.expects_appointment, t.counted,
                t.pending_occasion, clock_timestamp() - t.pending_since AS pending_for,
                a.state, mail_settings(a.account_id, a.calendar_id) AS settings,
                calendar.name AS calendar, location.name AS location,
@@ -43,17 +46,34 @@ async def get_facts(db: Database, key: ThreadKey, *, link_wait: timedelta) -> Ma
                ) AS r ON true
          WHERE t.account_id = $1 AND t.subject = $2
         """,
-        key.account_id,
-        key.subject,
+        account_id,
+        subject,
     )
-    return None if row is None else _facts(row, link_wait)
+    if not rows:
+        return None
+    by_start = sorted(
+        ((_thread_facts(row), row) for row in rows), key=lambda pair: pair[0].state.start_time
+    )
+    threads = [facts for facts, _ in by_start]
+    return _facts(by_start[0][1], threads, link_wait, series_wait)
 
 
-def _facts(row: Row, link_wait: timedelta) -> MailFacts:
-    return MailFacts(
+def _thread_facts(row: Row) -> ThreadFacts:
+    return ThreadFacts(
         state=Appointment.model_validate(row["state"]),
         base=thread_of(row),
         counted=row["counted"],
+        pending_occasion=row["pending_occasion"],
+        pending_for=row["pending_for"] or timedelta(),
+    )
+
+
+def _facts(
+    row: Row, threads: Sequence[ThreadFacts], link_wait: timedelta, series_wait: timedelta
+) -> MailFacts:
+    """`row`: of the first thread, for the receiver, the names, and the settings of the calendar."""
+    return MailFacts(
+        threads=threads,
         receiver=_receiver(row),
         context=NotificationContext(
             row["calendar"],
@@ -62,9 +82,8 @@ def _facts(row: Row, link_wait: timedelta) -> MailFacts:
             contact=row["contact"] or "",
             host=row["host"] or "",
         ),
-        pending_occasion=row["pending_occasion"],
-        pending_for=row["pending_for"] or timedelta(),
         link_wait=link_wait,
+        series_wait=series_wait,
         rules=rules_of(row["settings"]),
     )
 

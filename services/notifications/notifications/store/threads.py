@@ -18,21 +18,25 @@ from notifications.store.notification_settings import rules_of
 
 @dataclass(frozen=True)
 class ThreadKey:
-    """Identifies a thread."""
+    """Identifies a thread. `conversation_id`: of its appointment, or of the series that it belongs to."""
 
     account_id: str
-    appointment_id: str
+    conversation_id: str
     receiver_id: str
 
     @classmethod
-    def from_subject(cls, account_id: str, subject: str) -> Self:
-        appointment_id, _, receiver_id = subject.partition(".")
-        return cls(account_id, appointment_id, receiver_id)
+    def of_appointment(cls, account_id: str, state: Appointment, receiver_id: str) -> Self:
+        return cls(account_id, state.series.master if state.series else state.id, receiver_id)
 
     @property
     def subject(self) -> str:
-        """The subject of the thread's desired state, and of its messages."""
-        return f"{self.appointment_id}.{self.receiver_id}"
+        """The subject of the conversation's desired state, and of its messages."""
+        return f"{self.conversation_id}.{self.receiver_id}"
+
+
+def receiver_of(subject: str) -> str:
+    """The receiver's id."""
+    return subject.partition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def thread_of(row: Row) -> Thread:
     """The thread of a row, without messages."""
     notified = row["notified"]
     return Thread(
+        appointment_id=row["appointment_id"],
         role=row["role"],
         receiver_id=row["receiver_id"],
         notified=None if notified is None else NOTIFIED.validate_python(notified),
@@ -125,7 +130,10 @@ async def store_appointment(
             "contact_id": hexed(state.contact_id),
             "user_id": None if user_id is None else hexed(user_id),
         },
-        [_stored(ThreadKey(account_id, state.id, t.receiver_id), t, p) for t, p in threads],
+        [
+            _stored(ThreadKey.of_appointment(account_id, state, t.receiver_id), t, p)
+            for t, p in threads
+        ],
     )
 
 

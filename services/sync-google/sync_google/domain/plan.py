@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hoop_events.booking import Appointment
+from hoop_platform.direction import without_overrides
 from hoop_platform.reconcile.observed_state import ObservedState
 from hoop_platform.reconcile.plan import Delete, InSync, LostCalls, Step, Update, next_step
 
@@ -51,7 +52,7 @@ def draft_of(appointment: Appointment) -> EventDraft | None:
     link = meeting.join_url if has_link else None
     paragraphs = [personal.description.strip(), f"Join: {link}" if link else ""]
     return EventDraft(
-        summary=personal.title.strip() or "Appointment",
+        summary=without_overrides(personal.title).strip() or "Appointment",
         description="\n\n".join(filter(None, paragraphs)),
         location=personal.address.strip() or link or "",
         start=appointment.start_time,
@@ -67,18 +68,28 @@ class DesiredEvent:
     draft: EventDraft | None
     sequence: int
     """Of the appointment. A newer state is desired anew, also if its draft is the same."""
+    has_first_id: bool = False
+    """Whether the connection may use the appointment's first id in this Google calendar."""
 
     @property
     def content(self) -> dict[str, Any] | None:
         return self.draft.as_json() if self.draft else None
 
     def as_json(self) -> dict[str, Any]:
-        return {"draft": self.content, "sequence": self.sequence}
+        return {
+            "draft": self.content,
+            "sequence": self.sequence,
+            "has_first_id": self.has_first_id,
+        }
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "DesiredEvent":
         draft = stored["draft"]
-        return cls(EventDraft.from_json(draft) if draft else None, stored["sequence"])
+        return cls(
+            EventDraft.from_json(draft) if draft else None,
+            stored["sequence"],
+            stored.get("has_first_id", False),
+        )
 
 
 def plan(desired: DesiredEvent, observed: ObservedState, *, lost_calls: LostCalls) -> Step:

@@ -11,15 +11,50 @@ LANGUAGE sql STABLE AS $$
               AND p.status = 'disconnected')
 $$;
 
+-- Whether a connection may use the first id of the appointment's events in its Google calendar: it does
+-- if no other connection does, unless it has begun with other ids. `_id`: the appointment's id as
+-- subjects spell it.
+CREATE OR REPLACE FUNCTION claim_first_id(_account uuid, _id text, _calendar text, _connection uuid)
+RETURNS boolean
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM external AS e
+                    WHERE e.kind = 'google-event' AND left(e.subject, 26) = _id
+                      AND e.connection_id = _connection)
+    THEN
+        INSERT INTO first_event (account_id, event_id, google_calendar, connection_id)
+        VALUES (_account, _id || '0', _calendar, _connection)
+        ON CONFLICT (event_id, google_calendar) DO NOTHING;
+    END IF;
+    RETURN EXISTS (SELECT FROM first_event
+                    WHERE event_id = _id || '0' AND google_calendar = _calendar
+                      AND connection_id = _connection);
+END $$;
+
+-- Let go of the first ids that an ending connection has not used: no call with them was begun.
+CREATE OR REPLACE FUNCTION release_first_ids(_account uuid, _ending uuid) RETURNS void
+LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    DELETE FROM first_event AS f
+     WHERE f.account_id = _account AND f.connection_id = _ending
+       AND NOT EXISTS (SELECT FROM external AS e
+                        WHERE e.external_id = f.event_id AND e.kind = 'google-event'
+                          AND e.data ->> 'calendar' = f.google_calendar);
+END $$;
+
 -- Store an appointment unless it is not newer than the stored one. Returns the connections of its
 -- calendar, and those through which it may have been written before; nothing for an old one.
 -- `_id`: the appointment's id as subjects spell it. `left_behind`: an ended connection has left an
--- event of the appointment in the same Google calendar.
+-- event of the appointment in the same Google calendar. `has_first_id`: see `claim_first_id`.
 --
 -- The lock: without it, an appointment and a connection that are committed at the same time would not
 -- see each other (`lock_for_connecting` waits for it, until the end of the transaction).
-CREATE OR REPLACE FUNCTION store_appointment(_appointment jsonb, _id text)
-RETURNS TABLE (connection_id uuid, provider_user text, calendar_id uuid, left_behind boolean)
+DROP FUNCTION IF EXISTS store_appointment;
+CREATE FUNCTION store_appointment(_appointment jsonb, _id text)
+RETURNS TABLE (connection_id uuid, provider_user text, calendar_id uuid, left_behind boolean,
+               has_first_id boolean)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -41,7 +76,10 @@ BEGIN
                    SELECT FROM external AS e
                     WHERE e.kind = 'google-event' AND left(e.subject, 26) = _id
                       AND e.account_id = _new.account_id AND is_left_behind(e)
-                      AND e.data ->> 'calendar' = p.external_id)
+                      AND e.data ->> 'calendar' = p.external_id),
+               CASE WHEN p.owner_id = _new.calendar_id AND _new.draft IS NOT NULL
+                    THEN claim_first_id(_new.account_id, _id, p.external_id, p.id)
+                    ELSE false END
           FROM provider_account AS p
          WHERE p.account_id = _new.account_id AND p.provider = 'google'
            AND p.status <> 'disconnected' AND p.external_id IS NOT NULL

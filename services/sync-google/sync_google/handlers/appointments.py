@@ -9,15 +9,14 @@ from hoop_platform.reconcile.work import desire
 from sync_google.domain.identifiers import EVENT_KIND, event_subject
 from sync_google.domain.plan import DesiredEvent, EventDraft, draft_of
 from sync_google.store import appointments
-from sync_google.store.appointments import StoredAppointment
-from sync_google.store.connections import ConnectedCalendar
+from sync_google.store.appointments import Showing, StoredAppointment
 
 
 async def on_appointment_changed(db: Tx, event: AppointmentEvent, _: datetime) -> None:
     """Store the appointment and desire its Google events; an old event changes nothing."""
     appointment = _stored_appointment(event.account_id, event.state)
-    calendars = await appointments.store_appointment(db, appointment)
-    await desire(db, *(desired_event(appointment, calendar) for calendar in calendars))
+    shown = await appointments.store_appointment(db, appointment)
+    await desire(db, *(desired_event(appointment, each) for each in shown))
 
 
 async def on_appointment_tombstone(db: Tx, appointment_id: str) -> None:
@@ -25,12 +24,13 @@ async def on_appointment_tombstone(db: Tx, appointment_id: str) -> None:
     await appointments.delete_appointment(db, appointment_id)
 
 
-def desired_event(appointment: StoredAppointment, calendar: ConnectedCalendar) -> DesiredState:
+def desired_event(appointment: StoredAppointment, showing: Showing) -> DesiredState:
     """The connected calendar shows the appointment, or no event if it is of another calendar.
 
     Without a sequence of its own: what is stored of the appointment is its newest state, and the
     connection may have changed since.
     """
+    calendar = showing.calendar
     shown = appointment.draft if calendar.calendar_id == appointment.calendar_id else None
     draft = EventDraft.from_json(shown) if shown else None
     return DesiredState(
@@ -40,7 +40,7 @@ def desired_event(appointment: StoredAppointment, calendar: ConnectedCalendar) -
         provider="google",
         provider_user=calendar.provider_user,
         due_start=appointment.starts_at,
-        desired=DesiredEvent(draft, appointment.sequence).as_json(),
+        desired=DesiredEvent(draft, appointment.sequence, showing.has_first_id).as_json(),
         connection_id=calendar.connection_id,
     )
 

@@ -69,10 +69,11 @@ async def _fill(runtime: Runtime[Settings], claimed: Claimed) -> None:
             page = await appointments.list_appointments_after(
                 db, account_id, calendar.calendar_id, after=after
             )
+            if not page:
+                return
             await appointments.adopt_events(db, calendar, page)
-            await desire(db, *(desired_event(appointment, calendar) for appointment in page))
-        if not page:
-            return
+            shown = await appointments.claim_first_ids(db, calendar, page)
+            await desire(db, *map(desired_event, page, shown))
         after = (page[-1].ends_at, page[-1].id)
 
 

@@ -1,10 +1,11 @@
 """Table `appointment`: the newest announced state of each appointment, and where it is shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hoop_events.calendar_uid import first_event_id
 from hoop_platform.db.database import Tx
 from hoop_platform.ids import hexed
 from hoop_platform.reconcile.work import abandon_objects
@@ -25,7 +26,16 @@ class StoredAppointment:
     sequence: int
 
 
-async def store_appointment(db: Tx, appointment: StoredAppointment) -> list[ConnectedCalendar]:
+@dataclass(frozen=True)
+class Showing:
+    """A connected calendar that shows an appointment, or may have shown it before."""
+
+    calendar: ConnectedCalendar
+    has_first_id: bool
+    """Whether the connection may use the appointment's first id in its Google calendar."""
+
+
+async def store_appointment(db: Tx, appointment: StoredAppointment) -> list[Showing]:
     """Store the appointment; the connected calendars that show it, or may have shown it before.
 
     None for one that is not newer than the stored one. An event that an ended connection has left
@@ -33,11 +43,31 @@ async def store_appointment(db: Tx, appointment: StoredAppointment) -> list[Conn
     """
     stored = {**vars(appointment), **{n: hexed(getattr(appointment, n)) for n in _IDS}}
     rows = await db.fetch("SELECT * FROM store_appointment($1, $2)", stored, appointment.id)
-    calendars = [ConnectedCalendar.of_row(appointment.account_id, row) for row in rows]
-    for row, calendar in zip(rows, calendars, strict=True):
+    shown = [
+        Showing(ConnectedCalendar.of_row(appointment.account_id, row), row["has_first_id"])
+        for row in rows
+    ]
+    for row, each in zip(rows, shown, strict=True):
         if row["left_behind"]:
-            await adopt_events(db, calendar, [appointment])
-    return calendars
+            await adopt_events(db, each.calendar, [appointment])
+    return shown
+
+
+async def claim_first_ids(
+    db: Tx, calendar: ConnectedCalendar, appointments: Sequence[StoredAppointment]
+) -> list[Showing]:
+    """The connected calendar as what shows each of these appointments, which are of its calendar."""
+    rows = await db.fetch(
+        """
+        SELECT claim_first_id($1, id, $3, $4) AS has_first_id
+          FROM unnest($2::text[]) WITH ORDINALITY AS a (id, position) ORDER BY position
+        """,
+        calendar.account_id,
+        [appointment.id for appointment in appointments],
+        calendar.provider_user,
+        calendar.connection_id,
+    )
+    return [Showing(calendar, row["has_first_id"]) for row in rows]
 
 
 async def adopt_events(
@@ -63,11 +93,13 @@ async def abandon_events(db: Tx, account_id: str, connection_id: str) -> None:
     takers = await db.fetchval("SELECT prepare_takers($1, $2)", account_id, connection_id)
     await abandon_objects(db, account_id, connection_id)
     await db.execute("SELECT adopt_events($1, $2)", account_id, takers)
+    await db.execute("SELECT release_first_ids($1, $2)", account_id, connection_id)
 
 
 async def delete_appointment(db: Tx, appointment_id: str) -> None:
     """Delete all rows about an appointment. A tombstone carries the id only, and no account."""
     await db.execute("DELETE FROM appointment WHERE id = $1", appointment_id)
+    await db.execute("DELETE FROM first_event WHERE event_id = $1", first_event_id(appointment_id))
     for table in ("work", "external"):
         await db.execute(
             f"DELETE FROM {table} WHERE kind = 'google-event' AND left(subject, 26) = $1",  # noqa: S608 -- two names of our own

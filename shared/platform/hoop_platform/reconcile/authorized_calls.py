@@ -79,6 +79,7 @@ class AuthorizedCalls(Generic[D]):
             provider_user=self.claimed.desired_state.provider_user,
             attempts=self.claimed.attempts,
             settings=account.settings if account else {},
+            desired=self.claimed.desired_state.desired,
         )
 
     async def _access_token(self, *, rejected: str | None) -> str:

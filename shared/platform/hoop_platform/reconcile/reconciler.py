@@ -1,7 +1,7 @@
 """What a service gives the reconciler: the desired content, the plan, an adapter, what to announce."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -44,6 +44,8 @@ class CallContext:
     attempts: int
     settings: Mapping[str, Any]
     """Of the provider account: a calendar's id, for example."""
+    desired: Mapping[str, Any] = field(default_factory=dict)
+    """The desired state as it is stored."""
 
 
 class Adapter(Protocol[D_contra]):

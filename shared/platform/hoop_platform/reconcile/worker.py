@@ -23,7 +23,8 @@ Perform = Callable[[Claimed], Awaitable[Outcome]]
 """One attempt to bring the provider to a desired state."""
 
 LONGEST_WORK = timedelta(seconds=40)
-"""No lease is renewed beyond this: at least three times the longest call to a provider."""
+"""No lease is renewed beyond this, unless a worker's calls may take longer: at least three times the
+longest call to a provider, of which an attempt may make several."""
 POLL_SECONDS = 8.0
 """How often a worker looks for what other processes have left behind."""
 FULL_LOOK_SECONDS = 2.0
@@ -48,9 +49,16 @@ class Worker:
     """
 
     def __init__(
-        self, database: Database, kinds: Mapping[str, Perform], *, concurrency: int = 8
+        self,
+        database: Database,
+        kinds: Mapping[str, Perform],
+        *,
+        concurrency: int = 8,
+        longest_work: timedelta | None = None,
     ) -> None:
+        """`longest_work`: the longest that an attempt may take, if that is not `LONGEST_WORK`."""
         self.kinds: Collection[str] = frozenset(kinds)
+        self._longest_work = longest_work
         self._perform = kinds
         self._database = database
         self._concurrency = concurrency
@@ -219,7 +227,7 @@ class Worker:
     async def _renew(self, claimed: Claimed, limit: asyncio.Timeout) -> None:
         """Renew the lease while the work goes on; work without a lease is cancelled before it expires."""
         loop = asyncio.get_running_loop()
-        longest = loop.time() + LONGEST_WORK.total_seconds()
+        longest = loop.time() + (self._longest_work or LONGEST_WORK).total_seconds()
         while loop.time() < longest:
             await asyncio.sleep(claims.LEASE.total_seconds() / 3)
             began = loop.time()

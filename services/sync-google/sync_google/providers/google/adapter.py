@@ -55,7 +55,9 @@ class GoogleAdapter:
         return ExternalObject(
             generation,
             "intended",
-            external_id=event_id(call.subject, generation),
+            external_id=event_id(
+                call.subject, generation, has_first_id=call.desired.get("has_first_id", False)
+            ),
             data={"calendar": call.provider_user},
         )
 
