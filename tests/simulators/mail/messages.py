@@ -2,9 +2,17 @@
 
 import email
 import email.policy
+import re
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from functools import cached_property
 from typing import Any
+
+SUBJECT = re.compile(r"^subject:[ \t]*(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+SHOWN_SEPARATELY = ("as_json", "subject")
+"""What is computed once for each mail; it is not part of the state that is kept."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,25 @@ class MailMessage:
     recipients: list[str]  # of the envelope
     raw: str
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in SHOWN_SEPARATELY}
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject, without parsing the whole mail: a list of ten thousand shows them."""
+        found = SUBJECT.search(self.raw.partition("\r\n\r\n")[0])
+        text = re.sub(r"\r?\n", "", found[1]).strip() if found else ""
+        try:
+            return str(make_header(decode_header(text)))
+        except (HeaderParseError, LookupError, UnicodeError, ValueError):
+            return text
+
+    def mentions(self, words: str) -> bool:
+        """Whether the subject or an address contains these words, however they are written."""
+        sought = words.casefold()
+        return any(sought in text.casefold() for text in (self.subject, *self.recipients))
+
+    @cached_property
     def as_json(self) -> dict[str, Any]:
         """The mail as JSON: envelope, headers, bodies, attachments and source.
 

@@ -1,10 +1,12 @@
 """The mail sink: an SMTP server that stores all mails, and an inbox over HTTP to read them.
 
 Besides the common control API (faults: see `faults.py` of this package):
-`GET    /_sim/messages`             all mails as JSON, oldest first, raw source included
+`GET    /_sim/messages`             the mails as JSON, oldest first, raw source included; `?contains=TEXT`
+                                    of the source, `?to=ADDRESS`, `?last=N`
 `GET    /_sim/messages/{id}/source` one mail as received
 `DELETE /_sim/messages`             empty the inbox
-`GET    /`                          the inbox for people
+`GET    /`                          the inbox for people, newest first; `?q=` searches, `?page=` turns
+`GET    /messages/{id}`             one mail for people
 """
 
 import asyncio
@@ -62,7 +64,7 @@ class MailSink:
 
     def state(self) -> dict[str, Any]:
         receivers = sorted({address for m in self.messages for address in m.recipients})
-        return {"messages": [m.as_json() for m in self.messages], "receivers": receivers}
+        return {"messages": [m.as_json for m in self.messages], "receivers": receivers}
 
     def patch_knobs(self, changes: dict[str, Any]) -> None:
         self.knobs = Knobs(**{**self.knobs.model_dump(), **changes})

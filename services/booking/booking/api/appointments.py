@@ -1,6 +1,6 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -42,7 +42,6 @@ from booking.handlers.series import (
 )
 from booking.store import appointments as store
 from booking.store.crud import block_slots
-from hoop_events.booking import Appointment
 from hoop_platform.auth import location_zone
 from hoop_platform.db.database import Database
 from hoop_platform.errors import (
