@@ -10,7 +10,7 @@ import pytest
 from local.servers import ports
 from local.servers.ports import LOOPBACK, free_ports
 from local.servers.process import CannotStart
-from local.stack.processes import until_ok
+from local.stack.patience import until_ok
 from local.stack.supervisor import start_program
 from local.stack.topology import SERVICES, url
 
