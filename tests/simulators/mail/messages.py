@@ -31,8 +31,11 @@ class MailMessage:
     @cached_property
     def subject(self) -> str:
         """The subject, without parsing the whole mail: a list of ten thousand shows them."""
-        found = SUBJECT.search(self.raw.partition("\r\n\r\n")[0])
+        head = self.raw.find("\r\n\r\n")
+        found = SUBJECT.search(self.raw, 0, len(self.raw) if head < 0 else head)
         text = re.sub(r"\r?\n", "", found[1]).strip() if found else ""
+        if "=?" not in text:
+            return text
         try:
             return str(make_header(decode_header(text)))
         except (HeaderParseError, LookupError, UnicodeError, ValueError):
