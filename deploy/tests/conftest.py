@@ -65,7 +65,7 @@ class Tree:
     def pin(self, *names: str, local: Sequence[str] = ()) -> None:
         """Write the two locks: `names` are pinned for everything, and `local` for `up`, or all of them."""
         entries = re.split(r"^(?=\w)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
-        for lock, wanted in (("requirements", names), ("requirements-local", local or names)):
+        for lock, wanted in (("requirements", names), ("requirements-up", local or names)):
             chosen = [entry for entry in entries if entry.partition("==")[0] in wanted]
             self.write(f"{lock}.lock", "".join(chosen))
 

@@ -115,7 +115,7 @@ def test_a_changed_lock_is_followed(tree):
 
 def test_a_wrong_hash_is_refused(tree):
     """Only the pinned files are installed; without them the program does not start."""
-    lock = tree.root / "requirements-local.lock"
+    lock = tree.root / "requirements-up.lock"
     lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
     done = tree.hoop("up")
 

@@ -14,15 +14,22 @@ from local.paths import ROOT
 pytestmark = pytest.mark.system
 
 
+BARE = """
+import sys
+sys.path.append("deploy")
+from local.cli.commands import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.fixture
 def hoop(system: Any) -> Any:
     """Runs a command of `./hoop` on the running system, with Python's standard library alone."""
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        code = "import sys; sys.path.append('deploy'); from local.cli.commands import main; "
+        command = [sys.executable, "-I", "-S", "-c", BARE, *words, "--local", str(system.folder)]
         return subprocess.run(
-            [sys.executable, "-I", "-S", "-c", code + "sys.exit(main(sys.argv[1:]))", *words]
-            + ["--local", str(system.folder)],
+            command,
             cwd=ROOT,
             env={**os.environ, "BROWSER": "true"},  # noqa: TID251 -- a browser that shows nothing
             capture_output=True,

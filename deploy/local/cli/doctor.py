@@ -22,7 +22,7 @@ from local.cli.options import Exit
 from local.install.environment import Parts, is_ready
 from local.install.installers import BASE, environment, explained, has_pip
 from local.install.venv import pins_of
-from local.paths import CACHE, LOCAL_LOCK, LOCK, ROOT, VENV
+from local.paths import CACHE, LOCK, ROOT, UP_LOCK, VENV
 from local.servers import cluster, jvm, port_holder
 from local.servers.ports import is_free
 from local.servers.process import CannotStart
@@ -110,7 +110,7 @@ def check_environment() -> Finding:
     if not any(map(is_ready, Parts)):
         why = "what a command needs is installed when it is first used"
         return Finding("packages", Severity.WARN, "not installed yet", why, "./hoop up")
-    lock = LOCK if is_ready(Parts.ALL) else LOCAL_LOCK
+    lock = LOCK if is_ready(Parts.ALL) else UP_LOCK
     if wrong := sorted(_wrong_pins(lock)):
         found = f"{len(wrong)} are not as pinned: {', '.join(wrong[:5])}"
         why = "everything was tested with exactly the pinned versions"

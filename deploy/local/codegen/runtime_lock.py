@@ -33,7 +33,7 @@ RUNTIME = PartialLock(
     frozenset({"services", "shared"}),
 )
 LOCAL = PartialLock(
-    "requirements-local.lock", "`./hoop up` needs", frozenset({"services", "shared", "deploy"})
+    "requirements-up.lock", "`./hoop up` needs", frozenset({"services", "shared", "deploy"})
 )
 
 

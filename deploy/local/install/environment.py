@@ -19,7 +19,7 @@ from typing import IO, Any
 from local.install.installers import install_with_pip, install_with_uv
 from local.install.progress import say
 from local.install.venv import PYTHON, Missing, pins_of, remove_venv
-from local.paths import CACHE, LOCAL_LOCK, LOCK, ROOT, VENV
+from local.paths import CACHE, LOCK, ROOT, UP_LOCK, VENV
 from local.servers.jvm import system_java
 
 try:
@@ -74,7 +74,7 @@ def required_state(parts: Parts) -> dict[str, str]:
 
 
 def _lock(parts: Parts) -> Path:
-    return LOCK if parts is Parts.ALL else LOCAL_LOCK
+    return LOCK if parts is Parts.ALL else UP_LOCK
 
 
 def _java(found: Mapping[str, Any]) -> dict[str, str]:
@@ -167,7 +167,7 @@ def choose_pins() -> dict[str, str]:
     """Write the pins that `./hoop up` needs on this machine; returns the Java that they rely on."""
     java = system_java()
     name = _fingerprint(java.command) if java else JAVA_WHEEL
-    entries = pins_of(LOCAL_LOCK)
+    entries = pins_of(UP_LOCK)
     kept = [text for pin, text in entries.items() if pin != JAVA_WHEEL or name == JAVA_WHEEL]
     _write(CHOSEN, "".join(kept))
     return {"java": name}
