@@ -169,7 +169,8 @@ async def test_what_ends_is_restarted_and_a_stop_waits_for_no_restart(tmp_path):
     os.kill(supervisor.pid("program"), signal.SIGKILL)
     await began.wait()
     await until(lambda: left_in(tmp_path))
-    await supervisor.stop()
+    async with asyncio.timeout(30):
+        await supervisor.stop()
 
     assert left_in(tmp_path) == []
 
