@@ -259,6 +259,19 @@ def test_wrong_usage_installs_nothing(tree, words):
     assert not (tree.root / ".venv").exists()
 
 
+def test_a_reader_that_leaves_early_causes_no_traceback(tree):
+    """As `./hoop logs | head` does."""
+    tree.write(".local/logs/booking.log", "a line\n" * 100_000)
+    process = tree.start("logs", "-n", "100000")
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == "booking | a line\n"
+    process.stdout.close()
+
+    assert process.wait(timeout=60) == -signal.SIGPIPE
+    assert process.stderr.read() == ""
+
+
 def test_up_installs_only_what_it_runs(tree):
     """The rest comes when it is needed, beside what is there; `up` never takes it away again."""
     tree.pin("iniconfig", "pluggy", local=["pluggy"])

@@ -5,6 +5,7 @@ Standard library only. Commands that need nothing run at once; for all others th
 """
 
 import os
+import signal
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -19,6 +20,9 @@ def launch(arguments: Sequence[str]) -> int:
     """Run the command that these arguments name; returns the exit code, if this process runs it."""
     command, options = parse(arguments)
     if command.needs is None:
+        signal.signal(
+            signal.SIGPIPE, signal.SIG_DFL
+        )  # `./hoop logs | head` ends without a traceback
         return run(command, options)
     return _installed(command.needs) or _become(arguments)
 

@@ -16,11 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from local.install.installers import install_with_pip, install_with_uv
 from local.install.progress import say
 from local.install.venv import PYTHON, Missing, pins_of, remove_venv
 from local.paths import CACHE, LOCK, ROOT, UP_LOCK, VENV
-from local.servers.jvm import system_java
 
 try:
     import fcntl
@@ -141,6 +139,8 @@ def lock_installation() -> IO[str]:
 
 def _install(parts: Parts, lock: IO[str]) -> None:
     """Install what the lock of these parts pins: in place where nothing old can stay, else from scratch."""
+    from local.install.installers import install_with_pip, install_with_uv  # noqa: PLC0415 - every other start is sooner
+
     begin = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     former = dict(installed_state())
@@ -165,6 +165,8 @@ def _install(parts: Parts, lock: IO[str]) -> None:
 
 def choose_pins() -> dict[str, str]:
     """Write the pins that `./hoop up` needs on this machine; returns the Java that they rely on."""
+    from local.servers.jvm import system_java  # noqa: PLC0415 - it imports asyncio, which takes a while
+
     java = system_java()
     name = _fingerprint(java.command) if java else JAVA_WHEEL
     entries = pins_of(UP_LOCK)
