@@ -30,7 +30,7 @@ async def test_events_become_mails(new_database, kafka_bootstrap, new_appointmen
     moved = appointment.moved(appointment.state.start_time.replace(hour=20))
 
     def mails():
-        shown = [message.as_json for message in sink.messages]
+        shown = [message.as_json() for message in sink.messages]
         return [m for m in shown if m["headers"]["X-Hoop-Appointment"] == appointment.state.id]
 
     async with mail.serve() as sink:

@@ -35,7 +35,7 @@ def inbox_routes(messages: list[MailMessage]) -> list[web.RouteDef]:
     async def get_messages(request: web.Request) -> web.Response:
         found = list(_matching(messages, request.query))
         last = _number(request, "last", len(found))
-        return web.json_response([message.as_json for message in found[-last:] if last])
+        return web.json_response([message.as_json() for message in found[-last:] if last])
 
     async def get_source(request: web.Request) -> web.Response:
         raw = _wanted(messages, request).raw.encode("utf-8", "surrogateescape")
@@ -118,7 +118,7 @@ def _row(message: MailMessage) -> str:
 
 def _message_page(message: MailMessage) -> str:
     """One mail: envelope, text, HTML in a frame without scripts, and the invitation."""
-    shown = message.as_json
+    shown = message.as_json()
     to = ", ".join(message.recipients)
     envelope = f"from {shown['headers'].get('From', message.sender)} · to {to} · {message.at}"
     source = f'<a href="/_sim/messages/{message.id}/source">source</a>'

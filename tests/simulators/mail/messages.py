@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 SUBJECT = re.compile(r"^subject:[ \t]*(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
-SHOWN_SEPARATELY = ("as_json", "subject")
+COMPUTED = ("_json", "subject")
 """What is computed once for each mail; it is not part of the state that is kept."""
 
 
@@ -26,7 +26,7 @@ class MailMessage:
     raw: str
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in SHOWN_SEPARATELY}
+        return {name: value for name, value in vars(self).items() if name not in COMPUTED}
 
     @cached_property
     def subject(self) -> str:
@@ -46,12 +46,15 @@ class MailMessage:
         sought = words.casefold()
         return any(sought in text.casefold() for text in (self.subject, *self.recipients))
 
-    @cached_property
     def as_json(self) -> dict[str, Any]:
         """The mail as JSON: envelope, headers, bodies, attachments and source.
 
         `from` and `to` are the envelope's; `ics` is the first calendar part's text.
         """
+        return self._json
+
+    @cached_property
+    def _json(self) -> dict[str, Any]:
         mail = parsed(self.raw)
         attachments = [_attachment(part) for part in mail.walk() if _is_attached(part)]
         return {

@@ -64,7 +64,7 @@ class MailSink:
 
     def state(self) -> dict[str, Any]:
         receivers = sorted({address for m in self.messages for address in m.recipients})
-        return {"messages": [m.as_json for m in self.messages], "receivers": receivers}
+        return {"messages": [m.as_json() for m in self.messages], "receivers": receivers}
 
     def patch_knobs(self, changes: dict[str, Any]) -> None:
         self.knobs = Knobs(**{**self.knobs.model_dump(), **changes})
