@@ -1,6 +1,8 @@
 """`./hoop up` with every SQL statement counted and no calendar polled, as a program: same arguments."""
 
-from local.cli.commands import app
+import sys
+
+from local.cli.commands import main
 from local.servers import postgres
 from local.stack import processes, topology
 
@@ -21,4 +23,4 @@ def _environment(ports: topology.Ports, *, data_key: str, database_url: str) -> 
 if __name__ == "__main__":
     postgres.EMBEDDED.update(COUNTED)
     processes.environment = _environment
-    app(prog_name="./hoop")
+    sys.exit(main(sys.argv[1:]))

@@ -5,15 +5,15 @@ import sys
 INTERRUPTED = 130
 
 
-def main() -> None:
+def main() -> int:
     """Run the command line; Ctrl-C ends it with status 130 at any moment, also during imports."""
     try:
-        from local.cli.commands import app  # noqa: PLC0415 - the import takes a while and may be interrupted
+        from local.cli.commands import main as run  # noqa: PLC0415 - the import takes a while and may be interrupted
 
-        app(prog_name="./hoop")
+        return run(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,10 @@ sys.exit(int(sys.argv[-1]) if sys.argv[-1].isdigit() else 0)
 
 
 UV_STUB = """for last; do :; done
-if [ $1 = venv ]; then exec "{python}" -m venv "$last"; fi"""
-"""A program that creates virtual environments as uv does, and installs nothing."""
+if [ $1 = venv ]; then exec "{python}" -m venv --without-pip "$last"; fi"""
+"""A program that creates virtual environments as uv does, without pip, and installs nothing."""
+COPIED = ("cli", "install", "servers", "paths.py", "__init__.py")
+"""The parts of `local` that run before anything is installed."""
 
 
 class Tree:
@@ -42,7 +44,12 @@ class Tree:
         }
         self.settings: dict[str, str] = {**kept, "PATH": os.defpath}
         self.write("deploy/local/__main__.py", PROGRAM)
+        for name in COPIED:
+            source, target = ROOT / "deploy/local" / name, root / "deploy/local" / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            copy(source, target)
         shutil.copy2(ROOT / "hoop", root / "hoop")
+        shutil.copy2(ROOT / "pyproject.toml", root / "pyproject.toml")
         self.pin("iniconfig")
         uv = shutil.which("uv")
         self.uv = f'exec "{uv}" "$@"' if uv else "exit 1"
@@ -55,10 +62,12 @@ class Tree:
         path.write_text(text)
         return path
 
-    def pin(self, *names: str) -> None:
+    def pin(self, *names: str, local: Sequence[str] = ()) -> None:
+        """Write the two locks: `names` are pinned for everything, and `local` for `up`, or all of them."""
         entries = re.split(r"^(?=\w)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
-        chosen = [entry for entry in entries if entry.partition("==")[0] in names]
-        self.write("requirements.lock", "".join(chosen))
+        for lock, wanted in (("requirements", names), ("requirements-up", local or names)):
+            chosen = [entry for entry in entries if entry.partition("==")[0] in wanted]
+            self.write(f"{lock}.lock", "".join(chosen))
 
     def tool(self, name: str, script: str) -> None:
         """Put a shell script of this name first on the PATH."""

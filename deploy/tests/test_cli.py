@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,9 +17,10 @@ import pytest
 from hoop_platform.config import with_database
 from hoop_platform.db.migrate import migrate
 from local.checks import check
-from local.cli.commands import claim
+from local.cli import logs, port_check, up
 from local.cli.doctor import Severity, check_java, check_kafka_jars, check_port, check_writing
-from local.cli.options import Exit, UpOptions
+from local.cli.options import Exit, UpOptions, WrongUsage
+from local.cli.system_folder import claim
 from local.cli.up import older_version
 from local.paths import MARK, ROOT, STACK_FILE
 from local.servers import postgres, unprivileged
@@ -60,7 +62,7 @@ def test_help_names_every_command_and_the_exit_codes():
     assert "\x1b" not in shown.stdout
     assert all(
         name in shown.stdout
-        for name in ("up", "test", "check", "bench", "codegen", "doctor", "clean")
+        for name in ("up", "status", "logs", "open", "book", "test", "check", "doctor", "clean")
     )
     assert "3 something is missing" in shown.stdout
 
@@ -79,15 +81,25 @@ def test_version():
 
 
 @pytest.mark.parametrize(
-    "wrong", ["down", "up --port many", "up --port 70000", "up --once --no-demo", "clean now"]
+    ("wrong", "said"),
+    [
+        ("down", "'down' is no command"),
+        ("up --port many", "'many' is not a number from 0 to 65535"),
+        ("up --port 70000", "'70000' is not a number from 0 to 65535"),
+        ("up --once --no-demo", "--once stops after the demonstration"),
+        ("up --zoom-limit 0", "'0' is not a number from 1 to 100000"),
+        ("up --poll never", "'never' is not a number of seconds"),
+        ("clean now", "now"),
+        ("logs --local /nowhere", "there are no logs in /nowhere"),
+    ],
 )
-def test_wrong_usage_is_2(wrong):
-    """Scripts can distinguish wrong usage from a failure."""
+def test_wrong_usage_is_2(wrong, said):
+    """Scripts can distinguish wrong usage from a failure; people are told what is allowed."""
     refused = hoop(*wrong.split())
 
     assert refused.returncode == Exit.USAGE
     assert refused.stdout == ""
-    assert "Usage" in refused.stderr
+    assert said in refused.stderr
 
 
 def test_up_refuses_a_folder_with_other_files(tmp_path):
@@ -96,6 +108,132 @@ def test_up_refuses_a_folder_with_other_files(tmp_path):
 
     assert hoop("up", "--local", tmp_path).returncode == Exit.USAGE
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ("a file", "a file is a file. Choose a folder."),
+        ("a file/below", "a file is a file. Choose a folder."),
+        ("/proc/hoop", "cannot be written"),
+        ("x" * 300, "cannot be written (File name too long)"),
+        ("x/" * 400, "this path has"),
+    ],
+)
+def test_up_refuses_a_folder_that_cannot_be_one(tmp_path, odd, said):
+    """One sentence, before anything starts."""
+    (tmp_path / "a file").touch()
+    refused = hoop("up", "--port", "0", "--local", tmp_path / odd)
+
+    assert (refused.returncode, refused.stderr) == (Exit.USAGE, "")
+    assert said in refused.stdout
+    assert len(refused.stdout.splitlines()) == 1
+
+
+def test_up_names_who_holds_the_port_and_the_next_free_one(tmp_path):
+    """Before anything starts: the same command with another port is ready to be copied."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = hoop("up", "--split", "--port", str(port), "--local", tmp_path / "new one")
+
+    found = re.search(r"Beside it: ./hoop up --port (\d+) --split --local '(.*)'$", refused.stdout)
+    assert (refused.returncode, refused.stderr) == (Exit.USAGE, "")
+    assert f"Port {port} is taken by" in refused.stdout
+    assert f"(process {os.getpid()})" in refused.stdout
+    assert found
+    assert int(found[1]) > port
+    assert found[2] == str(tmp_path / "new one")
+    assert not (tmp_path / "new one").exists()
+
+
+def test_the_port_of_another_hoop_is_named_by_its_folder(tmp_path):
+    """Its process is known by its command, whose last argument is the folder of its logs."""
+    code = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 0));"
+        "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    written = tmp_path / "a system" / "logs"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "local.stack.all_in_one", written],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout
+        port = int(other.stdout.readline())
+        with pytest.raises(WrongUsage) as refused:
+            port_check.check_port(UpOptions(port=port, local=written.parent))
+        other.kill()
+
+    assert f"the Hoop in {written.parent} (process {other.pid})" in str(refused.value)
+    assert f"--local '{written.parent}-2'" in str(refused.value)
+
+
+def test_a_failure_is_one_sentence_with_its_log(tmp_path, monkeypatch, capsys):
+    """Whatever happens: the traceback is in the log, a person reads what to do."""
+
+    async def fail(*_):
+        raise ExceptionGroup("several", [RuntimeError("the disk sighed\nand more")])
+
+    monkeypatch.setattr(up, "_up", fail)
+    code = up.run_up(UpOptions(port=0, local=tmp_path / "system"))
+    said = capsys.readouterr().out.splitlines()
+
+    log = tmp_path / "system/logs/up.log"
+    assert code == Exit.FAILED
+    assert said == [
+        "✗ ./hoop up failed: RuntimeError: the disk sighed",
+        f"  log   {log}",
+        f"  mend  {up.AGAIN}",
+    ]
+    assert "Traceback" in log.read_text()
+
+
+def test_status_of_nothing(system):
+    """What a killed `up` left is not taken for a running system."""
+    done = hoop("status", "--local", system)
+    as_json = json.loads(hoop("status", "--json", "--local", system).stdout)
+
+    assert done.returncode == Exit.FAILED
+    assert f"./hoop up --local {system}" in done.stderr
+    assert as_json == {"running": False, "local": str(system)}
+
+
+@pytest.mark.parametrize("command", ["open", "book"])
+def test_nothing_to_look_at(system, command):
+    done = hoop(command, "--local", system)
+
+    assert (done.returncode, done.stdout) == (Exit.FAILED, "")
+    assert "No Hoop runs in" in done.stderr
+
+
+def test_logs_are_printed_with_the_name_of_their_part(system):
+    """The last lines of each, or of those that are named."""
+    (system / "logs").mkdir()
+    (system / "logs/booking.log").write_text("one\ntwo\nthree\n")
+    (system / "postgres/postgres.log").write_text("ready\n")
+    all_logs = hoop("logs", "-n", "2", "--local", system)
+    one = hoop("logs", "postgres", "--local", system)
+    other = hoop("logs", "nobody", "--local", system)
+
+    assert all_logs.stdout == "booking  | two\nbooking  | three\npostgres | ready\n"
+    assert one.stdout == "postgres | ready\n"
+    assert other.returncode == Exit.USAGE
+    assert "there are booking, postgres" in other.stderr
+
+
+def test_logs_are_followed(system):
+    """Whole lines, as they are written; a log that begins anew is read from its beginning."""
+    log = logs.LogFile("booking", system / "booking.log")
+    log.path.write_text("one\n")
+    assert log.last(5) == ["one\n"]
+    with log.path.open("a") as file:
+        file.write("two\nthr")
+        file.flush()
+        assert log.new() == ["two\n"]
+        file.write("ee\n")
+    assert log.new() == ["three\n"]
+    log.path.write_text("new\n")
+    assert log.new() == ["new\n"]
 
 
 def test_clean_removes_a_system(system):

@@ -7,13 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import typer.main
 from prometheus_client import REGISTRY
 
 from hoop_platform import telemetry
 from hoop_platform.service.process import commands_of
 from local.checks import workspace
-from local.cli.commands import app
+from local.cli.commands import COMMANDS
 from local.stack.topology import SERVICES, service
 
 ROOT = Path(__file__).parents[2]
@@ -60,15 +59,14 @@ def words_after(text: str, command: str) -> Iterator[list[str]]:
 
 
 def options_of(name: str) -> set[str]:
-    group = typer.main.get_command(app)
-    command = group.commands[name]  # type: ignore[attr-defined] # typer's type does not name it
-    return {option for parameter in command.params for option in parameter.opts}
+    actions = COMMANDS[name].parser._actions  # argparse offers no other list
+    return {option for action in actions for option in action.option_strings}
 
 
 @each_document
 def test_every_call_of_hoop_works(document: Path) -> None:
     """The command is one of its, and so is each option before those that are passed on."""
-    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined] # as above
+    known = set(COMMANDS)
     wrong = []
     for text in code(document):
         for words in words_after(text, "./hoop"):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from simulators.client import control, google_tokens
+from simulators.google.discovery import DOCUMENT
 from simulators.google.simulator import GoogleSimulator, serve
 
 SCOPES = [
@@ -290,3 +292,11 @@ async def test_a_series_is_listed_whole_or_by_instances(sim, refresh_token, http
     whole, _ = await with_client(sim, refresh_token, pages)
     assert [i["id"] for i in whole] == ["ser1es", "ser1es_20270405T070000Z"]
     assert whole[0]["start"] == {"dateTime": "2027-03-22T08:00:00Z", "timeZone": "Europe/Berlin"}
+
+
+def test_the_document_is_that_of_google_s_client():
+    """A copy, so that a system can be run without the client; this test says when there is a newer one."""
+    copy = files("simulators.google") / DOCUMENT
+    original = files("googleapiclient") / "discovery_cache/documents" / DOCUMENT
+
+    assert copy.read_text() == original.read_text()

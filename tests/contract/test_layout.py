@@ -39,10 +39,8 @@ MOST_LINES = 300
 LEAST_LINES = 40
 SHORT = {
     "deploy/local/__main__.py": "what `./hoop` becomes; it imports nothing before it can be interrupted",
-    "deploy/local/cli/options.py": "what the command line and the stack both know",
     "deploy/local/codegen/markers.py": "one way to replace a generated part",
     "deploy/local/paths.py": "imported before the environment may be complete",
-    "deploy/local/servers/settings.py": "settings, a role of its own",
     "deploy/local/stack/all_in_one.py": "a program",
     "deploy/local/testing/*.py": "one thing that tests import, each",
     "services/accounts/accounts/*/*.py": "one file per noun: accounts, locations, users, contacts, keys",

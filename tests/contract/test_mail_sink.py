@@ -1,5 +1,6 @@
 """The mail sink: stores mails, refuses or loses them on demand, shows them escaped."""
 
+import time
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 
@@ -8,6 +9,7 @@ import aiosmtplib
 import pytest
 
 from simulators.client import control
+from simulators.mail.messages import MailMessage
 from simulators.mail.simulator import MailSink, serve
 
 ICS = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:a@b\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
@@ -76,11 +78,66 @@ async def test_the_page_for_people_escapes_everything(sink, http):
     message = mail(subject="<script>alert(1)</script>")
     message.get_body(("plain",)).set_content("<img src=x onerror=alert(2)>")
     await send(sink, message)
-    async with http.get(sink.url) as response:
+    (kept,) = await control(http, sink, "GET messages")
+    for path in ("/", f"/messages/{kept['id']}"):
+        async with http.get(sink.url + path) as response:
+            page = await response.text()
+        assert "<script>" not in page
+        assert "<img" not in page
+        assert "&lt;script&gt;" in page
+
+
+async def test_the_page_of_a_mail_shows_text_html_and_invitation(sink, http):
+    """The HTML in a frame that runs no scripts."""
+    await send(sink, mail())
+    (kept,) = await control(http, sink, "GET messages")
+    async with http.get(f"{sink.url}/messages/{kept['id']}") as response:
         page = await response.text()
-    assert "<script>" not in page
-    assert "<img" not in page
-    assert "&lt;script&gt;" in page
+    assert "See you at nine, naïvely." in page
+    assert "<iframe sandbox srcdoc=" in page
+    assert "BEGIN:VCALENDAR" in page
+
+
+async def test_messages_are_found_without_reading_all(sink, http):
+    """By words of the source, by receiver, and the last ones alone."""
+    for name in ("ada", "bob", "eve"):
+        await send(sink, mail(to=f"{name}@example.com", subject=f"To {name}"))
+
+    async def receivers(query: str) -> list[str]:
+        return [m["to"][0][:3] for m in await control(http, sink, f"GET messages?{query}")]
+
+    assert await receivers("contains=To+bob") == ["bob"]
+    assert await receivers("to=eve@example.com") == ["eve"]
+    assert await receivers("last=2") == ["bob", "eve"]
+    assert await receivers("last=0") == []
+
+
+async def test_an_inbox_of_ten_thousand_mails_is_turned_page_by_page(sink, http):
+    """Each page is there at once, and a search finds an encoded subject."""
+    await send(sink, mail())
+    [one] = sink.messages
+    sink.messages += [
+        MailMessage(f"{n:016x}", one.at, one.sender, [f"guest{n}@example.com"], one.raw)
+        for n in range(10_000)
+    ]
+    texts = {}
+    for query in ("", "?page=2", "?page=201", "?q=guest77%40", "?q=gr%C3%BCsse", "?q=gr%C3%BC"):
+        begin = time.process_time()  # of this process, which serves the page; others may be busy
+        async with http.get(f"{sink.url}/{query}") as response:
+            texts[query] = await response.text()
+        assert time.process_time() - begin < 1
+    rows = {query: text.count("<tr>") for query, text in texts.items()}
+    assert rows == {
+        "": 50,
+        "?page=2": 50,
+        "?page=201": 1,
+        "?q=guest77%40": 1,
+        "?q=gr%C3%BCsse": 50,
+        "?q=gr%C3%BC": 50,
+    }
+    assert "older →" in texts[""]
+    assert "← newer" not in texts[""]
+    assert "older →" not in texts["?page=201"]
 
 
 @pytest.mark.parametrize("code", [451, 550])

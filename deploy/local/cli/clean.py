@@ -1,20 +1,15 @@
 """`./hoop clean`: removes the folder of a system, unless the system still runs."""
 
 import fcntl
-import os
 import shutil
 import sys
-from collections.abc import Iterator
-from json import dumps, loads
+from json import dumps
 from pathlib import Path
 
-from rich.filesize import decimal
-
 from local.cli.options import Exit
-from local.paths import CACHE, LOCAL, MARK, ROOT, STACK_FILE
+from local.cli.system_folder import is_alive, stack_pids
+from local.paths import CACHE, LOCAL, MARK, VENV
 from local.servers import unprivileged
-
-VENV = ROOT / ".venv"
 
 
 def run_clean(*, local: Path, everything: bool, force: bool, as_json: bool) -> int:
@@ -25,7 +20,6 @@ def run_clean(*, local: Path, everything: bool, force: bool, as_json: bool) -> i
     folders = [local, CACHE, VENV] if everything else [local]
     freed = {folder: remove(folder) for folder in folders if folder.is_dir()}
     unprivileged.sweep()  # data outside the folder, of a PostgreSQL that root started
-    # .venv may be removed by now, so nothing may be imported from here on.
     if as_json:
         print(dumps({"freed": {str(folder): size for folder, size in freed.items()}}))
         return Exit.OK
@@ -51,33 +45,13 @@ def why_not(local: Path, *, force: bool) -> str | None:
     return None
 
 
-def stack_pids(local: Path) -> set[int]:
-    """The process ids in the stack.json of a system."""
-    try:
-        stack = loads((local / STACK_FILE).read_bytes())
-    except (OSError, ValueError):
-        return set()
-    return set(_pids(stack))
-
-
-def _pids(value: object) -> Iterator[int]:
-    """Every number whose key is `pid` or ends with `_pid`, at any depth."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if isinstance(inner, int) and (key == "pid" or key.endswith("_pid")):
-                yield inner
-            yield from _pids(inner)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs, of any user."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def decimal(size: int) -> str:
+    """Bytes as people write them."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.1f} {unit}" if unit != "bytes" else f"{size} bytes"
+        size /= 1000  # type: ignore[assignment] # the unit grows as the number shrinks
+    return f"{size:.1f} GB"
 
 
 def is_locked(file: Path) -> bool:

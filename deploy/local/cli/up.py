@@ -2,44 +2,87 @@
 
 import asyncio
 import signal
+import traceback
+from pathlib import Path
 
 from hoop_platform.db.migrate import MigrationChanged, OtherVersion
 from local.cli.console import Terminal
-from local.cli.options import Exit, UpOptions
+from local.cli.options import Exit, UpOptions, WrongUsage
+from local.cli.port_check import check_port
+from local.cli.system_folder import claim
 from local.demo.demo_data import SetupFailed, prepare_demo
 from local.demo.demonstration import demonstrate
 from local.paths import LOCAL, STACK_FILE
 from local.servers.process import CannotStart, disown, own
+from local.servers.settings import WrongSetting
 from local.stack.lifecycle import Stack
+from local.stack.patience import first_of
+from local.stack.topology import Tuning
+
+FAILURE_LOG = "up.log"  # in the folder of the logs: the traceback of what nobody expected
+AGAIN = "./hoop up again; if it fails again, ./hoop doctor"
 
 
 def run_up(options: UpOptions) -> int:
-    """Run a system as the options say; returns the exit code."""
+    """Run a system as the options say; returns the exit code. Whatever fails is one sentence."""
     terminal = Terminal(json=options.json)
     try:
+        check_port(options)
+        claim(options.local)
         own(options.local)
         return asyncio.run(_up(options, terminal))
-    except (OtherVersion, MigrationChanged):
-        terminal.problem(older_version(options))
-        return Exit.FAILED
-    except (CannotStart, SetupFailed) as error:
-        terminal.problem(str(error))
+    except WrongUsage as wrong:
+        terminal.problem(str(wrong))
+        return Exit.USAGE
+    except Exception as error:  # noqa: BLE001 -- a person reads the sentence, the log has the traceback
+        _report(error, options, terminal)
         return Exit.FAILED
     finally:
         disown(options.local)
 
 
+def _report(error: Exception, options: UpOptions, terminal: Terminal) -> None:
+    """Print why the system does not run: a sentence, the log that tells more, and what to do."""
+    cause = first_of(error)
+    if isinstance(cause, OtherVersion | MigrationChanged):
+        terminal.problem(older_version(options))
+    elif isinstance(cause, CannotStart):
+        terminal.problem(str(cause), log=cause.log, mend=cause.mend)
+    elif isinstance(cause, SetupFailed | WrongSetting):
+        terminal.problem(str(cause), log=options.local / "logs", mend=AGAIN)
+    else:
+        log = _write_traceback(error, options.local / "logs")
+        sentence = f"./hoop up failed: {type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
+        terminal.problem(sentence, log=log, mend=AGAIN)
+
+
+def _write_traceback(error: Exception, folder: Path) -> Path | None:
+    log = folder / FAILURE_LOG
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        return None
+    return log
+
+
 def older_version(options: UpOptions) -> str:
     """The message for data of an older version, with the command that removes them."""
-    named = "" if options.local == LOCAL else f" --local {options.local}"
     folder = options.local.name if options.local == LOCAL else options.local
-    return f"The data in {folder} are of an older version; `./hoop clean{named}` forgets them."
+    command = f"./hoop clean{options.local_option}"
+    return f"The data in {folder} are of an older version; `{command}` forgets them."
 
 
 async def _up(options: UpOptions, terminal: Terminal) -> int:
-    stack = Stack(options.local, port=options.port, split=options.split, progress=terminal)
+    stack = Stack(
+        options.local,
+        port=options.port,
+        split=options.split,
+        progress=terminal,
+        tuning=Tuning(zoom_limit=options.zoom_limit, poll=options.poll, limits=options.limits),
+    )
     leave = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
+    for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(sign, leave.set)
     try:
         return await _serve(stack, options, terminal, leave)

@@ -41,7 +41,10 @@ def generated_files(root: Path = ROOT) -> list[GeneratedFile]:
         edited(lambda text: architecture.rendered(text, known), "ARCHITECTURE.md"),
         GeneratedFile("deploy/gateway/nginx.conf", lambda: gateway.configuration(known)),
         GeneratedFile(openapi.NAME, lambda: openapi.text(known).decode()),
-        GeneratedFile(runtime_lock.NAME, lambda: runtime_lock.text(root)),
+        *(
+            GeneratedFile(lock.name, partial(runtime_lock.text, root, lock))
+            for lock in (runtime_lock.RUNTIME, runtime_lock.LOCAL)
+        ),
         *(
             GeneratedFile(name, partial(str, text))
             for name, text in event_schemas.files(root).items()

@@ -1,6 +1,7 @@
-"""requirements-runtime.lock: the part of requirements.lock that the images of the services need."""
+"""The parts of requirements.lock that are installed alone: by the images of the services, and by `./hoop up`."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -9,24 +10,45 @@ from packaging.utils import canonicalize_name
 from local.checks.requirements import OURS, Pin, read_pins
 from local.checks.workspace import members
 
-NAME = "requirements-runtime.lock"
-HEAD = """\
-# Written by `./hoop codegen`: the pins of requirements.lock that the services and libraries need.
-"""
+
+@dataclass(frozen=True)
+class PartialLock:
+    """A generated lock: its file, for whom it is, and the folders whose members declare what it pins."""
+
+    name: str
+    purpose: str
+    folders: frozenset[str]
+
+    @property
+    def head(self) -> str:
+        """The first line of the file."""
+        return (
+            f"# Written by `./hoop codegen`: the pins of requirements.lock that {self.purpose}.\n"
+        )
+
+
+RUNTIME = PartialLock(
+    "requirements-runtime.lock",
+    "the services and libraries need",
+    frozenset({"services", "shared"}),
+)
+LOCAL = PartialLock(
+    "requirements-up.lock", "`./hoop up` needs", frozenset({"services", "shared", "deploy"})
+)
 
 
 class NotPinned(Exception):
     """A service or library declares a dependency that requirements.lock does not pin."""
 
 
-def text(root: Path) -> str:
+def text(root: Path, lock: PartialLock = RUNTIME) -> str:
     """The content of the file."""
     pins = {pin.name: pin for pin in read_pins(root)}
-    declared = set(_declared(root))
+    declared = set(_declared(root, lock.folders))
     if missing := sorted(declared - pins.keys()):
         raise NotPinned(f"{', '.join(missing)}: not in requirements.lock")
     needed = closure(declared, pins.values())
-    return HEAD + "".join(_entry(pin, needed) for name, pin in pins.items() if name in needed)
+    return lock.head + "".join(_entry(pin, needed) for name, pin in pins.items() if name in needed)
 
 
 def closure(declared: set[str], pins: Iterable[Pin]) -> set[str]:
@@ -38,12 +60,12 @@ def closure(declared: set[str], pins: Iterable[Pin]) -> set[str]:
     return needed
 
 
-def _declared(root: Path) -> Iterable[str]:
-    """The dependencies of the services and libraries, without those of the local stack."""
+def _declared(root: Path, folders: frozenset[str]) -> Iterable[str]:
+    """The dependencies of the members in these folders, without other members."""
     all_members = members(root)
     ours = {member.name for member in all_members}
     for member in all_members:
-        if member.folder.parent.name in ("services", "shared"):
+        if folders & {member.folder.parent.name, member.folder.name}:
             names = {canonicalize_name(Requirement(text).name) for text in member.dependencies}
             yield from names - ours
 

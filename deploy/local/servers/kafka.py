@@ -4,7 +4,6 @@ import asyncio
 import base64
 import shutil
 import signal
-import subprocess
 import time
 import uuid
 from collections.abc import Sequence
@@ -17,17 +16,20 @@ from aiokafka.errors import KafkaError
 from local.servers.jvm import JARS, Java, Progress, fetch_jars, find_java
 from local.servers.ports import LOOPBACK, is_listening, until_free
 from local.servers.process import (
-    ENVIRONMENT,
+    BUSY,
     CannotStart,
     ServerProcess,
     disown,
     end_leftover,
+    ended_on_failure,
     own,
+    run_to_end,
     spawn,
 )
 from local.servers.settings import BackendSettings
 
-START_LIMIT = 60.0  # seconds, including recovery after a crash
+START_LIMIT = 240.0  # seconds, including recovery after a crash, on a machine that does much else
+FORMAT_LIMIT = 240.0  # seconds
 SETTINGS = Path(__file__).with_name("kafka.properties")
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
@@ -84,13 +86,14 @@ async def start(
     await end_leftover("kafka", base, signal.SIGTERM)
     if not (base / "data").exists():
         file = _write_settings(base, "data.part", port=port, controller_port=controller_port)
-        await asyncio.to_thread(_format, base, _command(java, jars), file)
+        await _format(base, _command(java, jars), file)
     for one in (port, controller_port):
         await until_free(one)
     file = _write_settings(base, "data", port=port, controller_port=controller_port)
     command = [*_command(java, jars), "kafka.Kafka", file]
     server = spawn("kafka", command, folder=base, log=base / "kafka.log")
-    await _until_responding(server, port)
+    async with ended_on_failure(server, signal.SIGTERM):
+        await _until_responding(server, port)
     return Kafka(base=base, port=port, origin=f"{java.origin} {java.release}", server=server)
 
 
@@ -129,22 +132,24 @@ def _write_settings(base: Path, data: str, *, port: int, controller_port: int) -
     return file
 
 
-def _format(base: Path, command: Sequence[str | Path], file: Path) -> None:
+async def _format(base: Path, command: Sequence[str | Path], file: Path) -> None:
     """Format `data.part` and rename that, so that an interrupted run leaves no incomplete `data`."""
     part = base / "data.part"
-    shutil.rmtree(part, ignore_errors=True)
-    tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", new_cluster_id(), "-c", file]
-    ran = subprocess.run(
-        [str(word) for word in (*command, *tool)],
-        cwd=base,
-        env=ENVIRONMENT,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    if ran.returncode:
-        output = (ran.stdout + ran.stderr).decode(errors="replace")
-        raise CannotStart(f"Kafka could not format {part}:\n{output}")
+    await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+    tool: list[str | Path] = [
+        "kafka.tools.StorageTool",
+        "format",
+        "--standalone",
+        "-t",
+        new_cluster_id(),
+        "-c",
+        file,
+    ]
+    ran = await run_to_end([*command, *tool], limit=FORMAT_LIMIT, folder=base)
+    if ran.code:
+        log = base / "format.log"
+        log.write_text(ran.output + ran.errors)
+        raise CannotStart(f"Kafka could not format {part}: {ran.last_words}", log=log)
     part.rename(base / "data")
 
 
@@ -161,9 +166,10 @@ async def _until_responding(server: ServerProcess, port: int) -> None:
         if is_listening(port) and await responds(f"{LOOPBACK}:{port}"):
             return
         await asyncio.sleep(0.05)
-    last_lines = server.last_lines()
-    await server.stop(signal.SIGTERM)
-    raise CannotStart(f"Kafka did not start. The end of {server.log}:\n{last_lines}")
+    if server.alive:
+        reason = f"Kafka did not respond within {START_LIMIT:.0f} s."
+        raise CannotStart(reason, log=server.log, mend=BUSY)
+    raise CannotStart(f"Kafka ended at its start: {server.last_words()}", log=server.log)
 
 
 async def responds(bootstrap: str) -> bool:
@@ -172,7 +178,7 @@ async def responds(bootstrap: str) -> bool:
     try:
         await client.start()
         return bool((await client.describe_cluster())["brokers"])
-    except KafkaError:
+    except (KafkaError, TimeoutError, OSError):
         return False
     finally:
         await client.close()

@@ -33,6 +33,18 @@ def is_free(port: int) -> bool:
     return True
 
 
+def is_allowed(port: int) -> bool:
+    """Whether this user may listen on the port; those below 1024 are often root's."""
+    with contextlib.closing(socket.socket()) as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
 def is_listening(port: int) -> bool:
     """Whether a server accepts connections on this loopback port now."""
     try:
@@ -51,12 +63,18 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
-        if is_free(port) and _reserve(port):
+        if is_free(port) and reserve(port):
             found.append(port)
     return found
 
 
-def _reserve(port: int) -> bool:
+def next_free(port: int) -> int:
+    """The first port above this one that a system could use now."""
+    above = (each for each in range(max(port, 1024) + 1, 65_536) if is_free(each))
+    return next(above, 0)
+
+
+def reserve(port: int) -> bool:
     """Reserve the port against all other processes of this user; False if one has reserved it."""
     if port in _RESERVED:
         return False

@@ -13,17 +13,19 @@ from local.servers import unprivileged
 from local.servers.cluster import Cluster, prepare
 from local.servers.ports import LOOPBACK, until_free
 from local.servers.process import (
+    BUSY,
     CannotStart,
     ServerProcess,
     command_of,
     disown,
     end_leftover,
+    ended_on_failure,
     own,
     spawn,
 )
 
 PORT = 5432  # the standard port
-START_LIMIT = 60.0  # seconds, including recovery after a crash
+START_LIMIT = 240.0  # seconds, including recovery after a crash, on a machine that does much else
 
 COMMON = {
     "max_connections": "300",
@@ -107,7 +109,7 @@ async def start(base: Path, *, port: int, durable: bool) -> Postgres:
     disk. Raises `CannotStart` with the reason and the fix.
     """
     base = own(base)
-    cluster = await asyncio.to_thread(prepare, base, durable=durable)
+    cluster = await prepare(base, durable=durable)
     await end_leftover("postgres", cluster.home, signal.SIGINT)
     await until_free(port)
     server = await _start(cluster, base / "postgres.log", port=port, durable=durable)
@@ -118,9 +120,9 @@ async def responds(dsn: str) -> bool:
     """Whether the server accepts connections now."""
     try:
         connection = await asyncpg.connect(dsn, timeout=5)
+        await connection.close(timeout=5)
     except _NOT_READY:
         return False
-    await connection.close(timeout=5)
     return True
 
 
@@ -139,12 +141,14 @@ async def _start(cluster: Cluster, log: Path, *, port: int, durable: bool) -> Se
             identity=cluster.identity,
             environment=_foreign_lock_pid(cluster.data),
         )
-        if await _responds_before(deadline, server, _dsn(cluster, port, "postgres")):
-            return server
-        last_lines = server.last_lines()
-        await server.stop(signal.SIGINT)
-        if time.monotonic() > deadline or not _STILL_STOPPING.search(last_lines):
-            raise CannotStart(f"PostgreSQL did not start. The end of {log}:\n{last_lines}")
+        async with ended_on_failure(server, signal.SIGINT):
+            if await _responds_before(deadline, server, _dsn(cluster, port, "postgres")):
+                return server
+            if server.alive:
+                reason = f"PostgreSQL did not respond within {START_LIMIT:.0f} s."
+                raise CannotStart(reason, log=log, mend=BUSY)
+        if time.monotonic() > deadline or not _STILL_STOPPING.search(server.last_lines()):
+            raise CannotStart(f"PostgreSQL ended at its start: {server.last_words()}", log=log)
         await asyncio.sleep(0.2)
 
 

@@ -12,18 +12,29 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+BUSY = "stop other programs, then ./hoop up again: everything continues where it was"
+MOST_OF_A_LINE = 300  # characters of a log's line that are repeated in an error
 _TICK = 0.02
 _owned: dict[Path, int] = {}
 
 
 class CannotStart(Exception):
-    """A part could not be started; the text says why, and how to fix it."""
+    """A part could not be started; the text says why in one sentence.
+
+    log: the file that tells more. mend: the command that helps, if the sentence does not name it.
+    """
+
+    def __init__(self, reason: str, *, log: Path | None = None, mend: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
+        self.mend = mend
 
 
 def own(folder: Path) -> Path:
@@ -93,6 +104,12 @@ class ServerProcess:
         """The end of the log file."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def last_words(self) -> str:
+        """The line of the log that says most about an end: the last one that continues no other."""
+        lines = [line for line in self.last_lines(60).splitlines() if line.strip()]
+        whole = [line for line in lines if not line[0].isspace()]
+        return next(reversed(whole or lines), "it wrote nothing").strip()[:MOST_OF_A_LINE]
+
     async def stop(self, sign: signal.Signals, *, grace: float = 15) -> None:
         """Send the signal; kill the process if it still runs after `grace` seconds."""
         if self.alive:
@@ -131,6 +148,78 @@ def spawn(
         )
     _pid_file(name, folder).write_text(str(process.pid))
     return ServerProcess(name=name, log=log, process=process)
+
+
+@asynccontextmanager
+async def ended_on_failure(server: ServerProcess, sign: signal.Signals) -> AsyncIterator[None]:
+    """A block in which a fresh server becomes ready: failed or cancelled, it leaves no process.
+
+    Until the block is left nobody else knows of the server, so nobody else could stop it.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            await server.stop(sign)
+        finally:  # a second cancellation does not wait
+            if server.alive:
+                server.process.kill()
+        raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A program that has ended: its exit code and what it wrote."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def last_words(self) -> str:
+        """The last line of what it wrote, the errors first."""
+        lines = [line for line in (self.errors or self.output).splitlines() if line.strip()]
+        return lines[-1].strip()[:MOST_OF_A_LINE] if lines else f"exit code {self.code}"
+
+
+async def run_to_end(
+    command: Sequence[str | Path],
+    *,
+    limit: float,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    identity: Mapping[str, Any] | None = None,
+) -> Finished:
+    """Run a program to its end; it is killed with its children on cancellation and after `limit` seconds.
+
+    Raises `CannotStart` for a program that takes longer.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(str(part) for part in command),
+        cwd=folder,
+        env={**ENVIRONMENT, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **(identity or {}),
+    )
+    try:
+        async with asyncio.timeout(limit):
+            output, errors = await process.communicate()
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            name = Path(command[0]).name
+            raise CannotStart(f"{name} did not end within {limit:.0f} s.", mend=BUSY) from error
+        raise
+    return Finished(
+        code=process.returncode or 0,
+        output=output.decode(errors="replace"),
+        errors=errors.decode(errors="replace"),
+    )
 
 
 async def end_leftover(name: str, folder: Path, sign: signal.Signals, *, grace: float = 15) -> bool:

@@ -42,7 +42,7 @@ def can_reach(path: Path, identity: Identity) -> bool:
     """Whether the user may enter the folder or run the file; tried out, because modes do not tell all."""
     try:
         attempt = subprocess.run(
-            ["/bin/sh", "-c", 'test -x "$0"', path], check=False, timeout=10, cwd="/", **identity
+            ["/bin/sh", "-c", 'test -x "$0"', path], check=False, timeout=60, cwd="/", **identity
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise CannotStart(

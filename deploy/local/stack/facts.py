@@ -17,6 +17,7 @@ def facts(processes: Processes, demo: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "base_url": processes.base_url,
         **demo,
+        "limits": processes.tuning.limits,
         "kafka_bootstrap": processes.bootstrap,
         "postgres": {name: processes.database_of(name) for name in SERVICES},
         "simulators": {"zoom": url(ports.zoom), "google": url(ports.google)},
@@ -33,6 +34,8 @@ def facts(processes: Processes, demo: Mapping[str, Any]) -> dict[str, Any]:
         "kafka_pid": pid("kafka"),
         "postgres_pid": pid("postgres"),
         "postgres_log": str(processes.folder / "postgres" / "postgres.log"),
+        "kafka_log": str(processes.folder / "kafka" / "kafka.log"),
+        "logs": str(processes.folder / "logs"),
         "pid": os.getpid(),
     }
 

@@ -1,17 +1,16 @@
 """Start and stop of a whole system: the order of its parts, and `stack.json` while it runs."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hoop_platform.kafka.topics import ensure_topics
 from hoop_platform.secrets import new_key
 from local.paths import STACK_FILE
 from local.stack.facts import facts, write_facts
-from local.stack.processes import Processes, Progress, choose_ports
+from local.stack.patience import Progress, together
+from local.stack.processes import Processes, choose_ports
 from local.stack.supervisor import Supervisor
-from local.stack.topology import SIMULATORS
+from local.stack.topology import SIMULATORS, Tuning
 from local.stack.trace_collector import TraceCollector
 
 
@@ -19,15 +18,24 @@ class Stack:
     """One system with its data in `folder`: start it, read its facts, stop it.
 
     port: the port of the public API; 0 picks a free one.
-    split: one process for each service and a gateway, each restarted when it ends.
+    split: one process for each service and a gateway, instead of one process for all services.
+
+    Whatever ends is started again.
     """
 
-    def __init__(self, folder: Path, *, port: int, split: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int,
+        split: bool,
+        progress: Progress,
+        tuning: Tuning = Tuning(),  # noqa: B008 -- an immutable value
+    ) -> None:
         self.folder = folder
         self.traces = TraceCollector()
         self._progress = progress
         self._demo: Mapping[str, Any] | None = None
-        self._watching: asyncio.Task[None] | None = None
         self._supervisor = Supervisor(progress.say, self._write)
         self._processes = Processes(
             folder=folder,
@@ -35,6 +43,8 @@ class Stack:
             data_key=_data_key(folder),
             split=split,
             supervisor=self._supervisor,
+            progress=progress,
+            tuning=tuning,
         )
 
     @property
@@ -47,21 +57,20 @@ class Stack:
         step, processes = self._progress.step, self._processes
         await self.traces.listen(processes.ports.traces)
         async with step("PostgreSQL and Kafka"):
-            await asyncio.gather(processes.start_postgres(), processes.start_kafka(self._progress))
+            await together(processes.start_postgres(), processes.start_kafka())
         async with step("schemas and topics"):
-            await asyncio.gather(ensure_topics(processes.bootstrap), processes.migrate())
+            await together(processes.create_topics(), processes.migrate())
         async with step("simulators of Zoom, Google and a mail server"):
-            await asyncio.gather(*(processes.start_simulator(name) for name in SIMULATORS))
+            await together(*(processes.start_simulator(name) for name in SIMULATORS))
         async with step("services"):
             account = await processes.bootstrap_account()
             await processes.start_services()
+        self._supervisor.watch()
         return account
 
     def announce(self, demo: Mapping[str, Any]) -> None:
-        """Write `stack.json`, with the keys of the demo account, and restart from now on what ends."""
+        """Write `stack.json`, with the keys of the demo account."""
         self._demo = demo
-        if self._processes.split:
-            self._watching = asyncio.ensure_future(self._supervisor.watch())  # noqa: TID251 -- ended by stop()
         self._write()
 
     def facts(self) -> dict[str, Any]:
@@ -77,8 +86,6 @@ class Stack:
         """Stop everything and remove `stack.json`."""
         (self.folder / STACK_FILE).unlink(missing_ok=True)
         await self._supervisor.stop()
-        if self._watching:
-            await self._watching
         await self.traces.close()
 
 

@@ -3,38 +3,26 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
-import time
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from typing import Any
 
 from hoop_platform.config import with_database
 from hoop_platform.db.migrate import migrate
+from hoop_platform.kafka.topics import ensure_topics
 from local.servers import kafka, postgres
 from local.servers.ports import LOOPBACK, free_ports
-from local.servers.process import CannotStart
+from local.servers.process import CannotStart, run_to_end
+from local.stack.patience import Progress, together, until_done, until_ok
 from local.stack.supervisor import Process, Program, Supervisor, start_program
-from local.stack.topology import SERVICES, Ports, environment, package_of, url
+from local.stack.topology import SERVICES, Ports, Tuning, environment, package_of, url
 
-READY_LIMIT = 90.0  # seconds
-
-
-class Progress(Protocol):
-    """Receives what happens while a system starts, runs and stops."""
-
-    def step(self, what: str, /) -> AbstractAsyncContextManager[None]:
-        """A block that takes a while."""
-
-    def say(self, text: str, /) -> None:
-        """One line about an event, such as a restart."""
-
-    def fetched(self, done: int, total: int, /) -> None:
-        """How many of Kafka's jars are available."""
+MIGRATIONS_AT_ONCE = 2
+"""A new database is a copy of files: more at once wait for the disk until their connections time out."""
+ACCOUNT_LIMIT = 180.0  # seconds
+STARTS = 3
+"""Tries of a program that ends before it is ready: on a busy machine its own deadlines may run out."""
 
 
 def choose_ports(gateway: int) -> Ports:
@@ -57,6 +45,8 @@ class Processes:
     data_key: str
     split: bool
     supervisor: Supervisor
+    progress: Progress
+    tuning: Tuning
     database_url: str = field(default="", init=False)
 
     @property
@@ -76,28 +66,45 @@ class Processes:
             self.database_url = server.dsn
             return server
 
-        await self.supervisor.run("postgres", start)
+        with self.progress.waiting("PostgreSQL"):
+            await self.supervisor.run("postgres", start)
 
-    async def start_kafka(self, progress: Progress) -> None:
+    async def start_kafka(self) -> None:
         async def start() -> Process:
             return await kafka.start(
                 self.folder / "kafka",
                 port=self.ports.kafka,
                 controller_port=self.ports.controller,
-                on_progress=progress.fetched,
+                on_progress=self.progress.fetched,
             )
 
-        await self.supervisor.run("kafka", start)
+        with self.progress.waiting("Kafka"):
+            await self.supervisor.run("kafka", start)
+
+    async def create_topics(self) -> None:
+        with self.progress.waiting("topics of Kafka"):
+            await until_done("Kafka's topics", lambda: ensure_topics(self.bootstrap))
 
     async def migrate(self) -> None:
         """Create the databases of the services and of the request limits, and bring their schemas up to date.
 
         Raises `MigrationChanged` or `OtherVersion` for data of another version.
         """
-        limits = with_database(self.database_url, "limits")
-        await asyncio.gather(
-            migrate(limits, "hoop_platform.limits", platform=False),
-            *(migrate(self.database_of(name), package_of(name)) for name in SERVICES),
+        few = asyncio.Semaphore(MIGRATIONS_AT_ONCE)
+
+        async def one(database: str, package: str, *, platform: bool = True) -> None:
+            dsn = with_database(self.database_url, database)
+            async with few:
+                with self.progress.waiting(f"schema of {database}"):
+                    await until_done(
+                        f"the schema of {database}",
+                        lambda: migrate(dsn, package, platform=platform),
+                    )
+
+        packages = map(package_of, SERVICES)
+        await together(
+            one("limits", "hoop_platform.limits", platform=False),
+            *(one(package, package) for package in packages),
         )
 
     def database_of(self, name: str) -> str:
@@ -112,8 +119,9 @@ class Processes:
             command += ["--http-port", str(self.ports.mailbox)]
         command += ["--log-file", str(self.folder / "logs" / f"{name}-requests.jsonl")]
         command += ["--state-file", str(self.folder / f"{name}.state")]
-        program = await self._start_program(name, command)
-        await until_ok(url(self.ports.mailbox if name == "mail" else port) + "/_sim/log", program)
+        command += self.tuning.knobs(name)
+        ready = url(self.ports.mailbox if name == "mail" else port) + "/_sim/settings"
+        await self._start_until_ready(name, command, ready)
 
     async def start_services(self) -> None:
         """Start all services, in one process or in one each with a gateway; return once all are ready."""
@@ -122,26 +130,42 @@ class Processes:
             await self._start_each(folder)
         else:
             command = [sys.executable, "-m", "local.stack.all_in_one", folder]
-            program = await self._start_program("hoop", command, self.ports.gateway)
-            await until_ok(self.base_url + "/health/ready", program)
+            ready = self.base_url + "/health/ready"
+            await self._start_until_ready("hoop", command, ready, self.ports.gateway)
 
     async def _start_each(self, folder: str) -> None:
-        started = {
-            self.ports.services[name]: await self._start_program(
-                name,
-                [sys.executable, "-m", package_of(name), "serve", folder],
-                self.ports.services[name],
-            )
-            for name in SERVICES
-        }
-        pairs = [f"{name}={port}" for name, port in self.ports.services.items()]
+        ports = self.ports.services
+        pairs = [f"{name}={port}" for name, port in ports.items()]
         module = "local.stack.dev_gateway"
-        command = [sys.executable, "-m", module, str(self.ports.gateway), *pairs, folder]
-        gateway = await self._start_program("gateway", command)
-        await asyncio.gather(
-            until_ok(self.base_url + "/health/live", gateway),
-            *(until_ok(url(port) + "/health/ready", one) for port, one in started.items()),
+        gateway = [sys.executable, "-m", module, str(self.ports.gateway), *pairs, folder]
+        await together(
+            self._start_until_ready("gateway", gateway, self.base_url + "/health/live"),
+            *(
+                self._start_until_ready(
+                    name,
+                    [sys.executable, "-m", package_of(name), "serve", folder],
+                    url(ports[name]) + "/health/ready",
+                    ports[name],
+                )
+                for name in SERVICES
+            ),
         )
+
+    async def _start_until_ready(
+        self, name: str, command: list[str], ready: str, port: int = 0
+    ) -> None:
+        """Start a program and wait until `ready` responds; again, if the program ends before."""
+        for left in reversed(range(STARTS)):
+            program = await self._start_program(name, command, port)
+            try:
+                with self.progress.waiting(name):
+                    await until_ok(ready, program)
+            except CannotStart as problem:
+                if program.alive or not left:
+                    raise
+                self.progress.say(f"{problem}; it is started again")
+            else:
+                return
 
     async def _start_program(self, name: str, command: list[str], port: int = 0) -> Program:
         async def start() -> Program:
@@ -157,6 +181,7 @@ class Processes:
     def _environment(self, program: str) -> dict[str, str]:
         """The environment of a program; FAILPOINT_DIR becomes the subfolder of the program's name."""
         settings = environment(self.ports, data_key=self.data_key, database_url=self.database_url)
+        settings |= self.tuning.settings
         folder = os.environ.get("FAILPOINT_DIR")  # noqa: TID251 -- passed on to the services
         return {**settings, **({"FAILPOINT_DIR": f"{folder}/{program}"} if folder else {})}
 
@@ -164,38 +189,13 @@ class Processes:
         """Create the demo account, or find the one of a former run, with `python -m accounts bootstrap`."""
         state = self.folder / "demo-account.json"
         command = [sys.executable, "-m", "accounts", "bootstrap", "--state", str(state), "--json"]
-        done = await asyncio.to_thread(
-            subprocess.run,
+        done = await run_to_end(
             command,
-            env=self._environment("hoop"),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            limit=ACCOUNT_LIMIT,
+            folder=self.folder,
+            environment=self._environment("hoop"),
         )
-        if done.returncode:
-            raise CannotStart(f"accounts bootstrap: {done.stderr.strip() or done.stdout.strip()}")
-        account: dict[str, Any] = json.loads(done.stdout)
+        if done.code:
+            raise CannotStart(f"The demo account could not be made: {done.last_words}")
+        account: dict[str, Any] = json.loads(done.output)
         return account
-
-
-async def until_ok(address: str, program: Program) -> None:
-    """Poll until the program's address responds with 200.
-
-    Raises `CannotStart` when the program ends, and after `READY_LIMIT` seconds.
-    """
-    deadline = time.monotonic() + READY_LIMIT
-    async with ClientSession(timeout=ClientTimeout(total=5)) as http:
-        while time.monotonic() < deadline:
-            try:
-                async with http.get(address) as response:
-                    if response.status == 200:
-                        return
-            except (ClientError, TimeoutError, OSError):
-                pass  # not listening yet
-            if not program.alive:
-                break
-            await asyncio.sleep(0.05)
-    what = "ended at its start" if not program.alive else f"not ready within {READY_LIMIT:.0f} s"
-    name, log = program.server.name, program.server.log
-    raise CannotStart(f"{name}: {what}. The end of {log}:\n{program.server.last_lines()}")

@@ -82,6 +82,7 @@ class Supervisor:
         self._report = report
         self._changed = changed
         self._stopping = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self, name: str, start: Callable[[], Awaitable[P]]) -> P:
         """Start a process; `watch` restarts it with the same function."""
@@ -93,8 +94,11 @@ class Supervisor:
         """The id of the process that currently runs under this name."""
         return self.supervised[name].process.pid
 
-    async def watch(self) -> None:
-        """Restart processes that end, until `stop` is called."""
+    def watch(self) -> None:
+        """Restart processes that end from now on, until `stop` is called."""
+        self._watching = asyncio.ensure_future(self._watch_all())  # noqa: TID251 -- ended by stop()
+
+    async def _watch_all(self) -> None:
         async with asyncio.TaskGroup() as watches:
             for one in self.supervised.values():
                 watches.create_task(self._watch(one))
@@ -117,7 +121,7 @@ class Supervisor:
         try:
             one.process = await one.start()
         except Exception as error:  # noqa: BLE001 -- any failed restart is reported and tried again
-            self._report(f"{one.name} did not start: {error!r}")
+            self._report(f"{one.name} did not start: {error}")
         else:
             self._report(f"{one.name} runs again (pid {one.process.pid})")
             self._changed()
@@ -130,8 +134,14 @@ class Supervisor:
             return
 
     async def stop(self) -> None:
-        """Stop all services side by side, then PostgreSQL and Kafka."""
+        """Stop all services side by side, then PostgreSQL and Kafka.
+
+        A restart that is under way is cancelled first: what it has begun is stopped by its start.
+        """
         self._stopping.set()
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         newest_first = list(self.supervised.values())[::-1]
         backends = [one for one in newest_first if one.name in ("postgres", "kafka")]
         others = [one for one in newest_first if one not in backends]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from hoop_platform.config import with_database
+from hoop_platform.config import Settings, with_database
 from hoop_platform.service.service import Service
 from local.paths import ROOT
 from local.servers.ports import LOOPBACK
@@ -51,6 +51,42 @@ class Ports:
     mailbox: int
     traces: int
     services: Mapping[str, int]
+
+
+ADDRESS_LIMITS = ("address_per_second", "address_per_minute", "address_per_day")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """What `./hoop up` sets differently, so that a limit of the real world can be seen.
+
+    zoom_limit: creates and updates that Zoom allows a user in a day; the product knows it, too.
+    poll: seconds between two looks at Google's calendars.
+    limits: whether requests without a key are limited by address, as elsewhere.
+    """
+
+    zoom_limit: int | None = None
+    poll: float | None = None
+    limits: bool = False
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of the services that differ from `environment`."""
+        chosen: dict[str, str] = {}
+        if self.zoom_limit is not None:
+            chosen["ZOOM_DAILY_LIMIT"] = str(self.zoom_limit)
+        if self.poll is not None:
+            chosen["GOOGLE_POLL_SECONDS"] = f"{self.poll:g}"
+        if self.limits:
+            usual = {name: Settings.model_fields[name].default for name in ADDRESS_LIMITS}
+            chosen |= {name.upper(): str(value) for name, value in usual.items()}
+        return chosen
+
+    def knobs(self, simulator: str) -> list[str]:
+        """The options of a simulator's command."""
+        if simulator == "zoom" and self.zoom_limit is not None:
+            return ["--set", f"daily_limit={self.zoom_limit}"]
+        return []
 
 
 def url(port: int) -> str:

@@ -27,3 +27,12 @@ async def test_anybody_may_read_the_page(office: Any, end: str) -> None:
         assert (response.status, response.content_type) == (200, "text/html")
         assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert "Create appointment" in await response.text()
+
+
+async def test_the_address_of_the_api_leads_to_its_documentation(office) -> None:
+    """Whoever opens it in a browser has no key, and is shown what there is."""
+    async with (
+        ClientSession() as http,
+        http.get(f"{office.base_url}/", allow_redirects=False) as response,
+    ):
+        assert (response.status, response.headers["Location"]) == (302, "/docs")

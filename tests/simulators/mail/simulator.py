@@ -1,10 +1,12 @@
 """The mail sink: an SMTP server that stores all mails, and an inbox over HTTP to read them.
 
 Besides the common control API (faults: see `faults.py` of this package):
-`GET    /_sim/messages`             all mails as JSON, oldest first, raw source included
+`GET    /_sim/messages`             the mails as JSON, oldest first, raw source included; `?contains=TEXT`
+                                    of the source, `?to=ADDRESS`, `?last=N`
 `GET    /_sim/messages/{id}/source` one mail as received
 `DELETE /_sim/messages`             empty the inbox
-`GET    /`                          the inbox for people
+`GET    /`                          the inbox for people, newest first; `?q=` searches, `?page=` turns
+`GET    /messages/{id}`             one mail for people
 """
 
 import asyncio

@@ -16,6 +16,7 @@ from hoop_platform.http.responses import COMMON_HEADERS, error_response, to_resp
 from hoop_platform.http.route import VERSIONS, Call, Route
 from hoop_platform.telemetry import span
 
+DOCS = "/docs"
 NOBODY = Caller("", "", frozenset(), frozenset())
 
 Check = Callable[[], Awaitable[Mapping[str, bool]]]
@@ -27,12 +28,15 @@ def application(
 ) -> web.Application:
     """The application: each route with and without a trailing slash, health and metrics."""
     app = web.Application(middlewares=[_outermost(admission)], client_max_size=parse.LARGEST_BODY)
-    for route, runtime in routes:
+    served = list(routes)
+    for route, runtime in served:
         endpoint = _endpoint(route, runtime, admission)
         bare = route.path.rstrip("/")
         for path in (bare, bare + "/"):
             app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
     _add_operations(app, ready)
+    if any(route.path == DOCS for route, _ in served):
+        _lead_to_docs(app)
     app.on_response_prepare.append(_set_headers)
     return app
 
@@ -123,6 +127,15 @@ def _add_operations(app: web.Application, ready: Check) -> None:
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", readiness)
     app.router.add_get("/metrics", metrics)
+
+
+def _lead_to_docs(app: web.Application) -> None:
+    """Whoever opens the address of the API in a browser sees its documentation."""
+
+    async def front(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": DOCS})
+
+    app.router.add_get("/", front)
 
 
 def _outermost(admission: Admission) -> Any:  # a middleware, whose type aiohttp does not name
