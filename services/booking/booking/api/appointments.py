@@ -1,6 +1,6 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -42,10 +42,10 @@ from booking.handlers.series import (
 )
 from booking.store import appointments as store
 from booking.store.crud import block_slots
-from hoop_events.booking import Appointment
 from hoop_platform.auth import location_zone
 from hoop_platform.db.database import Database
 from hoop_platform.errors import (
+    AlreadyAttending,
     CalendarInactive,
     LocationForbidden,
     NotFound,
@@ -242,13 +242,16 @@ ROUTES = (
         summary="Create appointment",
         description="With `rrule` (or on a calendar with `enableRecurring`) a series: the response"
         " is its first occurrence that was booked, and `occurrences` lists the outcome of each."
-        " A taken time is 400 `slot_unavailable`, with up to five `alternatives`.",
+        " A taken time is 400 `slot_unavailable`, with up to five `alternatives`. A contact who has"
+        " a seat of the session is refused with 409 `already_attending`, which names the"
+        " `appointmentId`, unless the calendar has `allowSameContact`.",
         refusals=(
             SlotUnavailable,
             WrongLength,
             CalendarInactive,
             LocationForbidden,
             NotFound,
+            AlreadyAttending,
         ),
     ),
     Route(
@@ -277,6 +280,7 @@ ROUTES = (
             WrongLength,
             CalendarInactive,
             StateConflict,
+            AlreadyAttending,
             PreconditionFailed,
         ),
     ),

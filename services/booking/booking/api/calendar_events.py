@@ -1,4 +1,4 @@
-"""The lists of appointments and block slots of a calendar, a user or a group."""
+"""The lists of appointments and block slots of a location, a calendar, a user or a group."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -45,17 +45,11 @@ QueryInstant = Annotated[Instant, BeforeValidator(_iso_of_epoch)]
 """An instant in a query: 13 digits of epoch milliseconds, or ISO 8601 with an offset."""
 
 
-class BlockSlotListQuery(Query):
-    """What overlaps `[startTime, endTime)`."""
+class TimeRangeQuery(Query):
+    """`[startTime, endTime)`."""
 
-    location_id: str
     start_time: QueryInstant = Field(description="Epoch milliseconds, or ISO 8601 with an offset.")
     end_time: QueryInstant = Field(description="Epoch milliseconds, or ISO 8601 with an offset.")
-    calendar_id: str | None = None
-    user_id: str | None = None
-    group_id: str | None = Field(None, description="The calendars that are in this group now.")
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = MAX_PAGE
-    cursor: str | None = Field(None, description="The `nextCursor` of the last response.")
 
     @field_validator("end_time")
     @classmethod
@@ -66,8 +60,19 @@ class BlockSlotListQuery(Query):
         return end
 
 
+class BlockSlotListQuery(TimeRangeQuery):
+    """What overlaps `[startTime, endTime)`."""
+
+    location_id: str
+    calendar_id: str | None = None
+    user_id: str | None = None
+    group_id: str | None = Field(None, description="The calendars that are in this group now.")
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = MAX_PAGE
+    cursor: str | None = Field(None, description="The `nextCursor` of the last response.")
+
+
 class CalendarEventListQuery(BlockSlotListQuery):
-    """With several of calendar, user and group: what belongs to all of them."""
+    """With several of calendar, user and group: what belongs to all; without: all of the location."""
 
     status: list[Status] | None = Field(None, max_length=8, description="In one of these only.")
     updated_after: QueryInstant | None = Field(None, description="Changed later than this only.")
@@ -119,6 +124,8 @@ async def list_block_slots(call: Call[None, BlockSlotListQuery]) -> dict[str, An
     """The block slots of any of the given calendar, user, and calendars of the group."""
     query = call.query
     zone = await location_zone(call.caller, query.location_id, call.runtime.tables)
+    if (query.calendar_id, query.user_id, query.group_id) == (None, None, None):
+        raise invalid("calendarId", "missing", "calendarId, userId or groupId must be given")
     calendars = sorted({one for some in await _calendars(call, query) for one in some})
     found = await store.list_block_slots(
         call.runtime.db, call.account_id, _filters(query, calendars)
@@ -143,8 +150,6 @@ async def _calendars(call: AnyCall, query: BlockSlotListQuery) -> list[list[str]
         chosen.append(
             await list_calendar_ids_of_group(call.runtime.db, call.account_id, query.group_id)
         )
-    if not chosen and query.user_id is None:
-        raise invalid("calendarId", "missing", "calendarId, userId or groupId must be given")
     return chosen
 
 
@@ -199,7 +204,7 @@ ROUTES = (
         reply=AppointmentListResponse,
         summary="Get calendar events",
         description="Appointments that overlap the time, cancelled ones too, in order of start."
-        " At least one of `calendarId`, `userId` and `groupId` is needed; several narrow.",
+        " `calendarId`, `userId` and `groupId` narrow; without them, all of the location.",
         refusals=(LocationForbidden, NotFound),
     ),
     Route(

@@ -13,6 +13,7 @@ from booking.api import (
     openapi,
     resources,
     schedules,
+    sessions,
     users,
 )
 from booking.api.examples import with_examples
@@ -29,6 +30,7 @@ ROUTES = with_examples(
         *block_slots.ROUTES,
         *users.ROUTES,
         *calendar_events.ROUTES,
+        *sessions.ROUTES,
         *contacts.ROUTES,
         *notes.ROUTES,
         *openapi.ROUTES,

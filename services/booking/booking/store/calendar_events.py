@@ -18,7 +18,8 @@ Position = tuple[datetime, str]
 class CalendarEventFilter:
     """Appointments or block slots of one location that overlap `[start, end)`, in order of start.
 
-    `calendars`: only on one of these; `user`: only hosted by this user; None: no restriction.
+    `calendars`: only on one of these; `user`: only hosted by this user; None: no restriction. Block
+    slots need one of the two.
     """
 
     location_id: str
@@ -81,6 +82,17 @@ SELECT CURRENT_STATE
 """
 
 
+_IN_LOCATION = """
+SELECT CURRENT_STATE
+  FROM (SELECT found.starts, found.id
+          FROM ((SELECT a.starts, a.id FROM appointment a WHERE RECENT AND MATCHES)
+                UNION ALL
+                (SELECT a.starts, a.id FROM appointment a WHERE LONG AND MATCHES)) AS found
+         ORDER BY found.starts, found.id LIMIT $9) AS page
+  JOIN appointment a ON a.account_id = $1 AND a.id = page.id
+  LEFT JOIN calendar k ON k.account_id = $1 AND k.id = a.calendar_id
+ ORDER BY page.starts, page.id
+"""
 _OF_CONTACT = """
 SELECT CURRENT_STATE
   FROM (SELECT a.starts, a.id FROM appointment a
@@ -104,7 +116,9 @@ def _expand(sql: str) -> str:
     return sql
 
 
-ON_CALENDARS, HOSTED, OF_CONTACT = map(_expand, (_ON_CALENDARS, _HOSTED, _OF_CONTACT))
+ON_CALENDARS, HOSTED, IN_LOCATION, OF_CONTACT = map(
+    _expand, (_ON_CALENDARS, _HOSTED, _IN_LOCATION, _OF_CONTACT)
+)
 
 
 async def list_appointments(
@@ -114,9 +128,13 @@ async def list_appointments(
 
     Each has the present group of its calendar.
     """
-    calendars = () if filters.calendars is None else (list(filters.calendars),)
+    sql, narrowed = IN_LOCATION, list[object]()
+    if filters.calendars is not None:
+        sql, narrowed = ON_CALENDARS, [filters.user, list(filters.calendars)]
+    elif filters.user is not None:
+        sql, narrowed = HOSTED, [filters.user]
     rows = await db.fetch(
-        HOSTED if filters.calendars is None else ON_CALENDARS,
+        sql,
         account_id,
         filters.location_id,
         filters.start,
@@ -125,8 +143,7 @@ async def list_appointments(
         filters.statuses,
         filters.updated_after and iso(filters.updated_after),
         filters.limit,
-        filters.user,
-        *calendars,
+        *narrowed,
     )
     return [Appointment.model_validate(row["state"]) for row in rows]
 
