@@ -173,11 +173,11 @@ async def test_31_local_days_are_the_longest(office: Any) -> None:
     free = {"ignoreFreeSlotValidation": True}
     start, end = "2027-10-10T14:00:00-04:00", "2027-11-10T14:00:00-05:00"
     for late, status in (("2027-11-10T14:01:00-05:00", 422), (end, 200)):
-        made = await office.book(calendar, startTime=start, endTime=late, **free)
-        assert made.status == status, made.body
-        assert status == 200 or made.body["details"][0]["path"] == "endTime"
+        booked = await office.book(calendar, startTime=start, endTime=late, **free)
+        assert booked.status == status, booked.body
+        assert status == 200 or booked.body["details"][0]["path"] == "endTime"
     short = (await office.book(calendar, 0)).body["id"]
-    await office.request("DELETE", f"/calendars/events/{made.body['id']}")
+    await office.request("DELETE", f"/calendars/events/{booked.body['id']}")
     for late, status in (("2027-11-10T14:01:00-05:00", 422), (end, 200)):
         moved = await office.change(short, startTime=start, endTime=late, **free)
         assert moved.status == status, moved.body

@@ -94,6 +94,7 @@ def _without_time(
 ) -> Decision:
     found = SeatAssignment((named_host(snapshot.calendar, patch.host),), 0, None)
     start, end = _times(snapshot.calendar, patch)
+    check_length(start, end, snapshot.calendar.time_zone)
     fields = _fields(snapshot, new, patch, found, status=status, now=now)
     fields |= {"start_time": start, "end_time": end, "session": session_id, "occupies": False}
     fields |= {"shared": False, "meeting": NO_MEETING}
@@ -179,9 +180,7 @@ def _fields(
 def _times(calendar: Calendar, patch: AppointmentPatch) -> tuple[datetime, datetime]:
     """Start and end: as long as the calendar's appointments are, if the request has no end."""
     assert patch.start is not None
-    end = patch.end or utc_datetime(epoch_ms(patch.start) + calendar.rules.length)
-    check_length(patch.start, end, calendar.time_zone)
-    return patch.start, end
+    return patch.start, patch.end or utc_datetime(epoch_ms(patch.start) + calendar.rules.length)
 
 
 def _status(calendar: Calendar, patch: AppointmentPatch) -> str:

@@ -61,6 +61,7 @@ def assign_seat(
 
     `excluded` is what the appointment itself occupies before the change.
     """
+    check_length(request.start, request.end, snapshot.calendar.time_zone)
     verdict = _verdict(snapshot, request, excluded=excluded, now=now)
     if snapshot.calendar.rules.all_of:
         return _assign(snapshot, verdict.hosts, verdict.resources, request, excluded)
@@ -103,9 +104,9 @@ def _verdict(
 
 def check_attendance(snapshot: Snapshot, session: Session | None) -> None:
     """Refuse a second seat of a session to its contact, unless the calendar allows that."""
-    once = not snapshot.calendar.allows_same_contact
-    if session is not None and session.attending is not None and once:
-        raise AlreadyAttending(extra={"appointmentId": session.attending})
+    attending = None if session is None else session.attending
+    if attending is not None and not snapshot.calendar.allows_same_contact:
+        raise AlreadyAttending(extra={"appointmentId": attending})
 
 
 def _requested_sessions(snapshot: Snapshot, request: RequestedTime) -> list[Session]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from booking.domain.assignment import RequestedTime, assign_seat, check_length
+from booking.domain.assignment import RequestedTime, assign_seat
 from booking.domain.decisions import (
     Decision,
     closed_session,
@@ -30,7 +30,6 @@ def hold(
     """Hold the requested time, under the rules of a booking; raises the refusal if it is taken."""
     if not now < until <= now + MAX_HOLD:
         raise invalid("expiresAt", "too_long", "a hold lasts half an hour at most")
-    check_length(request.start, request.end, snapshot.calendar.time_zone)
     found = assign_seat(snapshot, request, excluded=None, now=now)
     entry = enter_session(None, request.end, found, session_id=session_id)
     fixed = locks(None, snapshot, entry, (*found.hosts, *found.resources))

@@ -148,12 +148,9 @@ class _SeriesBooking:
         return outcomes
 
     async def _book_otherwise(self, skipped: OccurrenceOutcome) -> OccurrenceOutcome:
-        """Book an occurrence whose time is taken according to the calendar's `bookingOption`.
-
-        One that the contact attends already needs no other time.
-        """
+        """Book an occurrence whose time is taken according to the calendar's `bookingOption`."""
         if skipped.reason == AlreadyAttending.code:
-            return skipped
+            return skipped  # the contact has a seat at its time
         option = booking_option(self.calendar.settings)
         if option == "continue":
             unconfirmed = await self._commit(
