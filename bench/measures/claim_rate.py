@@ -18,6 +18,8 @@ from bench.systems.single_service import Servers, running_servers
 
 JOBS = 2000
 """In each queue at the beginning of a burst, of which at most half are started."""
+REFILLED = 50_000
+"""Backlogs up to this are filled anew for each burst, which might else find the mountain of one user alone."""
 TIMED = 50
 """Jobs whose start is timed, in a round."""
 
@@ -53,7 +55,7 @@ async def _backlogs(context: Context, servers: Servers) -> list[Row]:
             for number in range(plan.rounds):
                 for size, queue in queues.items():
                     steps.next(f"round {number + 1}, {size} due")
-                    if number and size <= JOBS:
+                    if number and size <= REFILLED:
                         await queue.fill_backlog(size)
                     rate = await jobs_a_second(queue, seconds=plan.seconds, most=size // 2)
                     rates.setdefault(size, []).append(rate)

@@ -19,7 +19,9 @@ from bench.systems.single_service import Servers
 
 CHANGES = 500  # a second
 TICK = 0.1  # seconds
-JOBS = 2000
+JOBS = 20_000
+"""Due at the beginning of a burst of claims, of which half are started: it lasts for seconds, so that the
+looks of a running worker count, and not the first one alone."""
 EVENTS = 20_000
 """In the outbox at the beginning of a relay's burst."""
 BURSTS = 3

@@ -4,20 +4,18 @@ Each client's program calls every method that belongs to our operations once for
 method then is a test. The programs live in environments of their own (`environments`).
 """
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clients import environments
+from clients.asked import asked
 from hoop_platform.ids import new_id
 
 HERE = Path(__file__).parent
 PROGRAM_SECONDS = 120.0
-DAY = "2027-03-01T05:00:00+00:00"  # midnight in New York; the users are nobody else's
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
 STATUS = {
@@ -75,41 +73,11 @@ def _snake(method: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method)
 
 
-def _asked(system: Any) -> dict[str, str]:
-    """The environment that tells a program whom to ask about what; made before it starts."""
-
-    async def users() -> list[str]:
-        async with system.client() as ask:
-            return [await _user(ask, system.facts["location_id"]) for _ in range(2)]
-
-    with ThreadPoolExecutor(1) as thread:  # what lives for the session belongs to no test's loop
-        created = thread.submit(asyncio.run, users()).result()
-    facts = {
-        "location": system.facts["location_id"],
-        "contact": system.facts["contact_ids"][0],
-        "users": created,
-        "day": DAY,
-    }
-    return {
-        "HOOP_BASE_URL": system.facts["base_url"],
-        "HOOP_API_KEY": system.facts["api_key"],
-        "HOOP_FACTS": json.dumps(facts),
-    }
-
-
-async def _user(ask: Any, location: str) -> str:
-    name = f"client-{new_id()}"
-    body = {"name": name, "email": f"{name}@staff.example.com", "locationIds": [location]}
-    answer = await ask("POST", "/users/", body)
-    assert answer.status < 300, answer.body
-    return str(answer.body["user"]["id"])
-
-
 @pytest.fixture(scope="session")
 def python_report(system: Any) -> Report:
     interpreter = environments.python("python_client")
     program = HERE / "python_client" / "check.py"
-    said = environments.run(interpreter, program, given=_asked(system), seconds=PROGRAM_SECONDS)
+    said = environments.run(interpreter, program, given=asked(system), seconds=PROGRAM_SECONDS)
     report: Report = json.loads(said.splitlines()[-1])  # the client may have said something before
     return report
 
@@ -121,7 +89,7 @@ def node_report(system: Any, tmp_path_factory: pytest.TempPathFactory) -> Report
     folder = tmp_path_factory.mktemp("node_client").resolve()
     (folder / "node_modules").symlink_to(installed / "node_modules")
     (folder / "check.mjs").write_text((HERE / "node_client" / "check.mjs").read_text())
-    given = {**_asked(system), "HOOP_FOLDER": str(folder)}
+    given = {**asked(system), "HOOP_FOLDER": str(folder)}
     said = environments.run(
         node, folder / "check.mjs", cwd=folder, given=given, seconds=PROGRAM_SECONDS
     )

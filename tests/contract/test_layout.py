@@ -11,10 +11,12 @@ from typing import get_args
 
 import pytest
 from importlinter.cli import lint_imports
+from packaging.requirements import Requirement
 
 from booking.api.schemas import calendar_fields
 from hoop_events.meeting_locations import LOCATION_KINDS
 from local.checks import repo_checks, structure, workspace
+from local.checks.requirements import read_pins
 from local.stack.topology import SERVICES, service
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +33,7 @@ ROLES = {
     "providers",
     "store",
 }
-DATA = {"migrations", "functions", "templates"}
+DATA = {"migrations", "functions", "templates", "py.typed"}
 HEADINGS = ["Owns", "API", "Events in and out", "Settings", "How it fails"]
 MOST_LINES = 300
 LEAST_LINES = 40
@@ -108,6 +110,21 @@ def test_every_member_names_itself() -> None:
         "deploy": ("hoop-local", "local"),
         **{f"services/{name}": (name, name.replace("-", "_")) for name in SERVICES},
     }
+
+
+def test_every_distribution_is_typed_and_licensed() -> None:
+    """Others read its types, may use it, and learn the least version of what it needs: the one that is tested."""
+    pins = {pin.name: pin.version for pin in read_pins(ROOT)}
+    for member in workspace.member_folders(ROOT):
+        project = tomllib.loads((member / "pyproject.toml").read_text())
+        (package,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        assert (member / package / "py.typed").exists()
+        assert project["project"]["license"] == "MIT"
+        for needed in map(Requirement, project["project"]["dependencies"]):
+            if (pin := pins.get(needed.name)) is not None:
+                floor = f">={pin.major}.{pin.minor}"
+                assert str(needed.specifier) == floor, f"{member.name}: {needed}, tested {floor}"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 The Hoop")
 
 
 @pytest.mark.parametrize("name", SERVICES)

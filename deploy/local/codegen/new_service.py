@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from string import Template
 
 from hoop_events.base import Event
@@ -13,10 +14,12 @@ name = "$name"
 version = "0.1.0"
 description = "Posts each $event to an HTTP endpoint"
 requires-python = ">=3.11"
+license = "MIT"
+authors = [{ name = "The Hoop authors" }]
 dependencies = [
     "hoop-events",
     "hoop-platform",
-    "pydantic",
+    "pydantic>=$pydantic",
 ]
 
 [build-system]
@@ -155,6 +158,7 @@ FILES: Mapping[str, str] = {
     "pyproject.toml": PYPROJECT,
     "README.md": README,
     "$package/__init__.py": INIT,
+    "$package/py.typed": "",
     "$package/__main__.py": MAIN,
     "$package/config.py": CONFIG,
     "$package/handlers.py": HANDLERS,
@@ -177,6 +181,7 @@ def files(name: str, event: type[Event]) -> dict[str, str]:
         "variable": package.upper(),
         "setting": setting_of(name),
         "url": URL,
+        "pydantic": ".".join(version("pydantic").split(".")[:2]),
         "event": event.type,
         "module": event.__module__,
         "topic": event.topic,

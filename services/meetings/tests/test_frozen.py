@@ -1,80 +1,25 @@
 """Replicas of the service, each frozen for 65 s at another point of the reconciler: nothing is doubled."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
 
 from hoop_platform.ids import new_id
 from hoop_platform.kafka.topics import ensure_topics
+from local.testing.freezing import Replica
 
 pytestmark = [pytest.mark.long, pytest.mark.failure, pytest.mark.timeout(400)]
 
-FROZEN_SECONDS = 65.0
-"""More than three leases, and more than any call to the provider may take."""
 POINTS = (
-    "claimed",
-    "intended",
-    "created",
-    "performed",
-    "recorded",
-    "marked_for_deletion",
-    "deleted",
+    "meeting_claimed",
+    "meeting_intended",
+    "meeting_created",
+    "meeting_performed",
+    "meeting_recorded",
+    "meeting_marked_for_deletion",
+    "meeting_deleted",
 )
 HOSTS = 24
-
-
-class Replica:
-    """A process of the service that stops itself when it passes its failpoint."""
-
-    def __init__(self, world, kafka_bootstrap, folder, point):
-        self.point = point
-        self.order = folder / str(point) / f"meeting_{point}"
-        self.order.parent.mkdir()
-        if point is not None:
-            self.order.write_text("stop")
-        settings = world.runtime.settings
-        self.log = (folder / f"{point}.log").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "meetings", "serve"],
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            env={
-                **os.environ,  # noqa: TID251 -- handed on
-                "MEETINGS_DATABASE_URL": world.db.dsn,
-                "KAFKA_BOOTSTRAP": kafka_bootstrap,
-                "HTTP_PORT": "0",
-                "PUBLIC_URL": settings.public_url,
-                "DATA_KEY": settings.data_key.get_secret_value(),
-                "ZOOM_OAUTH_URL": settings.zoom_oauth_url,
-                "ZOOM_API_URL": settings.zoom_api_url,
-                "ZOOM_CLIENT_ID": settings.zoom_client_id,
-                "ZOOM_CLIENT_SECRET": settings.zoom_client_secret.get_secret_value(),
-                "ZOOM_DAILY_LIMIT": "100000",
-                "FAILPOINT_DIR": str(self.order.parent),
-            },
-        )
-
-    @property
-    def frozen(self):
-        """Whether the replica has passed its failpoint, and so has stopped itself."""
-        assert self.process.poll() is None
-        return not self.order.exists()
-
-    async def thaw(self):
-        """Let the replica go on, `FROZEN_SECONDS` after it has stopped itself."""
-        while not self.frozen:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(FROZEN_SECONDS)
-        self.process.send_signal(signal.SIGCONT)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait(10)
-        self.log.close()
 
 
 @pytest.fixture
@@ -83,7 +28,19 @@ def start(kafka_bootstrap, tmp_path):
     started = []
 
     def replica(world, point):
-        started.append(Replica(world, kafka_bootstrap, tmp_path, point))
+        settings = world.runtime.settings
+        environment = {
+            "MEETINGS_DATABASE_URL": world.db.dsn,
+            "KAFKA_BOOTSTRAP": kafka_bootstrap,
+            "PUBLIC_URL": settings.public_url,
+            "DATA_KEY": settings.data_key.get_secret_value(),
+            "ZOOM_OAUTH_URL": settings.zoom_oauth_url,
+            "ZOOM_API_URL": settings.zoom_api_url,
+            "ZOOM_CLIENT_ID": settings.zoom_client_id,
+            "ZOOM_CLIENT_SECRET": settings.zoom_client_secret.get_secret_value(),
+            "ZOOM_DAILY_LIMIT": "100000",
+        }
+        started.append(Replica("meetings", environment, tmp_path, point))
         return started[-1]
 
     yield replica
@@ -104,7 +61,7 @@ async def book_and_cancel(world, known, replicas):
     """Until every replica has frozen: book, and cancel every second appointment some time later."""
     booked, cancelled = [], []
     for number in range(600):
-        if all(one.frozen for one in replicas):
+        if all(one.is_frozen for one in replicas):
             return booked, cancelled
         booked.append(await world.book(hosts=(known[number % HOSTS],)))
         if number % 2 and len(booked) > HOSTS:
@@ -112,7 +69,7 @@ async def book_and_cancel(world, known, replicas):
             await world.cancel(chosen)
             cancelled.append(chosen)
         await asyncio.sleep(0.25)
-    waiting = [one.point for one in replicas if not one.frozen]
+    waiting = [one.point for one in replicas if not one.is_frozen]
     pytest.fail(f"never passed: {waiting}")
 
 

@@ -73,7 +73,7 @@ def _one_of(*allowed: float) -> Callable[[float], float]:
 Priority = Annotated[
     float,
     Field(
-        json_schema_extra={"enum": list(PRIORITIES)},
+        json_schema_extra={"minimum": 0, "maximum": 1, "multipleOf": 0.5},
         description="With equal distribution, 0, 0.5 and 1 are one, two and three shares of the"
         " appointments; else the free member with the highest priority comes first.",
     ),

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hoop_platform.http.openapi import operations, refusals
-from hoop_platform.http.openapi.headers import HEADERS, PARAMETERS
+from hoop_platform.http.openapi import headers, operations, refusals
 from hoop_platform.http.openapi.schemas import schemas_of
 from hoop_platform.http.route import Route
 
@@ -47,9 +46,9 @@ def document(services: Mapping[str, Sequence[Route]], *, version: str) -> dict[s
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."}
             },
-            "headers": HEADERS,
-            "parameters": PARAMETERS,
+            "headers": headers.HEADERS,
+            "parameters": headers.PARAMETERS,
             "responses": refusals.responses(route for _, route in routes),
-            "schemas": dict(sorted({**refusals.SCHEMAS, **definitions}.items())),
+            "schemas": dict(sorted({**headers.SCHEMAS, **refusals.SCHEMAS, **definitions}.items())),
         },
     }

@@ -4,13 +4,16 @@ from typing import Any
 
 from hoop_platform.http.route import VERSIONS
 
+SCHEMAS: dict[str, Any] = {"Version": {"type": "string", "enum": list(VERSIONS)}}
+"""One schema: a client that is generated has one type of it, and not one for each operation."""
+
 PARAMETERS: dict[str, Any] = {
     "Version": {
         "name": "Version",
         "in": "header",
         "required": True,
         "description": "The version of the API that the client was written for.",
-        "schema": {"type": "string", "enum": list(VERSIONS)},
+        "schema": {"$ref": "#/components/schemas/Version"},
         "example": VERSIONS[-1],
     },
     "Idempotency-Key": {

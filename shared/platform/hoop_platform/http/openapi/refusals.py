@@ -66,7 +66,11 @@ SCHEMAS: dict[str, Any] = {
             "path": {"type": "string", "examples": ["teamMembers.0.userId"]},
             "code": {"type": "string"},
             "message": {"type": "string"},
-            "allowed": {"type": "array", "description": "The values that may stand there."},
+            "allowed": {
+                "type": "array",
+                "items": {},  # of any type; without it, generators of clients give up on refusals
+                "description": "The values that may stand there.",
+            },
         },
     },
 }
