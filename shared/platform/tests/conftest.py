@@ -8,6 +8,7 @@ from noted import Noted, noted_on
 
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
+from hoop_platform.reconcile import claims
 
 
 @pytest.fixture
@@ -30,4 +31,19 @@ async def database(new_database: Any) -> Database:
     await found.execute(
         "CREATE TABLE heard (n bigserial, subject text, sequence bigint, text text)"
     )
+    return found
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of desired states that each look has found."""
+    found: list[int] = []
+    claim_due = claims.claim_due
+
+    async def counted(*arguments: Any) -> claims.Look:
+        look = await claim_due(*arguments)
+        found.append(len(look.claimed))
+        return look
+
+    monkeypatch.setattr(claims, "claim_due", counted)
     return found

@@ -2,81 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
+from claiming import ACCOUNT, NOON, Performed, are_done, begun, count_done, desired
 from noted import going, note, noted_on
 
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
 from hoop_platform.reconcile import claims
 from hoop_platform.reconcile.claims import Finish, Position, claim_due
-from hoop_platform.reconcile.desired_state import Claimed, DesiredState
+from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.outcome import Announcement, Done, Later, Outcome
 from hoop_platform.reconcile.work import close_circuit, desire
 from hoop_platform.reconcile.worker import Worker
 from hoop_platform.telemetry import span, traceparent
 from local.testing.polling import eventually
-
-NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
-ACCOUNT = new_id()
-
-
-def desired(user: str, subject: str | None = None, **more: Any) -> DesiredState:
-    values: dict[str, Any] = {
-        "account_id": ACCOUNT,
-        "kind": "meeting",
-        "subject": subject or new_id(),
-        "provider": "zoom",
-        "provider_user": user,
-        "due_start": NOON,
-        "desired": {},
-        "sequence": 1,
-    }
-    return DesiredState(**{**values, **more})
-
-
-class Performed:
-    """The attempts of a worker, which all succeed."""
-
-    def __init__(self) -> None:
-        self.subjects: list[str] = []
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-
-    async def __call__(self, claimed: Claimed) -> Outcome:
-        await self.may_end.wait()
-        self.subjects.append(claimed.desired_state.subject)
-        return Done()
-
-
-@pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of desired states that each look has found."""
-    found: list[int] = []
-
-    async def counted(*arguments: Any) -> claims.Look:
-        look = await claim_due(*arguments)
-        found.append(len(look.claimed))
-        return look
-
-    monkeypatch.setattr(claims, "claim_due", counted)
-    return found
-
-
-async def begun(looks: Sequence[int]) -> bool:
-    return len(looks) > 0
-
-
-async def count_done(database: Database) -> int:
-    done: int = await database.fetchval("SELECT count(*) FROM work WHERE status = 'done'")
-    return done
-
-
-async def are_done(database: Database, number: int) -> bool:
-    return await count_done(database) == number
 
 
 async def test_a_fresh_desired_state_is_worked_on_without_a_look(

@@ -39,6 +39,11 @@ _OBSTACLES: Mapping[ObstacleKind, tuple[MeetingState, str, str]] = {
         "unverifiable_link",
         "{name} answered with a link that does not lead to it.",
     ),
+    "uncertain": (
+        "failed",
+        "uncertain",
+        "{name} did not answer; whether the meeting exists is not known.",
+    ),
 }
 _TOO_LATE = Condition("failed", "too_late", "The appointment was over before a link could be made.")
 _UNCONFIRMED = Condition(

@@ -13,6 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from hoop_platform import ids
 from hoop_platform.db.listener import Listener, open_listener
+from hoop_platform.telemetry import log
 
 Tx = asyncpg.Connection | PoolConnectionProxy
 Row = asyncpg.Record
@@ -74,6 +75,16 @@ class _Session(asyncpg.Connection):
         """Call this when the transaction has ended, with whether it was committed."""
         self._at_end.append(call)
 
+    def roll_back_to(self, count: int) -> None:
+        """A savepoint was rolled back: for the calls since the first `count`, nothing was committed."""
+        undone, self._at_end[count:] = self._at_end[count:], []
+        _call(undone, committed=False)
+
+    @property
+    def calls_at_end(self) -> int:
+        """How many calls wait for the end."""
+        return len(self._at_end)
+
     def begin(self, database: "Database") -> list[AtEnd]:
         """A transaction of this database begins; returns the calls for its end, to be filled."""
         self.database = database
@@ -94,6 +105,20 @@ async def _set_codecs(connection: asyncpg.Connection) -> None:
     )
 
 
+def storable(text: str) -> str:
+    """A text that PostgreSQL can store: NUL and lone surrogates, which it refuses, are replaced."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+def _call(at_end: Sequence[AtEnd], committed: bool) -> None:
+    """Each, whatever the others do: the transaction has ended, and its caller cannot undo it."""
+    for call in at_end:
+        try:
+            call(committed)
+        except Exception as error:  # noqa: BLE001
+            log.error("a call at the end of a transaction failed", exc_info=error)
+
+
 def database_of(db: Tx) -> "Database":
     """The database whose transaction this is."""
     return cast("_Session", db).database
@@ -102,6 +127,19 @@ def database_of(db: Tx) -> "Database":
 def at_end(db: Tx, call: AtEnd) -> None:
     """Call this when the transaction has ended, with whether it was committed."""
     cast("_Session", db).at_end(call)
+
+
+@asynccontextmanager
+async def savepoint(db: Tx) -> AsyncIterator[None]:
+    """A part of a transaction that can fail alone; what was to be called at the end is called then."""
+    session = cast("_Session", db)
+    calls = session.calls_at_end
+    try:
+        async with db.transaction():
+            yield
+    except BaseException:
+        session.roll_back_to(calls)
+        raise
 
 
 class Database:
@@ -164,8 +202,7 @@ class Database:
                         raise
                 committed = True
             finally:
-                for call in at_end:
-                    call(committed)
+                _call(at_end, committed)
         if notify:
             self._set(None)
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hoop_platform.db.database import Database, Tx, notify_after_commit
+from hoop_platform.db.database import Database, Tx, notify_after_commit, savepoint
 
 
 class SavepointTx(Database):
@@ -37,7 +37,7 @@ class SavepointTx(Database):
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Tx]:
-        async with self._tx.transaction():
+        async with savepoint(self._tx):
             try:
                 yield self._tx
             except TimeoutError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from hoop_platform.db.database import Database, Row, Tx
+from hoop_platform.db.database import Database, Row, Tx, storable
 
 
 async def insert_dead_letter(db: Tx, record: ConsumerRecord[bytes, bytes], error: str) -> None:
@@ -22,7 +22,7 @@ async def insert_dead_letter(db: Tx, record: ConsumerRecord[bytes, bytes], error
         record.key,
         record.value,
         [[name.replace("\0", "\ufffd"), _to_json(raw)] for name, raw in record.headers],
-        error[:2000].replace("\0", "\ufffd"),
+        storable(error[:2000]),
     )
 
 

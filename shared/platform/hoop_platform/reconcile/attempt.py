@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from hoop_platform.db.database import LeaseLost
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, LeaseLost
 from hoop_platform.providers.errors import (
     CallPostponed,
     CallRefused,
@@ -25,6 +25,7 @@ from hoop_platform.reconcile.outcome import Announcement, Done, Failed, Later, O
 from hoop_platform.reconcile.plan import GiveUp, InSync, Step, WaitFor
 from hoop_platform.reconcile.reconciler import Obstacle, ObstacleKind, Reconciler
 from hoop_platform.runtime import Runtime
+from hoop_platform.telemetry import cause, log
 
 D = TypeVar("D")
 
@@ -71,7 +72,16 @@ class Attempt(Generic[D]):
             )
         except (ProviderError, ProviderDown) as error:
             return await self._outcome(error)
+        except Exception as error:  # noqa: BLE001 -- what the calls have shown is stored all the same
+            return self._interrupted(error)
         return self._later("the object changes faster than it can be written")
+
+    def _interrupted(self, error: Exception) -> Outcome:
+        """The outcome when something else than a provider fails: PostgreSQL, or a defect."""
+        state = self.claimed.desired_state
+        if not isinstance(error, (*UNAVAILABLE, *CONTENTION)):
+            log.error("attempt failed", kind=state.kind, subject=state.subject, exc_info=error)
+        return Later(cause(error)[:500], objects=self.calls.objects())
 
     def _is_connection_changing(self) -> bool:
         """Whether the account is another user's by now: another user's limits apply to it."""

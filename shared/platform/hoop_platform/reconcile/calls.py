@@ -188,8 +188,9 @@ class Calls(AuthorizedCalls[D]):
     async def _save(self) -> None:
         """Store what earlier steps have shown before the next call: no crash may lose it."""
         if self.unsaved:
-            objects, self.unsaved = self.objects(), {}
-            if not await claims.record_objects(self.runtime.db, self.claimed, objects):
+            is_as_given = await claims.record_objects(self.runtime.db, self.claimed, self.objects())
+            self.unsaved = {}
+            if not is_as_given:
                 await self._observe()
 
     async def _observe(self) -> None:

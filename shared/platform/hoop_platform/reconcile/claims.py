@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from hoop_platform.db.database import Database, LeaseLost, Row, Tx
+from hoop_platform.db.database import Database, LeaseLost, Row, Tx, storable
 from hoop_platform.ids import hexed, new_id
 from hoop_platform.outbox import announce
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
@@ -38,12 +38,14 @@ class Position:
 class Look:
     """What a look for work has found, and where the next one begins.
 
-    `next_in`: seconds until something else may be due; None: nothing is known of.
+    `next_in`: seconds until something else may be due; None: nothing is known of. `more`: waits have
+    ended that this look had no time for.
     """
 
     claimed: Sequence[Claimed]
     position: Position
     next_in: float | None
+    more: bool
 
 
 async def claim_due(
@@ -54,7 +56,7 @@ async def claim_due(
     *rows, last = await database.fetch(
         """
         SELECT (claimed).*, context, soonest, next_provider, next_provider_user,
-               extract(epoch FROM next_at - clock_timestamp())::float8 AS next_in
+               extract(epoch FROM next_at - clock_timestamp())::float8 AS next_in, more
           FROM claim_due($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         sorted(kinds),
@@ -70,6 +72,7 @@ async def claim_due(
         [claimed_of(_desired_state(row), row, begun=begun) for row in rows],
         Position(last["soonest"], last["next_provider"], last["next_provider_user"]),
         last["next_in"],
+        last["more"],
     )
 
 
@@ -157,7 +160,11 @@ class RowLocked(Exception):
     """Another transaction has locked the desired state; nothing was stored."""
 
 
-Finished = Claimed | LeaseLost | ObjectsDiffer | RowLocked | None
+class LeftBehind:
+    """The attempt is stored; the user's next desired state is due, but could not be leased just now."""
+
+
+Finished = Claimed | LeftBehind | LeaseLost | ObjectsDiffer | RowLocked | None
 """What came of it: the next claimed desired state, if there is one, or why it was not stored."""
 
 
@@ -189,6 +196,8 @@ def _finished(row: Row, *, begun: float) -> Finished:
             return ObjectsDiffer()
         case "locked":
             return RowLocked()
+        case "left_behind":
+            return LeftBehind()
     return claimed_of(_desired_state(row), row, begun=begun) if row["kind"] else None
 
 
@@ -230,8 +239,8 @@ def _stored_finish(finish: Finish) -> tuple[dict[str, Any], bytes | None]:
         "revision": claimed.revision,
         "objects": [_stored_object(each) for each in (outcome or finish).objects],
         "status": outcome.status if outcome else None,
-        "reason": reason,
-        "wait": f"{wait_of(claimed, outcome).total_seconds()} seconds" if outcome else None,
+        "reason": None if reason is None else storable(reason),
+        "wait": stored_interval(wait_of(claimed, outcome)) if outcome else None,
         "opens_circuit": isinstance(outcome, Later) and outcome.opens_circuit,
         "announced": dict(announcement.status) if announcement else None,
         "event": event,
@@ -240,6 +249,11 @@ def _stored_finish(finish: Finish) -> tuple[dict[str, Any], bytes | None]:
         "since": finish.since,
     }
     return attempt, body
+
+
+def stored_interval(length: timedelta) -> str:
+    """As PostgreSQL reads an interval; it knows no exponents."""
+    return f"{length.total_seconds():.6f} seconds"
 
 
 def _outbox_row(announcement: Announcement | None) -> tuple[dict[str, Any] | None, bytes | None]:

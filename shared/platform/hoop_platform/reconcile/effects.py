@@ -13,11 +13,13 @@ from typing import Any, cast
 from hoop_events.base import Event
 from hoop_platform.db.database import Database
 from hoop_platform.providers.errors import (
+    CallPostponed,
     OutcomePending,
     OutcomeUnknown,
     ProviderDown,
     ProviderError,
     QuotaExceeded,
+    QuotaExhausted,
     RateLimited,
     Unreachable,
 )
@@ -100,7 +102,9 @@ def outcome_of(error: ProviderError | ProviderDown) -> Outcome:
     match error:
         case ProviderDown():
             return Later(str(error), wait=error.retry_after or None, opens_circuit=True)
-        case RateLimited() | QuotaExceeded() | Unreachable() | OutcomeUnknown() | OutcomePending():
+        case CallPostponed() | QuotaExhausted() | RateLimited() | QuotaExceeded() | Unreachable():
+            return Later(str(error), wait=error.wait or None, opens_circuit=True)
+        case OutcomeUnknown() | OutcomePending():
             return Later(str(error), wait=error.wait or None, opens_circuit=True)
         case _:
             return Failed(str(error))

@@ -83,7 +83,7 @@ def next_step(
     if lost_calls == "found" and any(not found.looked_up or found.settled for found in lost):
         return LookUp(tuple(lost))
     if lost_calls == "uncertain" and lost:
-        return repeat_once(lost[0])
+        return repeat_once(lost[0]) if content is not None else GiveUp(lost[0], followed=True)
     if unneeded := _unneeded(content, observed, lost_calls):
         return Delete(unneeded[0])
     if content is not None and (step := _towards(content, observed, lost_calls)):

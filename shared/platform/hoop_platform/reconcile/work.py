@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from hoop_platform.db.database import Tx, at_end, database_of
+from hoop_platform.db.database import Row, Tx, at_end, database_of
 from hoop_platform.ids import hexed, new_id
-from hoop_platform.reconcile.claims import LEASE, claimed_of
+from hoop_platform.reconcile.claims import LEASE, claimed_of, stored_interval
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.telemetry import traceparent
 
 FORESEEN = timedelta(seconds=8)
 """What waits longer is not looked for when it is stored: the looks of a worker, which come as often as
 this anyway, foresee it."""
+FIRST_DUE = datetime.min.replace(tzinfo=UTC)
+"""Before any `due_start`."""
 
 
 class LocalWorker(Protocol):
@@ -25,10 +28,13 @@ class LocalWorker(Protocol):
     def reserve(self, wanted: int) -> int:
         """Reserve capacity for up to so many attempts; for how many it is."""
 
-    def hand_over(self, claimed: Sequence[Claimed], *, reserved: int, left_behind: bool) -> None:
-        """A transaction was committed: begin with what it leased, release the capacity reserved for it.
+    def release(self, unused: int) -> None:
+        """Give back reserved capacity that was not used."""
 
-        `left_behind`: it stored desired states that it did not lease.
+    def hand_over(self, claimed: Sequence[Claimed], *, left_behind: datetime | None) -> None:
+        """A transaction has ended: begin with what it leased, each in a reserved place.
+
+        `left_behind`: the soonest `due_start` of the desired states that it stored and did not lease.
         """
 
 
@@ -41,28 +47,61 @@ async def desire(db: Tx, *states: DesiredState) -> list[bool]:
     if not states:
         return []
     begun = asyncio.get_running_loop().time()
-    worker = _local_worker(db, states[0].kind)
-    capacity = worker.reserve(len(states)) if worker else 0
+    leasing = _Leasing.reserve(db, states)
     rows = await db.fetch(
         "SELECT * FROM desire($1, $2, $3, $4)",
         [_stored(state) for state in states],
-        new_id() if capacity else None,
+        new_id() if leasing.reserved else None,
         LEASE,
-        capacity,
+        leasing.reserved,
     )
-    if worker is not None:
-        claimed = [
-            claimed_of(state, row, begun=begun)
-            for state, row in zip(states, rows, strict=True)
-            if row["leased"]
-        ]
-        due = sum(
-            row["changed"] and (state.wait is None or state.wait < FORESEEN)
-            for state, row in zip(states, rows, strict=True)
-        )
-        left = len(claimed) < due
-        at_end(db, partial(_hand_over, worker, claimed, capacity, left))
+    stored = list(zip(states, rows, strict=True))
+    leasing.hold([claimed_of(state, row, begun=begun) for state, row in stored if row["leased"]])
+    leasing.left_behind = min(
+        (state.due_start for state, row in stored if _is_left_behind(state, row)), default=None
+    )
     return [row["changed"] for row in rows]
+
+
+def _is_left_behind(state: DesiredState, row: Row) -> bool:
+    is_foreseen = state.wait is not None and state.wait >= FORESEEN
+    return row["changed"] and not row["leased"] and not is_foreseen
+
+
+@dataclass
+class _Leasing:
+    """The places of a local worker that one statement may use; the transaction's end settles them.
+
+    It is told of that end before the statement begins: a statement that fails gives its places back.
+    """
+
+    worker: LocalWorker | None
+    reserved: int = 0
+    claimed: Sequence[Claimed] = ()
+    left_behind: datetime | None = None
+
+    @classmethod
+    def reserve(cls, db: Tx, states: Sequence[DesiredState]) -> Self:
+        """Reserve a place for each state, as far as there are any."""
+        worker = _local_worker(db, states[0].kind)
+        found = cls(worker, worker.reserve(len(states)) if worker else 0)
+        at_end(db, found.settle)
+        return found
+
+    def hold(self, claimed: Sequence[Claimed]) -> None:
+        """Keep places for these only, for as long as the transaction is open."""
+        if self.worker is not None:
+            self.worker.release(self.reserved - len(claimed))
+        self.claimed, self.reserved = claimed, len(claimed)
+
+    def settle(self, committed: bool) -> None:
+        """The transaction has ended: the worker begins, or has its places back."""
+        if self.worker is None:
+            return
+        if not committed:
+            self.worker.release(self.reserved)
+        elif self.claimed or self.left_behind is not None:
+            self.worker.hand_over(self.claimed, left_behind=self.left_behind)
 
 
 def _local_worker(db: Tx, kind: str) -> LocalWorker | None:
@@ -70,12 +109,9 @@ def _local_worker(db: Tx, kind: str) -> LocalWorker | None:
     return next((worker for worker in workers if kind in worker.kinds), None)
 
 
-def _hand_over(
-    worker: LocalWorker, claimed: Sequence[Claimed], capacity: int, left: bool, committed: bool
-) -> None:
-    worker.hand_over(
-        claimed if committed else (), reserved=capacity, left_behind=left and committed
-    )
+def _look_soon(worker: LocalWorker, committed: bool) -> None:
+    if committed:
+        worker.hand_over((), left_behind=FIRST_DUE)
 
 
 def _stored(state: DesiredState) -> dict[str, Any]:
@@ -96,7 +132,7 @@ def _stored(state: DesiredState) -> dict[str, Any]:
 
 
 def _interval(length: timedelta | None) -> str | None:
-    return None if length is None else f"{length.total_seconds()} seconds"
+    return None if length is None else stored_interval(length)
 
 
 async def requeue(db: Tx, account_id: str, kind: str, subject: str) -> None:
@@ -126,7 +162,7 @@ async def close_circuit(db: Tx, provider: str, provider_user: str) -> None:
         "DELETE FROM circuit WHERE provider = $1 AND provider_user = $2", provider, provider_user
     )
     if worker := next(iter(database_of(db).workers), None):
-        at_end(db, partial(_hand_over, worker, (), 0, True))
+        at_end(db, partial(_look_soon, worker))
 
 
 async def abandon_objects(db: Tx, account_id: str, connection_id: str) -> None:

@@ -11,10 +11,11 @@ from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLo
 from hoop_platform.failpoints import fp
 from hoop_platform.outbox.announce import OUTBOX
 from hoop_platform.reconcile import claims
-from hoop_platform.reconcile.claims import Finish, Look, ObjectsDiffer, Position
+from hoop_platform.reconcile.claims import Finish, LeftBehind, Look, ObjectsDiffer, Position
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.finishing import Finishing
 from hoop_platform.reconcile.outcome import Later, Outcome
+from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from hoop_platform.telemetry import cause, log, span
 from hoop_platform.timing import until_set
 
@@ -29,6 +30,8 @@ FULL_LOOK_SECONDS = 2.0
 """How often a look begins at the very first desired state, not where the last look began."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between looks that find nothing although something is due: its users are busy."""
+LONGEST_STORING = 2 * UNCERTAIN_WAIT
+"""So long an outcome is kept that Postgres does not take: longer than a call in doubt is left alone."""
 HAND_OVER_SECONDS = 2.0
 """How long a worker that stops waits for the transactions that lease something for it."""
 PROMPT_ATTEMPTS = 5
@@ -56,32 +59,47 @@ class Worker:
         self._tasks: asyncio.TaskGroup | None = None
         self._wake = asyncio.Event()
         self._left_behind = True
+        self._is_stopping = False
         self._looks = _LookTimes()
         self._finishing = Finishing(database)
 
+    @property
+    def free(self) -> int:
+        """How many more attempts may begin, or be reserved."""
+        return max(0, self._concurrency - self._running - self._reserved)
+
     def reserve(self, wanted: int) -> int:
-        """Reserve capacity for up to so many attempts, for a transaction; `hand_over` releases it."""
-        capacity = max(0, min(wanted, self._concurrency - self._running - self._reserved))
+        """Reserve capacity for up to so many attempts, for a transaction that leases what it stores."""
+        capacity = min(wanted, self.free)
         self._reserved += capacity
         return capacity
 
-    def hand_over(self, claimed: Sequence[Claimed], *, reserved: int, left_behind: bool) -> None:
-        """A transaction has ended: begin with what it leased, look for what it left behind."""
-        self._reserved -= reserved
+    def release(self, unused: int) -> None:
+        """Give back reserved capacity that was not used."""
+        self._reserved -= unused
+        if unused and (self._left_behind or self._is_stopping):
+            self._wake.set()
+
+    def hand_over(self, claimed: Sequence[Claimed], *, left_behind: datetime | None) -> None:
+        """A transaction was committed: begin with what it leased, look for what it left behind."""
         for each in claimed:
             self._begin(each)
-        self._left_behind |= left_behind
-        if self._left_behind or self not in self._database.workers:
+        self.release(len(claimed))
+        if left_behind is not None:
+            self._looks.include(left_behind)
+            self._left_behind = True
             self._wake.set()
 
     def _begin(self, claimed: Claimed) -> None:
-        assert self._tasks is not None
-        self._running += 1
-        self._tasks.create_task(self._work_through(claimed))
+        """Begin to work on it; after the end of the worker its lease expires, and another one does."""
+        if self._tasks is not None:
+            self._running += 1
+            self._tasks.create_task(self._work_through(claimed))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop; then nothing is leased any more, and what was leased is finished."""
-        async with asyncio.TaskGroup() as self._tasks:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             self._database.workers.append(self)
             try:
                 while not stop.is_set():
@@ -90,13 +108,17 @@ class Worker:
                     await until_set(self._wake, seconds, stop=stop)
             finally:
                 self._database.workers.remove(self)
+                self._is_stopping = True
             await self._until_handed_over()
+            self._tasks = None
 
     async def _until_handed_over(self) -> None:
         """Wait for the transactions that were promised a place; their leases would expire unused."""
-        if self._reserved:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + HAND_OVER_SECONDS
+        while self._reserved and loop.time() < deadline:
             self._wake.clear()
-            await until_set(self._wake, HAND_OVER_SECONDS)
+            await until_set(self._wake, deadline - loop.time())
 
     async def _look_if_due(self) -> float:
         """Look for work unless there is no place or no reason; returns the seconds to wait."""
@@ -112,12 +134,13 @@ class Worker:
             look = await self._claim(capacity)
         except (*UNAVAILABLE, *CONTENTION) as error:
             log.warning("worker waits for postgres", error=cause(error))
+            self._left_behind = True
             return LONGEST_PAUSE
         finally:
-            self._reserved -= capacity
+            self.release(capacity)
         for claimed in look.claimed:
             self._begin(claimed)
-        self._left_behind |= len(look.claimed) == capacity
+        self._left_behind |= look.more or len(look.claimed) == capacity
         return 0.0 if self._left_behind else self._looks.pause_after(look)
 
     async def _claim(self, most: int) -> Look:
@@ -137,14 +160,13 @@ class Worker:
     async def _work_through(self, claimed: Claimed) -> None:
         """Work on a desired state, then on the next ones of the same provider user."""
         try:
-            following: Claimed | None = claimed
             for number in range(1, LONGEST_CHAIN + 1):
-                goes_on = number < LONGEST_CHAIN and self in self._database.workers
+                goes_on = number < LONGEST_CHAIN and not self._is_stopping
                 chain = self.kinds if goes_on else ()
                 since = claimed.desired_state.due_start if number % 4 else None
                 following = await self._work_on(claimed, chain=chain, since=since)
-                if following is None:
-                    self._left_behind |= not goes_on
+                if not isinstance(following, Claimed):
+                    self._left_behind |= not goes_on or following is not None
                     break
                 claimed = following
         finally:
@@ -154,7 +176,7 @@ class Worker:
 
     async def _work_on(
         self, claimed: Claimed, *, chain: Collection[str] = (), since: datetime | None = None
-    ) -> Claimed | None:
+    ) -> Claimed | LeftBehind | None:
         """Make one attempt and store its outcome; the user's next desired state of these kinds."""
         state = claimed.desired_state
         await fp(f"{state.kind}_claimed")
@@ -208,30 +230,35 @@ class Worker:
 
     async def _store(
         self, claimed: Claimed, outcome: Outcome, *, chain: Collection[str], since: datetime | None
-    ) -> tuple[Outcome, Claimed | None]:
-        """Store the outcome; without Postgres, try again until the lease has expired."""
-        deadline = asyncio.get_running_loop().time() + claims.LEASE.total_seconds()
+    ) -> tuple[Outcome, Claimed | LeftBehind | None]:
+        """Store the outcome; without Postgres, try again for as long as nobody else may repeat the call.
+
+        The lease may have expired by then: what the attempt has shown is stored in any case.
+        """
+        begun, is_replaced = asyncio.get_running_loop().time(), False
         while True:
             try:
                 await fp(f"{claimed.desired_state.kind}_performed")
                 following = await self._complete(claimed, outcome, chain=chain, since=since)
             except (*UNAVAILABLE, *CONTENTION) as error:
-                if asyncio.get_running_loop().time() > deadline:
+                patience = claims.LEASE if self._is_stopping else LONGEST_STORING
+                if asyncio.get_running_loop().time() > begun + patience.total_seconds():
                     raise LeaseLost from error
                 log.warning("outcome not recorded yet", error=cause(error))
                 await asyncio.sleep(0.2)
             except LeaseLost:
                 raise
             except Exception as error:
-                if isinstance(outcome, Later) and outcome.record is None:
-                    raise
-                outcome = _outcome_not_stored(claimed, error)
+                if is_replaced:
+                    _log_not_stored(claimed, error)
+                    raise LeaseLost from error
+                outcome, is_replaced = _outcome_not_stored(claimed, error), True
             else:
                 return outcome, following
 
     async def _complete(
         self, claimed: Claimed, outcome: Outcome, *, chain: Collection[str], since: datetime | None
-    ) -> Claimed | None:
+    ) -> Claimed | LeftBehind | None:
         """Store the outcome, together with those of others; in one transaction with its record."""
         finish = Finish(claimed, outcome, kinds=chain, since=since)
         if outcome.record is None:
@@ -266,6 +293,12 @@ class _LookTimes:
         self._full_at = now + FULL_LOOK_SECONDS
         return replace(self.position, since=None)
 
+    def include(self, due_start: datetime) -> None:
+        """Something is due that the next look would pass over: let it begin there."""
+        since = self.position.since
+        if since is not None:
+            self.position = replace(self.position, since=min(since, due_start))
+
     def pause_after(self, look: Look) -> float:
         """The seconds until the next look, which is due then."""
         seconds = POLL_SECONDS if look.next_in is None else min(look.next_in, POLL_SECONDS)
@@ -287,6 +320,10 @@ def _outcome_not_stored(claimed: Claimed, error: Exception) -> Later:
     if isinstance(error, ObjectsDiffer):
         again = timedelta() if claimed.attempts < PROMPT_ATTEMPTS else None
         return Later("the external objects were changed meanwhile", wait=again)
-    state = claimed.desired_state
-    log.error("record failed", kind=state.kind, subject=state.subject, exc_info=error)
+    _log_not_stored(claimed, error)
     return Later(cause(error)[:500])
+
+
+def _log_not_stored(claimed: Claimed, error: Exception) -> None:
+    state = claimed.desired_state
+    log.error("outcome not stored", kind=state.kind, subject=state.subject, exc_info=error)

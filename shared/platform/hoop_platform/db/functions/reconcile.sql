@@ -159,12 +159,13 @@ END $$;
 -- fill the window, the users after (`_provider`, `_provider_user`) follow, in turn.
 -- `_since`: no row before this `due_start` is looked at: those before it are finished, and while an
 -- old snapshot is held they cannot be removed from the index. Returns the leased ones, each with its
--- context, and one last row without `kind`: where the next look has to begin, and when.
+-- context, and one last row without `kind`: where the next look has to begin, and when; `more`: waits
+-- have ended that were too many for this look.
 DROP FUNCTION IF EXISTS claim_due;
 CREATE FUNCTION claim_due(_kinds text[], _most int, _window int, _token uuid, _lease interval,
                           _since timestamptz, _provider text, _provider_user text)
 RETURNS TABLE (claimed work, context jsonb, soonest timestamptz, next_provider text,
-               next_provider_user text, next_at timestamptz)
+               next_provider_user text, next_at timestamptz, more boolean)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -175,14 +176,21 @@ DECLARE
     _user text;
     _began timestamptz := clock_timestamp();
     _soonest timestamptz;
+    _passed boolean := false;
+    _ended int;
+    _first timestamptz;
 BEGIN
+    WITH ended AS (
     UPDATE work SET status = 'due'
      WHERE (kind, subject) IN (
            SELECT w.kind, w.subject FROM work AS w
             WHERE w.status = 'waiting' AND w.next_attempt_at <= _began
               AND w.next_attempt_at > CASE WHEN _since IS NULL THEN '-infinity'
                                            ELSE _began - interval '60 seconds' END
-            ORDER BY w.next_attempt_at LIMIT 1000 FOR UPDATE SKIP LOCKED);
+            ORDER BY w.next_attempt_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    RETURNING due_start)
+    SELECT count(*), min(due_start) INTO _ended, _first FROM ended;
+    _since := least(_since, CASE WHEN _since IS NOT NULL THEN _first END);
     FOR _w IN
         SELECT w.kind, w.subject, w.provider, w.provider_user, w.due_start, w.lease_until
           FROM work AS w
@@ -201,6 +209,8 @@ BEGIN
             context := attempt_context(claimed);
             _left := _left - 1;
             RETURN NEXT;
+        ELSE
+            _passed := true;
         END IF;
     END LOOP;
     next_provider := _provider;
@@ -234,12 +244,15 @@ BEGIN
     claimed := NULL;
     context := NULL;
     soonest := _soonest;
+    more := _ended = 1000;
     next_at := CASE WHEN _seen = _window OR _left = 0 THEN _began ELSE least(
         (SELECT min(w.next_attempt_at) FROM work AS w
           WHERE w.status = 'waiting' AND w.next_attempt_at > _began),
         (SELECT min(w.lease_until) FROM work AS w
           WHERE w.lease_token IS NOT NULL AND w.lease_until > _began),
-        (SELECT min(c.open_until) FROM circuit AS c WHERE c.open_until > _began)) END;
+        (SELECT min(c.open_until) FROM circuit AS c WHERE c.open_until > _began),
+        -- Locked for a moment, or its user is busy: nobody says when that is over.
+        CASE WHEN _passed THEN _began + interval '1 second' END) END;
     RETURN NEXT;
 END $$;
 
@@ -269,9 +282,10 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     _o record;
 BEGIN
+    -- Locked: until the intent is visible, nothing else is desired, and no object is adopted.
     PERFORM FROM work
       WHERE account_id = _account AND kind = _kind AND subject = _subject AND lease_token = _token
-        AND lease_until > clock_timestamp() AND revision = _revision;
+        AND lease_until > clock_timestamp() AND revision = _revision FOR SHARE;
     IF NOT FOUND THEN
         RETURN 'lease_lost';
     END IF;
@@ -298,10 +312,17 @@ BEGIN
            SET state = 'intended', external_id = excluded.external_id, content = excluded.content,
                data = excluded.data, looked_up = excluded.looked_up, at = clock_timestamp()
          WHERE e.account_id = _account AND e.state IN ('intended', 'gone');
+        IF NOT FOUND THEN  -- somebody else's object has this generation by now
+            RETURN 'lease_lost';
+        END IF;
     ELSIF _o.state = 'to_delete' THEN
-        UPDATE external SET state = 'to_delete'
+        UPDATE external
+           SET state = CASE WHEN state = 'live' THEN 'to_delete' ELSE state END
          WHERE account_id = _account AND kind = _kind AND subject = _subject
-           AND generation = _o.generation AND state = 'live';
+           AND generation = _o.generation AND state IN ('intended', 'live', 'to_delete');
+        IF NOT FOUND THEN
+            RETURN 'lease_lost';
+        END IF;
     END IF;
     RETURN 'allowed';
 END $$;
@@ -382,7 +403,8 @@ END $$;
 -- `_patient`: wait for rows that other transactions have locked; else such an attempt is `locked`, and
 -- nothing of it is stored: several attempts in one statement must not wait, each for another's row.
 -- Returns a row for each attempt, in order: `lease_lost`, `differs` (the recorded objects are not as
--- they were to be: nothing else was stored), `locked`, or `stored`, with the next claimed state.
+-- they were to be: nothing else was stored), `locked`, `stored`, with the next claimed state, or
+-- `left_behind`: stored, and the next state is due but could not be leased just now.
 DROP FUNCTION IF EXISTS finish_attempts;
 CREATE FUNCTION finish_attempts(_attempts jsonb, _bodies bytea[], _lease interval, _patient boolean)
 RETURNS TABLE (result text, claimed work, context jsonb)
@@ -444,12 +466,11 @@ BEGIN
                -- Without a reason nothing has failed, also if it is due again after a while.
                attempts = CASE WHEN w.revision > _a.revision OR _a.reason IS NULL THEN 0
                                ELSE w.attempts END,
-               status = CASE WHEN w.revision > _a.revision THEN 'due'
+               status = CASE WHEN w.revision > _a.revision THEN w.status
                              WHEN _a.status = 'due' AND _a.wait > interval '0' THEN 'waiting'
                              ELSE _a.status END,
-               next_attempt_at = clock_timestamp()
-                                 + CASE WHEN w.revision > _a.revision THEN interval '0'
-                                        ELSE _a.wait END,
+               next_attempt_at = CASE WHEN w.revision > _a.revision THEN w.next_attempt_at
+                                      ELSE clock_timestamp() + _a.wait END,
                announced = CASE WHEN _a.event IS NULL THEN w.announced ELSE _a.announced END,
                announced_sequence = w.announced_sequence
                                     + CASE WHEN _a.event IS NULL THEN 0 ELSE 1 END
@@ -477,12 +498,21 @@ BEGIN
              WHERE w.provider = _w.provider AND w.provider_user = _w.provider_user
                AND w.status = 'due' AND w.due_start >= coalesce(_a.since, '-infinity')
              ORDER BY w.due_start LIMIT 1;
+            IF NOT FOUND AND _a.since IS NOT NULL THEN
+                SELECT w.kind, w.subject, w.provider, w.provider_user INTO _next
+                  FROM work AS w
+                 WHERE w.provider = _w.provider AND w.provider_user = _w.provider_user
+                   AND w.status = 'due'
+                 ORDER BY w.due_start LIMIT 1;
+            END IF;
             IF FOUND AND _next.kind = ANY (_a.kinds) THEN
                 SELECT l.* INTO claimed
                   FROM lease_work(_next.kind, _next.subject, _next.provider, _next.provider_user,
                                   _a.next_token, _lease) AS l;
                 IF (claimed).kind IS NOT NULL THEN
                     context := attempt_context(claimed);
+                ELSE
+                    result := 'left_behind';
                 END IF;
             END IF;
         END IF;
