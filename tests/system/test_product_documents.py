@@ -136,7 +136,7 @@ async def test_the_guide_to_zoom_and_calendars(desk: Any, day: datetime, eventua
     start, later = day + 15 * HOUR, day + 18 * HOUR
     contacts = desk.facts["contact_ids"][:2]
     one, two = [await _booked(desk, calendar, start, contactId=contact) for contact in contacts]
-    third = await _booked(desk, calendar, later)
+    third = await _booked(desk, calendar, later, contactId=contacts[1])
     link = (await eventually(lambda: _meeting(desk, one)))["joinUrl"]
     late = (await eventually(lambda: _meeting(desk, third)))["joinUrl"]
 
