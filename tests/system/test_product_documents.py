@@ -19,8 +19,8 @@ async def _meeting(desk: Any, appointment: str, state: str = "ready") -> dict[st
     return meeting if meeting["state"] == state else None
 
 
-async def _booked(desk: Any, calendar: str, start: datetime) -> str:
-    answer = await desk.book(calendar, start)
+async def _booked(desk: Any, calendar: str, start: datetime, **more: Any) -> str:
+    answer = await desk.book(calendar, start, **more)
     assert answer.status == 200, answer.body
     return str(answer.body["id"])
 
@@ -65,7 +65,7 @@ async def test_the_guide_to_calendar_connections(desk: Any, day: datetime, event
     series = await desk.book(calendar, start + 5 * HOUR, rrule="FREQ=HOURLY;COUNT=2")
     assert series.status == 422, "hours are finer than a calendar goes"
     series = await desk.book(calendar, start + 5 * HOUR, rrule="FREQ=DAILY;COUNT=3")
-    occurrences = [each["appointmentId"] for each in series.body["occurrences"]]
+    occurrences = [each["id"] for each in series.body["occurrences"]]
     links = [
         (await eventually(lambda each=each: _meeting(desk, each)))["joinUrl"]
         for each in (mine, other, *occurrences)
@@ -134,8 +134,9 @@ async def test_the_guide_to_zoom_and_calendars(desk: Any, day: datetime, eventua
     user = await desk.user()
     calendar = await desk.calendar(user, calendarType="class_booking", appoinmentPerSlot=10)
     start, later = day + 15 * HOUR, day + 18 * HOUR
-    one, two = [await _booked(desk, calendar, start) for _ in range(2)]
-    third = await _booked(desk, calendar, later)
+    contacts = desk.facts["contact_ids"][:2]
+    one, two = [await _booked(desk, calendar, start, contactId=contact) for contact in contacts]
+    third = await _booked(desk, calendar, later, contactId=contacts[1])
     link = (await eventually(lambda: _meeting(desk, one)))["joinUrl"]
     late = (await eventually(lambda: _meeting(desk, third)))["joinUrl"]
 

@@ -30,10 +30,28 @@ async def test_fifty_want_one_slot(desk: Any, day: datetime, no_deadlock: None) 
 async def test_fifty_want_a_class_of_ten(desk: Any, day: datetime, no_deadlock: None) -> None:
     user = await desk.user(zoom=False)
     calendar = await desk.calendar(
-        user, zoom=False, calendarType="class_booking", appoinmentPerSlot=10
+        user,
+        zoom=False,
+        calendarType="class_booking",
+        appoinmentPerSlot=10,
+        allowSameContact=True,
     )
     answers = await asyncio.gather(*(desk.book(calendar, day) for _ in range(50)))
     assert Counter(a.status for a in answers) == {200: 10, 400: 40}
+
+
+async def test_one_contact_wants_a_class_of_ten(
+    desk: Any, day: datetime, no_deadlock: None
+) -> None:
+    """Twenty clicks at once are one seat; each refusal names it."""
+    user = await desk.user(zoom=False)
+    calendar = await desk.calendar(
+        user, zoom=False, calendarType="class_booking", appoinmentPerSlot=10
+    )
+    answers = await asyncio.gather(*(desk.book(calendar, day) for _ in range(20)))
+    assert Counter(a.status for a in answers) == {200: 1, 409: 19}
+    [seat] = [a.body["id"] for a in answers if a.status == 200]
+    assert {a.body["appointmentId"] for a in answers if a.status == 409} == {seat}
 
 
 async def test_one_host_two_calendars_overlapping_starts(

@@ -20,7 +20,7 @@ AREAS = (
     (r"/calendars/groups(/.*)?", {"calendars", "calendars/groups"}),
     (r"/calendars/resources/.*", {"calendars", "calendars/resources"}),
     (r"/calendars/\{calendarId\}/notifications(/.*)?", {"calendars", "calendars/events"}),
-    (r"/calendars/\{calendarId\}/holds(/.*)?", {"calendars/events"}),
+    (r"/calendars/\{calendarId\}/(holds|sessions)(/.*)?", {"calendars/events"}),
     (r"/calendars/(events|blocked-slots|appointments)(/.*)?", {"calendars/events"}),
     (r"/contacts/\{contactId\}/appointments", {"calendars/events"}),
     (r"/users/\{userId\}/reassign", {"calendars/events"}),

@@ -65,6 +65,7 @@ class Case:
 
 
 OPEN = _hours("09:00", "13:00")
+SAME = {"allowSameContact": True}
 HALF_HOURS = {"openHours": OPEN, "slotDuration": 30, "slotInterval": 30}
 NOW = datetime.now(UTC)  # noqa: TID251 -- the services' clock is the machine's
 CASES = {
@@ -88,12 +89,18 @@ CASES = {
         days=3,
     ),
     "class with seats": Case(
-        {**HALF_HOURS, "calendarType": "class_booking", "appoinmentPerSlot": 3},
+        {**HALF_HOURS, "calendarType": "class_booking", "appoinmentPerSlot": 3, **SAME},
         booked=("10:00", "11:00"),
         bookings=2,
     ),
     "class that is full": Case(
-        {**HALF_HOURS, "calendarType": "class_booking", "appoinmentPerSlot": 2, "slotInterval": 10},
+        {
+            **HALF_HOURS,
+            "calendarType": "class_booking",
+            "appoinmentPerSlot": 2,
+            "slotInterval": 10,
+            **SAME,
+        },
         bookings=2,
     ),
     "round robin": Case({**HALF_HOURS, "calendarType": "round_robin"}, members=3, bookings=2),

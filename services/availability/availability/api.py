@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, Literal, Self, TypedDict
 
 import orjson
@@ -14,7 +14,7 @@ from availability.store.cache import ViewCache
 from availability.store.occupancy import get_excluded_appointment, list_versions
 from availability.store.view import CalendarView
 from hoop_platform import consistency_token
-from hoop_platform.errors import CalendarInactive, NotFound
+from hoop_platform.errors import CalendarInactive, NotFound, invalid
 from hoop_platform.http.parse import Query
 from hoop_platform.http.route import Call, Reply, ResponseModel, Route
 from hoop_platform.ids import is_id
@@ -22,9 +22,13 @@ from hoop_scheduling.busy import Busy, Seats
 from hoop_scheduling.explain import explain
 from hoop_scheduling.listing import Slot, free_slots, list_slots
 from hoop_scheduling.without_one import ExcludedAppointment
-from hoop_scheduling.zones import epoch_ms, is_zone, utc_datetime
+from hoop_scheduling.zones import DAY, epoch_ms, is_zone, spans_at_most, utc_datetime
 
-LONGEST_RANGE = timedelta(days=31)
+LONGEST_RANGE = 31
+"""Local days, of the zone of the response."""
+LONGEST_QUERY = (LONGEST_RANGE + 2) * DAY
+"""Milliseconds: longer than so many days in any zone; refused before the calendar's zone is known."""
+TOO_LONG = "the range may span 31 local days at most"
 LAST_MS = 7_258_118_400_000  # the year 2200
 TOKEN_SECONDS = 0.3
 POLL_SECONDS = 0.01
@@ -47,7 +51,7 @@ EpochMs = Annotated[int, Field(ge=0, lt=LAST_MS)]
 
 
 class FreeSlotsQuery(Query):
-    """A range of at most 31 days in epoch milliseconds, a zone, users, and options."""
+    """A range of at most 31 local days in epoch milliseconds, a zone, users, and options."""
 
     start_date: EpochMs
     end_date: EpochMs
@@ -65,8 +69,8 @@ class FreeSlotsQuery(Query):
     def _is_a_range(self) -> Self:
         if not self.start_date < self.end_date:
             raise PydanticCustomError("range", "endDate must be later than startDate")
-        if self.end_date - self.start_date > LONGEST_RANGE / timedelta(milliseconds=1):
-            raise PydanticCustomError("range", "the range may span 31 days at most")
+        if self.end_date - self.start_date > LONGEST_QUERY:
+            raise PydanticCustomError("range", TOO_LONG)
         return self
 
     @property
@@ -117,9 +121,11 @@ async def get_free_slots(call: FreeSlotsCall) -> Reply:
     """Free starts by local date; dates without any are absent."""
     now, query = epoch_ms(call.now), call.query
     view, stale = await _view_for_token(call, now)
+    zone = query.timezone or view.config.time_zone
+    if not spans_at_most(LONGEST_RANGE, query.start_date, query.end_date, zone):
+        raise invalid("endDate", "range", TOO_LONG)
     if not view.rules.active:
         raise CalendarInactive
-    zone = query.timezone or view.config.time_zone
     arguments = await _slot_arguments(call, view, now)
     if query.format is None:
         body = list_slots(view.rules, zone=zone, **arguments)
@@ -243,7 +249,8 @@ ROUTES = (
         query=FreeSlotsQuery,
         reply=FreeSlotsReply,
         summary="Get free slots",
-        description="By local date. Dates without any are absent; `explain` says why.",
+        description="By local date. Dates without any are absent; `explain` says why. A range has 31"
+        " days at most, as the clocks of `timezone` (else of the calendar) count them.",
         headers=(consistency_token.HEADER,),
         refusals=(CalendarInactive,),
     ),

@@ -114,14 +114,14 @@ async def test_a_booked_slot_is_taken_until_its_deletion(
         (START, START),
         (START, START - 1),
         (-1, START),
-        (START, START + 31 * A_DAY + 1),
+        (START, START + 33 * A_DAY + 1),
         (10**20, 10**20 + 1),
         ("x", START),
         ("1.5", START),
     ],
 )
 def test_ranges_that_are_refused(start, end):
-    """Empty, backwards, before 1970, longer than 31 days, after 2199, or no whole numbers."""
+    """Empty, backwards, before 1970, much longer than 31 days, after 2199, or no whole numbers."""
     with pytest.raises(ValidationError):
         FreeSlotsQuery.model_validate({"startDate": start, "endDate": end})
 
@@ -208,6 +208,45 @@ async def test_the_optional_parameters(new_database, kafka_bootstrap, calendar, 
             assert (response.status, response.body["code"]) == (404, "not_found")
         response = await ask("GET", path, query={**query, "format": "ranges"})
         assert response.status == 422
+
+
+async def test_a_range_has_31_days_by_the_clocks_of_its_zone(
+    new_database, kafka_bootstrap, calendar
+):
+    """October where the clocks go back in it; 31 times 24 hours where they go forward; no day more."""
+    tenant = Tenant()
+    state = calendar(new_id(), [tenant.user_ids[0]])
+    path = f"/calendars/{state.id}/free-slots"
+    event = CalendarChanged(account_id=tenant.account_id, state=state)
+    database = await new_database("availability")
+    async with (
+        running(service, database=database, kafka_bootstrap=kafka_bootstrap) as (base_url, _),
+        Client(base_url, tenant.api_key) as ask,
+    ):
+        await ready(kafka_bootstrap, tenant, event)
+
+        async def status(month, days, zone, *, of="timezone", hours=0):
+            first = datetime(2027, month, 1, tzinfo=ZoneInfo(zone))
+            last = epoch_ms(first + timedelta(days=days)) + hours * 3_600_000
+            query = {"startDate": str(epoch_ms(first)), "endDate": str(last)}
+            query |= {"timezone": zone} if of == "timezone" else {}
+            return (await ask("GET", path, query=query)).status
+
+        async def known():
+            return await status(6, 1, "UTC") == 200
+
+        await eventually(known, within=20)
+        berlin, new_york = "Europe/Berlin", "America/New_York"
+        assert await status(10, 31, berlin) == 200
+        assert await status(10, 32, berlin) == 422
+        assert await status(10, 31, berlin, hours=1) == 422
+        assert await status(3, 31, berlin, hours=1) == 200
+        assert await status(11, 31, new_york, of="calendar") == 200
+        assert await status(11, 31, new_york, of="calendar", hours=1) == 422
+        assert await status(10, 31, berlin, of="calendar") == 422
+        query = {"startDate": str(START), "endDate": str(START + 32 * A_DAY)}
+        refused = await ask("GET", path, query=query)
+        assert [one["path"] for one in refused.body["details"]] == ["endDate"]
 
 
 async def test_no_response_is_older_than_its_token(

@@ -19,6 +19,7 @@ from booking.handlers.holds import HoldRequest, create_hold
 from booking.handlers.inspect import audit
 from booking.handlers.resources import create_resource
 from booking.handlers.schedules import create_schedule
+from booking.store.projections import upsert_contact
 from hoop_events.booking import Appointment, Hold
 from hoop_events.calendars import BlockSlot, CalendarGroup, Resource, Schedule
 from hoop_platform.ids import new_id
@@ -85,6 +86,20 @@ class Office:
                 **more,
             },
         )
+
+    async def contacts(self, count: int) -> list[str]:
+        """So many more contacts, whom booking knows."""
+        created = [new_id() for _ in range(count)]
+        async with self.runtime.db.transaction() as db:
+            for contact in created:
+                await upsert_contact(
+                    db,
+                    self.tenant.account_id,
+                    contact,
+                    location_id=self.tenant.location_id,
+                    name="Cora Contact",
+                )
+        return created
 
     async def change(self, appointment: str, **patch: Any) -> Response:
         return await self.request("PUT", f"/calendars/events/appointments/{appointment}", patch)
@@ -177,6 +192,12 @@ class Office:
             "date_added": NOW,
             "date_updated": NOW,
         }
+
+    now = NOW
+
+    @staticmethod
+    def moment(minutes: int) -> datetime:
+        return moment(minutes)
 
     async def violations(self) -> list[str]:
         """The output of `booking verify`."""

@@ -31,6 +31,8 @@ class Seat:
     """The minute in which a hold expires."""
     master: str | None = None
     """The series that the seat is an occurrence of."""
+    contact: int | None = None
+    """Whose seat it is; None for a hold."""
 
     @property
     def sits(self) -> bool:
@@ -92,8 +94,10 @@ class Model:
         found = self.assign(seat.calendar, seat.slot, prefer)
         if found is None:
             return False
+        session = self._at(found[0], seat.slot)
+        if seat.contact is not None and any(s.contact == seat.contact for s in session):
+            return False
         seat.host, seat.resources = found
-        session = self._at(seat.host, seat.slot)
         seat.pad = session[0].pad if session else self._pad(seat.calendar)
         self.seats.append(seat)
         return True
@@ -121,32 +125,48 @@ class Model:
         self.seats.append(seat)
         return False
 
+    def attends(self, seat: Seat) -> bool:
+        """Whether the seat must be refused because its contact has one of the same session."""
+        closed = seat.slot % A_DAY < self.first_slot(2)
+        if seat.calendar != 2 or closed or not self.active[2]:
+            return False
+        found = self.assign(2, seat.slot)
+        if found is not None:
+            return any(s.contact == seat.contact for s in self._at(found[0], seat.slot))
+        sessions = [self._at(host, seat.slot) for host in self.team(2)]
+        classes = [there for there in sessions if there and there[0].calendar == 2]
+        full = self.capacity > 1 and any(len(there) >= self.capacity for there in classes)
+        return full and any(s.contact == seat.contact for there in classes for s in there)
+
     def series(
-        self, master: str, calendar: int, slots: list[int]
+        self, master: str, calendar: int, slots: list[int], contact: int
     ) -> list[tuple[OccurrenceResult, Seat | None]] | None:
         """The outcome of each occurrence; None when none can be booked."""
         before = [*self.seats]
         outcomes: list[tuple[OccurrenceResult, Seat | None]] = []
+        attended = set()
         for slot in slots:
-            seat = Seat("", calendar, slot, master=master)
+            seat = Seat("", calendar, slot, master=master, contact=contact)
+            if self.attends(seat):
+                attended.add(slot)
             outcomes.append(("booked", seat) if self.take(seat) else ("skipped", None))
         for n, slot in enumerate(slots):
-            if outcomes[n][1] is None:
-                outcomes[n] = self._otherwise(master, calendar, slot)
+            if outcomes[n][1] is None and slot not in attended:
+                seat = Seat("", calendar, slot, master=master, contact=contact)
+                outcomes[n] = self._otherwise(seat)
         if len(self.team(calendar)) == 1 and {"booked", "moved"} & {how for how, _ in outcomes}:
             return outcomes
         self.seats = before
         return None
 
-    def _otherwise(
-        self, master: str, calendar: int, slot: int
-    ) -> tuple[OccurrenceResult, Seat | None]:
+    def _otherwise(self, wanted: Seat) -> tuple[OccurrenceResult, Seat | None]:
         if self.option == "continue":
-            host = self.team(calendar)[0]
-            self.seats.append(Seat("", calendar, slot, host, state="waiting", master=master))
+            host = self.team(wanted.calendar)[0]
+            self.seats.append(replace(wanted, host=host, state="waiting"))
             return "waiting", self.seats[-1]
+        slot = wanted.slot
         later = range(slot + 1, slot + A_DAY) if self.option == "book_next" else ()
-        seats = (Seat("", calendar, other, master=master) for other in later)
+        seats = (replace(wanted, slot=other) for other in later)
         moved = next((seat for seat in seats if self.take(seat)), None)
         return ("moved", moved) if moved else ("skipped", None)
 

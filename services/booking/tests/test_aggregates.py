@@ -134,7 +134,7 @@ async def test_a_group_switches_its_calendars(office: Any) -> None:
 
     await office.run(delete_group, group.id)
     last = (await office.announced(inside))[-1][1]["state"]
-    assert "groupId" not in last["settings"]
+    assert last["settings"]["groupId"] is None
 
 
 async def test_a_slug_is_one_group_s_in_its_location(office: Any) -> None:

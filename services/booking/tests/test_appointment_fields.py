@@ -150,6 +150,63 @@ async def test_a_length_that_is_not_offered(office: Any) -> None:
     assert response.body["message"] == text
 
 
+async def test_a_length_of_its_own_is_kept_when_it_moves(office: Any) -> None:
+    """Forced, or older than the calendar's settings: `startTime` alone moves it, under all other rules."""
+    calendar = await office.calendar()
+    forced = {"endTime": "2027-03-01T14:45:00Z", "ignoreFreeSlotValidation": True}
+    mine = (await office.book(calendar, **forced)).body["id"]
+    await office.book(calendar, 90)
+    for start, status in (("15:00", 400), ("15:01", 400), ("16:00", 200), ("21:30", 400)):
+        moved = await office.change(mine, startTime=f"2027-03-01T{start}:00Z")
+        assert moved.status == status, (start, moved.body)
+    assert moved.body["code"] == "slot_unavailable"
+    assert (await office.change(mine)).body["endTime"] == "2027-03-01T11:45:00-05:00"
+    await office.request("PUT", f"/calendars/{calendar}", {"slotDuration": 60})
+    assert (await office.change(mine, startTime="2027-03-01T18:00:00Z")).status == 200
+    other = await office.change(mine, endTime="2027-03-01T18:20:00Z")
+    assert (other.status, other.body["code"]) == (400, "slot_duration")
+
+
+async def test_31_local_days_are_the_longest(office: Any) -> None:
+    """October has an hour more where the clocks go back; created, held and changed alike."""
+    calendar = await office.calendar()
+    free = {"ignoreFreeSlotValidation": True}
+    start, end = "2027-10-10T14:00:00-04:00", "2027-11-10T14:00:00-05:00"
+    for late, status in (("2027-11-10T14:01:00-05:00", 422), (end, 200)):
+        booked = await office.book(calendar, startTime=start, endTime=late, **free)
+        assert booked.status == status, booked.body
+        assert status == 200 or booked.body["details"][0]["path"] == "endTime"
+    short = (await office.book(calendar, 0)).body["id"]
+    await office.request("DELETE", f"/calendars/events/{booked.body['id']}")
+    for late, status in (("2027-11-10T14:01:00-05:00", 422), (end, 200)):
+        moved = await office.change(short, startTime=start, endTime=late, **free)
+        assert moved.status == status, moved.body
+    late = {"startTime": start, "endTime": "2027-11-10T14:01:00-05:00"}
+    held = await office.request("POST", f"/calendars/{calendar}/holds", late)
+    assert (held.status, held.body["details"][0]["path"]) == (422, "endTime")
+
+
+async def test_booked_into_the_buffer_of_another(office: Any) -> None:
+    """With the flag: the calendar's status for it, unless one is named; elsewhere as ever."""
+    recurring = {"freq": "DAILY", "count": 1, "bookingOverlapDefaultStatus": "new"}
+    calendar = await office.calendar(slotBuffer=30, recurring=recurring)
+    await office.book(calendar)
+    flag = {"ignoreFreeSlotValidation": True}
+    for minutes, fields, status in (
+        (-30, {}, "new"),
+        (30, {"appointmentStatus": "confirmed"}, "confirmed"),
+        (240, {}, "confirmed"),
+    ):
+        booked = await office.book(calendar, minutes, **flag, **fields)
+        assert (booked.status, booked.body["appointmentStatus"]) == (200, status), minutes
+    plain = await office.calendar(slotBuffer=30)
+    over = await office.book(plain, 60, **flag)
+    assert over.body["appointmentStatus"] == "confirmed"
+    assert (
+        await office.book(plain, **flag)
+    ).status == 400  # a host is never booked twice at a time
+
+
 async def test_a_calendar_of_another_length(office: Any) -> None:
     """Moved there without an end, it is as long as appointments are there."""
     short, long = await office.calendar(), await office.calendar(slotDuration=60)
@@ -204,9 +261,11 @@ async def test_a_lost_slot_names_others(office: Any) -> None:
 async def test_a_full_class_names_others(office: Any) -> None:
     """Seats count: a start with one seat left is offered, a full one is not."""
     calendar = await office.calendar(calendarType="class_booking", appoinmentPerSlot=2)
-    for minutes in (0, 0, 30):
-        assert (await office.book(calendar, minutes)).status == 200
-    lost = await office.book(calendar)
+    one, other = office.tenant.contact_ids
+    for minutes, contact in ((0, one), (0, other), (30, one)):
+        assert (await office.book(calendar, minutes, contactId=contact)).status == 200
+    [third] = await office.contacts(1)
+    lost = await office.book(calendar, contactId=third)
     first = [one["startTime"][11:16] for one in lost.body["alternatives"][:2]]
     assert first == ["09:30", "10:00"]
 

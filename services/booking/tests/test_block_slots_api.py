@@ -88,6 +88,18 @@ async def test_what_is_no_block(office: Any, fields: Any, path: str) -> None:
     assert (response.status, response.body["details"][0]["path"]) == (422, path)
 
 
+async def test_a_year_of_local_days_is_the_longest(office: Any) -> None:
+    """366 days by the clocks of the location, also where they went back an hour in between."""
+    user = {"assignedUserId": office.tenant.user_ids[0], "startTime": "2027-06-01T12:00:00-04:00"}
+    late = body(office, **user, endTime="2028-06-01T12:01:00-04:00")
+    refused = await office.request("POST", BLOCKS, late)
+    assert (refused.status, refused.body["details"][0]["code"]) == (422, "too_long")
+    block = await create(office, **user, endTime="2028-06-01T12:00:00-04:00")
+    path = f"{BLOCKS}/{block['id']}"
+    changed = await office.request("PUT", path, {"endTime": "2028-06-01T12:01:00-04:00"})
+    assert changed.status == 422
+
+
 @pytest.mark.parametrize("target", ["calendarId", "resourceId"])
 async def test_blocking_what_is_unknown(office: Any, target: str) -> None:
     for unknown in (new_id(), "nonsense"):

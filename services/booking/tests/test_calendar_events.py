@@ -88,7 +88,6 @@ async def test_the_time_may_be_said_in_both_ways(office: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({}, "calendarId"),
         ({"startTime": "-", "calendarId": "x"}, "startTime"),
         ({"startTime": "1835913600", "calendarId": "x"}, "startTime"),
         ({"startTime": "2027-03-01T09:00:00", "calendarId": "x"}, "startTime"),
@@ -105,6 +104,28 @@ async def test_the_time_may_be_said_in_both_ways(office: Any) -> None:
 async def test_what_cannot_be_asked_names_the_field(office: Any, fields: Any, path: str) -> None:
     response = await asked(office, **fields)
     assert (response.status, [d["path"] for d in response.body["details"]]) == (422, [path])
+
+
+async def test_block_slots_are_asked_of_something(office: Any) -> None:
+    response = await asked(office, BLOCKS)
+    assert (response.status, [d["path"] for d in response.body["details"]]) == (422, ["calendarId"])
+
+
+async def test_all_of_a_location(office: Any) -> None:
+    """On every calendar, with every host; cancelled ones too; page by page."""
+    ann, bob = office.tenant.user_ids
+    hers, his = [await office.calendar(teamMembers=[{"userId": u}]) for u in (ann, bob)]
+    ids = [await booked(office, (hers, his)[n % 2], 30 * n) for n in range(4)]
+    end = (MONDAY + timedelta(days=3)).isoformat()
+    long = await booked(office, hers, 240, endTime=end, **PLAIN)
+    await office.change(ids[0], appointmentStatus="cancelled")
+    await office.hold(his, 300)
+    assert await listed(office) == [*ids, long]
+    assert await listed(office, status="cancelled") == ids[:1]
+    assert await listed(office, startTime=ms(2880), endTime=ms(2881)) == [long]
+    window = {"locationId": office.tenant.location_id, "startTime": ms(0), "endTime": ms(480)}
+    assert await walked(office, EVENTS, **window, limit="2") == [*ids, long]
+    assert (await asked(office, locationId=new_id())).status == 403
 
 
 async def test_strangers_are_unknown(office: Any) -> None:
@@ -181,7 +202,7 @@ async def walked(office: Any, path: str, **fields: Any) -> list[str]:
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 7])
 async def test_pages_show_each_event_once_in_order(office: Any, limit: int) -> None:
     """Three of one start, too, of which a page may end in the middle; and block slots alike."""
-    calendar = await office.calendar(appoinmentPerSlot=3)
+    calendar = await office.calendar(appoinmentPerSlot=3, allowSameContact=True)
     user = office.tenant.user_ids[0]
     group = await office.group("doctors")
     await office.join(group.id, calendar)
@@ -269,6 +290,7 @@ async def test_a_page_costs_what_it_shows(office: Any) -> None:
         (calendar_events.ON_CALENDARS, (*common, None, [calendar])),
         (calendar_events.ON_CALENDARS, (*common, user, [calendar])),
         (calendar_events.HOSTED, (*common, user)),
+        (calendar_events.IN_LOCATION, common),
         (calendar_events.OF_CONTACT, (account, contact, MONDAY, "v" * 25 + "s", 20)),
     ):
         output = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *args)

@@ -27,6 +27,7 @@ EVERYTHING = {
     "preBuffer": 0,
     "preBufferUnit": "mins",
     "appoinmentPerSlot": 2,
+    "allowSameContact": True,
     "appoinmentPerDay": 8,
     "allowBookingAfter": 1,
     "allowBookingAfterUnit": "hours",
@@ -97,6 +98,20 @@ def team(office: Any, *shares: dict[str, Any]) -> list[dict[str, Any]]:
     """The first so many users."""
     users = zip(office.tenant.user_ids, shares, strict=False)
     return [{"userId": user, **share} for user, share in users]
+
+
+async def test_what_has_no_effect_says_so(office: Any) -> None:
+    """A field that is only stored is named in `warnings`, unless it has its default."""
+    created = await request(office, allowReschedule=False, notes="Bring water", slotDuration=45)
+    warnings = {one["path"]: one for one in created.body["warnings"]}
+    assert warnings.keys() == {"allowReschedule", "notes"}
+    assert warnings["notes"]["code"] == "no_effect"
+    assert "never an API key" in warnings["allowReschedule"]["message"]
+    calendar = created.body["calendar"]["id"]
+    changed = await put(office, calendar, allowCancellation=False, allowReschedule=True)
+    assert [one["path"] for one in changed.body["warnings"]] == ["allowCancellation"]
+    assert "warnings" not in (await put(office, calendar, name="Other")).body
+    assert "warnings" not in (await office.request("GET", f"/calendars/{calendar}")).body
 
 
 async def test_every_field_comes_back_as_it_was_sent(office: Any) -> None:

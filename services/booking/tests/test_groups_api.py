@@ -77,6 +77,18 @@ async def test_switching_a_group_switches_its_calendars(office: Any) -> None:
     assert (await office.book(calendar)).status == 200
 
 
+async def test_a_group_that_goes_leaves_its_calendars(office: Any) -> None:
+    """They stay, with `groupId` null, and so do their appointments."""
+    group = await create(office)
+    calendar = await office.calendar(groupId=group["id"])
+    mine = (await office.book(calendar)).body["id"]
+    await office.request("DELETE", f"{GROUPS}/{group['id']}")
+    shown = (await office.request("GET", f"/calendars/{calendar}")).body["calendar"]
+    assert shown["groupId"] is None
+    read = await office.request("GET", f"/calendars/events/appointments/{mine}")
+    assert read.body["event"]["groupId"] == ""
+
+
 async def test_a_change_of_something_stale_is_refused(office: Any) -> None:
     """Two clients change the version they have read: the second is refused."""
     path = f"{GROUPS}/{(await create(office))['id']}"

@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 async def test_the_dump_says_what_occupies_and_by_which_rules(office: Any) -> None:
     """One line a fact; a hold is in it until it runs out; the same state is the same bytes."""
     calendar = await office.calendar(calendarType="class_booking", appoinmentPerSlot=5)
-    room = await office.resource("rooms", calendar)
+    room = await office.resource("rooms", calendar, capacity=5)
     await office.schedule(calendar)
     await office.block(120, 180, calendar_id=calendar)
     await office.book(calendar)

@@ -82,10 +82,15 @@ class BookingWorld:
     def now(self) -> datetime:
         return NOW + timedelta(minutes=self.model.now)
 
+    @property
+    def contacts(self) -> list[str]:
+        return self.model.ids[:2]
+
     async def build(self) -> None:
-        contact = location = self.model.ids[0]
+        location = self.model.ids[0]
         async with self.db.transaction() as db:
-            await upsert_contact(db, self.account, contact, location_id=location, name="Carl")
+            for contact in self.contacts:
+                await upsert_contact(db, self.account, contact, location_id=location, name="Carl")
         for n, calendar in enumerate(self.model.calendars):
             body = {
                 "calendarType": "service_booking",
@@ -111,8 +116,9 @@ class BookingWorld:
     async def _book(self, n: int, slot: int) -> None:
         new, calendar = new_id(), n % 3
         patch = AppointmentPatch(calendar_id=self.model.calendars[calendar], start=start_of(slot))
-        seat = Seat(new, calendar, slot)
-        command = book(self.db, self.account, self._new_appointment(new), patch, **self._where())
+        seat = Seat(new, calendar, slot, contact=n % 2)
+        by = self._new_appointment(new, n % 2)
+        command = book(self.db, self.account, by, patch, **self._where())
         await self._same(seat if self.model.take(seat) else None, command)
 
     async def _hold(self, n: int, slot: int) -> None:
@@ -174,22 +180,25 @@ class BookingWorld:
             self.model.seats.remove(seat)
 
     async def _convert(self, n: int, _: int) -> None:
-        """A hold becomes an appointment, unless its calendar is inactive."""
+        """A hold becomes an appointment, unless its calendar is inactive, or the contact sits there."""
         if seat := self._pick(n, "held"):
-            new, active = self._new_appointment(seat.id), self.model.active[seat.calendar]
+            new, contact = self._new_appointment(seat.id, n % 2), n % 2
+            there = [s for s in self.model.sitting() if (s.host, s.slot) == (seat.host, seat.slot)]
+            active = self.model.active[seat.calendar]
+            free = active and all(s.contact != contact for s in there)
             command = book_held(self.db, self.account, new, AppointmentPatch(), **self._where())
-            await self._same(seat if active else None, command)
-            seat.state = "booked" if active else "held"
+            await self._same(seat if free else None, command)
+            if free:
+                seat.state, seat.contact = "booked", contact
 
     async def _series(self, n: int, slot: int) -> None:
         master, slots = new_id(), [slot, slot + A_DAY]
         on = self.model.calendars[n % 3]
         patch = AppointmentPatch(calendar_id=on, start=start_of(slot), rrule=WEEKLY)
-        expected = self.model.series(master, n % 3, slots)
+        expected = self.model.series(master, n % 3, slots, n % 2)
+        by = self._new_appointment(master, n % 2)
         try:
-            outcomes = await book_series(
-                self.db, self.account, self._new_appointment(master), patch, **self._where()
-            )
+            outcomes = await book_series(self.db, self.account, by, patch, **self._where())
         except Refused:
             assert expected is None
             return
@@ -319,8 +328,8 @@ class BookingWorld:
         found = sorted({seat.master for seat in self.model.seats if seat.master})
         return found[n % len(found)] if found else None
 
-    def _new_appointment(self, appointment: str) -> NewAppointment:
-        return NewAppointment(appointment, self.model.ids[0])
+    def _new_appointment(self, appointment: str, contact: int) -> NewAppointment:
+        return NewAppointment(appointment, self.contacts[contact])
 
     def _where(self) -> dict[str, Any]:
         return {"location_id": self.model.ids[0], "now": self.now}
@@ -401,8 +410,12 @@ async def one_database(new_database: Any) -> Callable[[], Awaitable[Database]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example(
-    steps=[("book", 2, 0), ("book", 2, 0), ("cancel", 0, 0), ("confirm", 0, 0), ("book", 2, 0)]
+    steps=[("book", 2, 0), ("book", 5, 0), ("cancel", 0, 0), ("confirm", 0, 0), ("book", 2, 0)]
 )
+@example(
+    steps=[("book", 2, 0), ("book", 2, 0), ("cancel", 0, 0), ("book", 2, 0), ("confirm", 0, 0)]
+)
+@example(steps=[("book", 2, 0), ("hold", 2, 0), ("convert", 0, 0), ("convert", 1, 0)])
 @given(steps=st.lists(STEPS, min_size=50, max_size=50))
 async def test_random_operations_lead_where_the_model_says(one_database: Any, steps: Any) -> None:
     """A request is accepted exactly when the model can assign it, with the same host and resources."""

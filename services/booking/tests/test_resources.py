@@ -74,6 +74,24 @@ async def test_what_is_booked_keeps_its_units_when_some_break(office: Any) -> No
     assert kinds == ["ResourceChanged", "ResourceChanged", "ResourceDeleted"]
 
 
+async def test_a_room_holds_so_many_people(office: Any) -> None:
+    """A class of five in a room for two: the third is refused; in a larger room, all five fit."""
+    calendar = await office.calendar(calendarType="class_booking", appoinmentPerSlot=5)
+    small = await office.resource("rooms", calendar, capacity=2)
+    contacts = await office.contacts(6)
+    statuses = [(await office.book(calendar, contactId=one)).status for one in contacts[:3]]
+    assert statuses == [200, 200, 400]
+
+    large = await office.resource("rooms", calendar, capacity=5)
+    booked = [await office.book(calendar, 60, contactId=one) for one in contacts]
+    assert [one.status for one in booked] == [200] * 5 + [400]
+    assert booked[0].body["assignedResources"] == [large.id]
+    await office.run(change_resource, small.id, {"capacity": 9})
+    await office.run(change_resource, large.id, {"capacity": 1})
+    assert (await office.book(calendar, 120)).body["assignedResources"] == [small.id]
+    assert await office.violations() == []
+
+
 async def test_a_longer_appointment_keeps_its_session_and_needs_the_room_for_longer(
     office: Any,
 ) -> None:

@@ -23,7 +23,7 @@ async def create(office: Any, path: str, *calendars: str, **fields: Any) -> dict
     }
     response = await office.request("POST", path, body)
     assert response.status == 201, response.body
-    return dict(response.content)
+    return {name: value for name, value in response.content.items() if name != "warnings"}
 
 
 async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
@@ -49,6 +49,19 @@ async def test_a_room_is_created_read_changed_and_deleted(office: Any) -> None:
     assert (await office.request("GET", path)).status == 404
     kinds = [kind for kind, _ in await office.announced(room["id"])]
     assert kinds == ["ResourceChanged", "ResourceChanged", "ResourceDeleted"]
+
+
+async def test_what_has_no_effect_says_so(office: Any) -> None:
+    """Of a room its units, of equipment its capacity; nothing of what counts, or was not sent."""
+    body = {"locationId": office.tenant.location_id, "name": "Thing", "quantity": 2, "capacity": 8}
+    for path, field in ((ROOMS, "quantity"), (EQUIPMENT, "capacity")):
+        created = await office.request("POST", path, body)
+        [warning] = created.body["warnings"]
+        assert (warning["path"], warning["code"]) == (field, "no_effect")
+        mine = f"{path}/{created.body['id']}"
+        assert "warnings" not in (await office.request("PUT", mine, {"name": "Other"})).body
+        changed = await office.request("PUT", mine, {"quantity": 3, "capacity": 3})
+        assert [one["path"] for one in changed.body["warnings"]] == [field]
 
 
 async def test_a_list_is_a_bare_array_of_one_type(office: Any) -> None:

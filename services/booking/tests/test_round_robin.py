@@ -76,6 +76,24 @@ async def test_who_is_named_must_be_free_and_on_the_team(office: Any) -> None:
     assert refused.body["message"] == ["assignedUserId: The user id not part of calendar team"]
 
 
+async def test_a_contact_stays_with_the_former_host(office: Any) -> None:
+    """With `stickyContact`, if free; who is named, or has nobody yet, is not bound by that."""
+    one, other = await people(office, 2)
+    on = await calendar(office, {one: 0, other: 1}, stickyContact=True)
+    first, second = office.tenant.contact_ids
+    await office.book(on, 0, assignedUserId=one, contactId=first)
+    assert (await office.book(on, 30, contactId=second)).body["assignedUserId"] == other
+    assert (await office.book(on, 60, contactId=first)).body["assignedUserId"] == one
+    await office.book(on, 90, assignedUserId=one, contactId=second)
+    assert (await office.book(on, 90, contactId=first)).body["assignedUserId"] == other
+    last = await office.book(on, 120, assignedUserId=one, contactId=first)
+    await office.change(last.body["id"], appointmentStatus="cancelled")
+    assert (await office.book(on, 150, contactId=first)).body["assignedUserId"] == other
+    loose = await calendar(office, {one: 0, other: 1})
+    await office.book(loose, 180, assignedUserId=one, contactId=first)
+    assert (await office.book(loose, 210, contactId=first)).body["assignedUserId"] == other
+
+
 async def test_moving_keeps_who_has_it_if_free(office: Any) -> None:
     """Moved to a time at which the host is free, the host stays; else another member is assigned."""
     one, other = await people(office, 2)

@@ -54,6 +54,19 @@ async def test_each_occurrence_is_an_appointment(office: Any) -> None:
     assert await office.violations() == []
 
 
+async def test_a_rule_as_calendar_programs_write_it(office: Any) -> None:
+    """The first Monday of each month, with the parts that such programs always send."""
+    calendar = await office.calendar()
+    rule = "RRULE:FREQ=MONTHLY;WKST=SU;INTERVAL=1;BYDAY=1MO;COUNT=3"
+    booked = await office.book(calendar, rrule=rule)
+    assert booked.status == 200, booked.body
+    days = ["03-01T09:00", "04-05T09:00", "05-03T09:00"]
+    assert times(booked.body["occurrences"]) == days
+    assert outcomes(booked) == ["booked"] * 3
+    other = await office.book(calendar, 30, rrule="FREQ=MONTHLY;BYDAY=2MO;COUNT=3")
+    assert (other.status, other.body["details"][0]["code"]) == (422, "start")
+
+
 async def test_an_occurrence_is_changed_alone(office: Any) -> None:
     """Moved, it keeps its id; deleted twice, the responses are the same; the others stay."""
     calendar = await office.calendar()

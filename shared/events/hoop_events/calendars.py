@@ -144,7 +144,7 @@ class Resource(State):
     out_of_service: int = 0
     """Units of equipment; `quantity - outOfService` units may be in use at once."""
     capacity: int = 1
-    """People that a room holds; only shown, no rule uses it."""
+    """People that a room holds: a session in it has so many seats at most."""
     calendar_ids: tuple[Id, ...] = ()
     versions: dict[Id, int] = {}
     """Of the resource, and of the calendars that need it or needed it before: see

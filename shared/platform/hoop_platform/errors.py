@@ -108,6 +108,14 @@ class StateConflict(Refused):
     remedy = "Confirm the appointment again before moving it, or book a new one."
 
 
+class AlreadyAttending(Refused):
+    code, status = "already_attending", 409
+    text = "The contact has a seat at this time already."
+    remedy = (
+        "Use the appointment that `appointmentId` names, or allow the same contact on the calendar."
+    )
+
+
 class IdempotencyMismatch(Refused):
     code, status = "idempotency_mismatch", 409
     text = "This `Idempotency-Key` was used for another request."

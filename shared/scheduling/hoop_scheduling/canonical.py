@@ -131,6 +131,7 @@ def resource(account_id: str, state: JsonObject) -> bytes:
         type=state["resourceType"],
         active=state["isActive"],
         units=state["quantity"] - state["outOfService"],
+        capacity=state["capacity"],
         calendars=sorted(state["calendarIds"]),
     )
 

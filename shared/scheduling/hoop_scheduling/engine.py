@@ -71,17 +71,21 @@ def may_book(
     leave_out: ExcludedAppointment | None = None,
     ignore_range: bool = False,
     ignore_rules: bool = False,
+    any_length: bool = False,
 ) -> Verdict:
     """Whether [start, end) may be booked with that host, or with any host if None.
 
     `loads`: occupying appointments of each host in the month of the start, for equal distribution.
     `ignore_range` skips minimum notice and horizon; `ignore_rules` skips these, the hours, the
     grid, the length, the daily limit and all buffers, but never core times (of hosts, rooms and
-    equipment), seats or `inactive`. Look-busy never refuses a booking.
+    equipment), seats or `inactive`. `any_length` skips the length alone: all of it must be open
+    and free. Look-busy never refuses a booking.
     """
     occupancy = without_excluded(rules, Occupancy(busy, seats or {}, day_counts or {}), leave_out)
     hosts = candidate_hosts(rules, None if host is None else (host,))
-    request = SearchRequest(rules, hosts, end - start, strict=not ignore_rules)
+    request = SearchRequest(
+        rules, hosts, end - start, strict=not ignore_rules, any_length=any_length
+    )
     range_applies = not (ignore_range or ignore_rules)
     window = (start, start + 1)
     bookable = bookable_range(rules, window, now) if range_applies else window

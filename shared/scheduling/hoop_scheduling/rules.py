@@ -50,7 +50,7 @@ class SlotRules:
     horizon: tuple[float, str] = (0, "days")
     equal_distribution: bool = False
     rooms: tuple[str, ...] = ()
-    """A new session needs one of these rooms, buffers included; sorted."""
+    """A new session needs one of these rooms, buffers included; sorted. Each holds `capacity` people."""
     equipment: tuple[tuple[str, int], ...] = ()
     """A new session needs a unit of each equipment: (id, units that may be in use at once)."""
     look_busy: int = 0
@@ -95,7 +95,10 @@ class SlotRules:
             zone=zone,
             hosts=tuple(sorted(hosts, key=lambda host: not host.primary)),
             **_settings(calendar),
-            **_resources([r for r in resources if _applies_to(r, calendar)]),
+            **_resources(
+                [r for r in resources if _applies_to(r, calendar)],
+                seats=int(calendar.get("appoinmentPerSlot") or 1),
+            ),
         )
 
     @property
@@ -129,7 +132,6 @@ def _settings(calendar: JsonObject) -> dict[str, Any]:
         "step": _duration(calendar, "slotInterval", default=30),
         "before": _duration(calendar, "preBuffer"),
         "after": _duration(calendar, "slotBuffer"),
-        "capacity": int(calendar.get("appoinmentPerSlot") or 1),
         "per_day": int(calendar.get("appoinmentPerDay") or 0),
         "notice": _count(calendar, "allowBookingAfter", "hours"),
         "horizon": _count(calendar, "allowBookingFor", "days"),
@@ -153,13 +155,21 @@ def _applies_to(found: JsonObject, calendar: JsonObject) -> bool:
     return calendar["id"] in found.get("calendarIds", (calendar["id"],))
 
 
-def _resources(resources: Iterable[JsonObject]) -> dict[str, Any]:
+def _resources(resources: Iterable[JsonObject], *, seats: int) -> dict[str, Any]:
+    """The seats of a session, as far as its largest room holds so many people; the rooms for so many."""
     active = sorted(
         (resource for resource in resources if resource.get("isActive") is not False),
         key=itemgetter("id"),
     )
+    rooms = {
+        one["id"]: max(one.get("capacity", seats), 1)
+        for one in active
+        if one["resourceType"] == "rooms"
+    }
+    capacity = min(seats, max(rooms.values(), default=seats))
     return {
-        "rooms": tuple(one["id"] for one in active if one["resourceType"] == "rooms"),
+        "capacity": capacity,
+        "rooms": tuple(room for room, people in rooms.items() if people >= capacity),
         "equipment": tuple(
             (one["id"], one.get("quantity", 1) - one.get("outOfService", 0))
             for one in active

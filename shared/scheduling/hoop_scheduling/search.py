@@ -48,12 +48,16 @@ class Occupancy(NamedTuple):
 
 
 class SearchRequest(NamedTuple):
-    """The hosts and the length of a slot; not `strict`: only core times and seats count."""
+    """The hosts and the length of a slot; not `strict`: only core times and seats count.
+
+    `any_length`: the length need not be the calendar's.
+    """
 
     rules: SlotRules
     hosts: tuple[Host, ...]
     length: int
     strict: bool = True
+    any_length: bool = False
 
     @property
     def host_ids(self) -> tuple[str, ...]:
@@ -63,7 +67,9 @@ class SearchRequest(NamedTuple):
 
     @property
     def has_valid_length(self) -> bool:
-        return self.length == self.rules.length if self.strict else self.length > 0
+        if self.strict and not self.any_length:
+            return self.length == self.rules.length
+        return self.length > 0
 
     @property
     def buffers(self) -> Buffers | None:
@@ -71,10 +77,10 @@ class SearchRequest(NamedTuple):
 
     @property
     def grid_spec(self) -> GridSpec:
-        if self.hosts is self.rules.hosts:
+        if self.hosts is self.rules.hosts and self.length == self.rules.length:
             return self.rules.grid_spec
         plans = tuple(host.plan for host in self.hosts)
-        return shared_spec(plans, self.rules.all_of, self.rules.length, self.rules.step)
+        return shared_spec(plans, self.rules.all_of, self.length, self.rules.step)
 
 
 class FreeStarts(NamedTuple):

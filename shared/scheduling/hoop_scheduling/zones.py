@@ -114,6 +114,15 @@ def later(instant: int, count: float, unit: str, zone: str) -> int:
     )
 
 
+def spans_at_most(days: int, start: int, end: int, zone: str) -> bool:
+    """Whether [start, end) is so many days at most, by the zone's clocks or by elapsed time.
+
+    So a month of 31 days is 31 days also where the clocks go back in it, and 31 times 24 hours are
+    31 days also where they go forward.
+    """
+    return end <= max(start + days * DAY, later(start, days, "days", zone))
+
+
 def _steadily_later(instant: int, days: float, zone: str) -> int | None:
     """`later` for whole days by integers; None near a change of the offset."""
     if days % 1:

@@ -63,6 +63,19 @@ def test_without_its_members_a_calendar_has_no_host():
     assert may_book_at(calendar("ada", needsHost=True), TEN).hosts == ("ada",)
 
 
+def test_an_appointment_may_keep_a_length_of_its_own():
+    """All of it must be open and free, on the grid; nothing else differs."""
+    rules = calendar("ada")
+    busy = {"ada": Busy.of([(ELEVEN + 30 * MINUTE, NOON)])}
+
+    assert may_book_at(rules, TEN, hours=1.5, any_length=True)
+    assert may_book_at(rules, TEN, hours=1.5, any_length=True, busy=busy)
+    assert may_book_at(rules, TEN, hours=2, any_length=True, busy=busy).reason == "busy"
+    assert may_book_at(rules, ELEVEN, hours=1.5, any_length=True).reason == "closed"
+    assert may_book_at(rules, TEN + MINUTE, hours=1.5, any_length=True).reason == "not_on_grid"
+    assert may_book_at(rules, TEN, hours=0, any_length=True).reason == "wrong_length"
+
+
 def test_a_verdict_names_the_hosts_who_can_take_it():
     """The member who is free, not the one who is busy."""
     verdict = may_book_at(calendar("ada", "bob"), TEN, busy={"ada": Busy.of([(TEN, ELEVEN)])})

@@ -45,6 +45,24 @@ def test_a_session_gets_the_free_room_of_the_lowest_id():
     assert may_book_at(rules, TEN, busy={"blue": Busy.of([(TEN, ELEVEN)])}).resources == ("red",)
 
 
+@pytest.mark.parametrize(
+    ("capacities", "seats", "rooms"),
+    [
+        ({"blue": 8, "red": 30}, 20, ("red",)),
+        ({"blue": 8, "red": 12}, 12, ("red",)),
+        ({"blue": 8, "red": 8}, 8, ("blue", "red")),
+        ({"blue": 20, "red": 30}, 20, ("blue", "red")),
+        ({"blue": 0}, 1, ("blue",)),
+        ({}, 20, ()),
+    ],
+)
+def test_a_session_has_as_many_seats_as_its_room_holds(capacities, seats, rooms):
+    """Of a class of twenty: the largest room limits it, and smaller rooms are not used."""
+    found = [resource(name, capacity=people) for name, people in capacities.items()]
+    rules = calendar(*found, calendarType="class_booking", appoinmentPerSlot=20)
+    assert (rules.capacity, rules.rooms) == (seats, rooms)
+
+
 def test_without_a_free_room_nobody_can_book():
     """The reason distinguishes rooms from hosts."""
     rules = calendar(*ROOMS)

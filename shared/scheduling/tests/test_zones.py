@@ -21,6 +21,7 @@ from hoop_scheduling.zones import (
     epoch_ms,
     is_zone,
     later,
+    spans_at_most,
     utc_datetime,
     zone_named,
 )
@@ -179,3 +180,21 @@ def test_days_later_are_what_python_says(zone, since, days):
 
     expected = (local + timedelta(days=days)).astimezone(UTC).timestamp() * 1000
     assert abs(later(now, days, "days", zone) - expected) < 1
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "hours", "fits"),
+    [
+        ("Europe/Berlin", date(2027, 10, 1), 31 * 24 + 1, True),
+        ("Europe/Berlin", date(2027, 10, 1), 31 * 24 + 2, False),
+        ("Europe/Berlin", date(2027, 3, 1), 31 * 24, True),
+        ("Europe/Berlin", date(2027, 3, 1), 31 * 24 + 1, False),
+        ("UTC", date(2027, 10, 1), 31 * 24, True),
+        ("UTC", date(2027, 10, 1), 31 * 24 + 1, False),
+        ("Asia/Kolkata", date(2027, 10, 1), 31 * 24 + 1, False),
+    ],
+)
+def test_31_days_by_the_clock_or_by_elapsed_time(zone, first, hours, fits):
+    """Where the clocks go back, an hour more; where they go forward, no hour less."""
+    start = epoch_ms(datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(zone)))
+    assert spans_at_most(31, start, start + hours * 60 * MINUTE, zone) is fits

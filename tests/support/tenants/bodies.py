@@ -157,6 +157,7 @@ QUERIES: dict[str, Callable[[Ids], dict[str, str]]] = {
         "calendarId": ids["calendar"],
         **SPAN,
     },
+    "GET /calendars/{calendarId}/sessions": lambda _: SPAN,
     "GET /calendars/appointments/{appointmentId}/notes": lambda _: {"limit": "20", "offset": "0"},
     "GET /calendars/{calendarId}/free-slots": lambda _: {
         "startDate": "1835913600000",

@@ -45,6 +45,7 @@ from booking.store.crud import block_slots
 from hoop_platform.auth import location_zone
 from hoop_platform.db.database import Database
 from hoop_platform.errors import (
+    AlreadyAttending,
     CalendarInactive,
     LocationForbidden,
     NoHost,
@@ -242,7 +243,9 @@ ROUTES = (
         summary="Create appointment",
         description="With `rrule` (or on a calendar with `enableRecurring`) a series: the response"
         " is its first occurrence that was booked, and `occurrences` lists the outcome of each."
-        " A taken time is 400 `slot_unavailable`, with up to five `alternatives`.",
+        " A taken time is 400 `slot_unavailable`, with up to five `alternatives`. A contact who has"
+        " a seat of the session is refused with 409 `already_attending`, which names the"
+        " `appointmentId`, unless the calendar has `allowSameContact`.",
         refusals=(
             SlotUnavailable,
             WrongLength,
@@ -250,6 +253,7 @@ ROUTES = (
             NoHost,
             LocationForbidden,
             NotFound,
+            AlreadyAttending,
         ),
     ),
     Route(
@@ -281,6 +285,7 @@ ROUTES = (
             CalendarInactive,
             NoHost,
             StateConflict,
+            AlreadyAttending,
             PreconditionFailed,
         ),
     ),

@@ -70,7 +70,9 @@ async def create_block_slot(call: Call[CreateBlockSlot]) -> Reply:
         | {"location_id": body.location_id}
     )
     async with call.runtime.db.transaction() as db:
-        block = await handlers.create_block_slot(db, call.account_id, block, now=call.now)
+        block = await handlers.create_block_slot(
+            db, call.account_id, block, now=call.now, zone=zone
+        )
     return _reply(block, zone)
 
 
@@ -84,7 +86,13 @@ async def update_block_slot(call: Call[UpdateBlockSlot]) -> Reply:
     changes = await _event_fields(call, body)
     async with call.runtime.db.transaction() as db:
         block = await handlers.change_block_slot(
-            db, call.account_id, before.id, changes, now=call.now, expected=call.if_match
+            db,
+            call.account_id,
+            before.id,
+            changes,
+            now=call.now,
+            zone=zone,
+            expected=call.if_match,
         )
     return _reply(block, zone)
 

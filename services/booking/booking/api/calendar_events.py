@@ -1,4 +1,4 @@
-"""The lists of appointments and block slots of a calendar, a user or a group."""
+"""The lists of appointments and block slots of a location, a calendar, a user or a group."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -46,17 +46,11 @@ QueryInstant = Annotated[Instant, BeforeValidator(_iso_of_epoch)]
 """An instant in a query: 13 digits of epoch milliseconds, or ISO 8601 with an offset."""
 
 
-class BlockSlotListQuery(Query):
-    """What overlaps `[startTime, endTime)`."""
+class TimeRangeQuery(Query):
+    """`[startTime, endTime)`."""
 
-    location_id: str
     start_time: QueryInstant = Field(description="Epoch milliseconds, or ISO 8601 with an offset.")
     end_time: QueryInstant = Field(description="Epoch milliseconds, or ISO 8601 with an offset.")
-    calendar_id: str | None = None
-    user_id: str | None = None
-    group_id: str | None = Field(None, description="The calendars that are in this group now.")
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = MAX_PAGE
-    cursor: str | None = Field(None, description="The `nextCursor` of the last response.")
 
     @field_validator("end_time")
     @classmethod
@@ -67,15 +61,25 @@ class BlockSlotListQuery(Query):
         return end
 
 
+class BlockSlotListQuery(TimeRangeQuery):
+    """What overlaps `[startTime, endTime)`."""
+
+    location_id: str
+    calendar_id: str | None = None
+    user_id: str | None = None
+    group_id: str | None = Field(None, description="The calendars that are in this group now.")
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = MAX_PAGE
+    cursor: str | None = Field(None, description="The `nextCursor` of the last response.")
+
+
 class CalendarEventListQuery(BlockSlotListQuery):
-    """With several of calendar, user and group: what belongs to all of them."""
+    """With several of calendar, user and group: what belongs to all; without: all of the location."""
 
     status: list[Status] | None = Field(None, max_length=8, description="In one of these only.")
     updated_after: QueryInstant | None = Field(None, description="Changed later than this only.")
     needs_host: bool = Field(
         False,
-        description="true: only appointments of which a host was deleted; of the whole location, if"
-        " no calendar, user or group is given.",
+        description="true: only appointments of which a host was deleted.",
     )
 
 
@@ -114,7 +118,7 @@ class BlockSlotListResponse(ResponseModel):
 async def list_events(call: Call[None, CalendarEventListQuery]) -> dict[str, Any]:
     query = call.query
     await location_zone(call.caller, query.location_id, call.runtime.tables)
-    chosen = await _calendars(call, query, of_location=query.needs_host)
+    chosen = await _calendars(call, query)
     calendars = None if not chosen else sorted(set(chosen[0]).intersection(*chosen))
     filters = replace(
         _filters(query, calendars),
@@ -130,6 +134,8 @@ async def list_block_slots(call: Call[None, BlockSlotListQuery]) -> dict[str, An
     """The block slots of any of the given calendar, user, and calendars of the group."""
     query = call.query
     zone = await location_zone(call.caller, query.location_id, call.runtime.tables)
+    if (query.calendar_id, query.user_id, query.group_id) == (None, None, None):
+        raise invalid("calendarId", "missing", "calendarId, userId or groupId must be given")
     calendars = sorted({one for some in await _calendars(call, query) for one in some})
     found = await store.list_block_slots(
         call.runtime.db, call.account_id, _filters(query, calendars)
@@ -139,13 +145,8 @@ async def list_block_slots(call: Call[None, BlockSlotListQuery]) -> dict[str, An
     )
 
 
-async def _calendars(
-    call: AnyCall, query: BlockSlotListQuery, *, of_location: bool = False
-) -> list[list[str]]:
-    """The calendar of `calendarId`, and the calendars of `groupId`, of each that is given.
-
-    One of these or `userId` must be, unless the list is `of_location`.
-    """
+async def _calendars(call: AnyCall, query: BlockSlotListQuery) -> list[list[str]]:
+    """The calendar of `calendarId`, and the calendars of `groupId`, of each that is given."""
     chosen = []
     if query.calendar_id is not None:
         known = is_id(query.calendar_id) and await get_calendar(
@@ -159,8 +160,6 @@ async def _calendars(
         chosen.append(
             await list_calendar_ids_of_group(call.runtime.db, call.account_id, query.group_id)
         )
-    if not chosen and query.user_id is None and not of_location:
-        raise invalid("calendarId", "missing", "calendarId, userId or groupId must be given")
     return chosen
 
 
@@ -209,8 +208,8 @@ ROUTES = (
         reply=AppointmentListResponse,
         summary="Get calendar events",
         description="Appointments that overlap the time, cancelled ones too, in order of start."
-        " At least one of `calendarId`, `userId` and `groupId` is needed; several narrow. With"
-        " `needsHost=true` none is: then all appointments of the location that need another host.",
+        " `calendarId`, `userId` and `groupId` narrow; without them, all of the location. With"
+        " `needsHost=true` those of which a host was deleted.",
         refusals=(LocationForbidden, NotFound),
     ),
     Route(

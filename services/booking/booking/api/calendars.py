@@ -1,12 +1,15 @@
 """The operations on calendars."""
 
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
-from booking.api.crud import versioned_reply
+from booking.api.crud import versioned_reply, warnings_of
 from booking.api.presenters import present_calendar, token_header
 from booking.api.schemas.calendars import (
     CalendarEnvelope,
+    CalendarFields,
     CalendarListQuery,
     CalendarListResponse,
     CreateCalendar,
@@ -66,11 +69,16 @@ async def create_calendar(call: Call[CreateCalendar]) -> Reply:
             settings=settings,
             now=call.now,
         )
-    return _reply(*created)
+    return _reply(*created, warnings=warnings_of(body, CalendarFields.model_fields))
 
 
-def _reply(calendar: Calendar, versions: dict[str, int] | None = None) -> Reply:
-    return versioned_reply({"calendar": present_calendar(calendar)}, calendar.version, versions)
+def _reply(
+    calendar: Calendar,
+    versions: dict[str, int] | None = None,
+    warnings: Mapping[str, Any] = MappingProxyType({}),
+) -> Reply:
+    body = {"calendar": present_calendar(calendar), **warnings}
+    return versioned_reply(body, calendar.version, versions)
 
 
 async def get_calendar(call: Call) -> Reply:
@@ -101,7 +109,7 @@ async def update_calendar(call: Call[UpdateCalendar]) -> Reply:
             now=call.now,
             expected=call.if_match,
         )
-    return _reply(*changed)
+    return _reply(*changed, warnings=warnings_of(body, CalendarFields.model_fields))
 
 
 async def delete_calendar(call: Call) -> Reply:

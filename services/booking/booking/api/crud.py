@@ -1,6 +1,6 @@
 """What the operations on groups, resources, schedules and block slots have in common."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
@@ -43,6 +43,22 @@ def versioned_reply(
 ) -> Reply:
     """The response with an `ETag` and, after a change, with the consistency token."""
     return Reply(body, headers={"ETag": f'"{version}"', **token_header(versions or {})})
+
+
+def warnings_of(body: Body, names: Iterable[str]) -> dict[str, Any]:
+    """`warnings` about the sent ones of these fields, which have no effect; nothing without such.
+
+    A default is nothing to warn about.
+    """
+    fields = type(body).model_fields
+    sent = [
+        n for n in names if n in body.model_fields_set and getattr(body, n) != fields[n].default
+    ]
+    warnings = [
+        {"path": fields[n].alias or n, "code": "no_effect", "message": fields[n].description or ""}
+        for n in sent
+    ]
+    return {"warnings": warnings} if warnings else {}
 
 
 async def find(call: AnyCall, table: AggregateTable[Aggregate], name: str) -> Aggregate:

@@ -1,10 +1,18 @@
 """The operations on rooms and equipment."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from booking.api.crud import delete_once, find, initial_fields, sent_fields, versioned_reply
+from booking.api.crud import (
+    delete_once,
+    find,
+    initial_fields,
+    sent_fields,
+    versioned_reply,
+    warnings_of,
+)
 from booking.api.schemas.shared import (
     Count,
     LocationQuery,
@@ -12,6 +20,7 @@ from booking.api.schemas.shared import (
     OffsetPageQuery,
     SuccessResponse,
     VersionedResponse,
+    Warnings,
 )
 from booking.api.validation import known_ids
 from booking.domain.checks import MAX_CALENDARS, RESOURCE_TYPES, check_immutable
@@ -29,12 +38,22 @@ CalendarIds = Annotated[list[str], Field(max_length=MAX_CALENDARS)]
 
 class _ResourceFields(Body):
     description: Text = ""
-    quantity: Annotated[Count, Field(description="Units of equipment. For rooms only stored.")] = 1
+    quantity: Annotated[
+        Count, Field(description="Units of equipment. For rooms only stored, without effect.")
+    ] = 1
     out_of_service: Annotated[
-        Count, Field(description="Units of equipment that cannot be used. For rooms only stored.")
+        Count,
+        Field(
+            description="Units of equipment that cannot be used. For rooms only stored, without effect."
+        ),
     ] = 0
     capacity: Annotated[
-        Count, Field(description="People in a room. Stored and shown, without further effect.")
+        Count,
+        Field(
+            description="People in a room. Sessions of its calendars have so many seats at most (with"
+            " several rooms, as many as the largest holds; smaller rooms are then not used). For"
+            " equipment only stored, without effect."
+        ),
     ] = 1
     calendar_ids: Annotated[
         CalendarIds, Field(description="Rooms: any calendars. Equipment: one, of type service.")
@@ -54,6 +73,12 @@ class UpdateResource(_ResourceFields):
     is_active: bool = True
 
 
+_WITHOUT_EFFECT: Mapping[ResourceType, Sequence[str]] = {
+    "rooms": ("quantity", "out_of_service"),
+    "equipments": ("capacity",),
+}
+
+
 class UpdatedResourceResponse(VersionedResponse):
     location_id: str
     name: str
@@ -63,6 +88,7 @@ class UpdatedResourceResponse(VersionedResponse):
     quantity: int
     out_of_service: int
     capacity: int
+    warnings: Warnings = None
 
 
 class ResourceResponse(UpdatedResourceResponse):
@@ -94,7 +120,7 @@ async def create_resource(call: Call[CreateResource]) -> Reply:
     resource = Resource(**initial_fields(call), **fields, resource_type=_type(call))
     async with call.runtime.db.transaction() as db:
         resource = await handlers.create_resource(db, call.account_id, resource, now=call.now)
-    return _reply(resource)
+    return _reply(resource, warnings_of(body, _WITHOUT_EFFECT[_type(call)]))
 
 
 async def get_resource(call: Call) -> Reply:
@@ -113,7 +139,8 @@ async def update_resource(call: Call[UpdateResource]) -> Reply:
         resource = await handlers.change_resource(
             db, call.account_id, resource.id, changes, now=call.now, expected=call.if_match
         )
-    return _reply(resource, without="calendarIds")
+    warnings = warnings_of(body, _WITHOUT_EFFECT[_type(call)])
+    return _reply(resource, warnings, without="calendarIds")
 
 
 async def delete_resource(call: Call) -> Reply:
@@ -150,9 +177,9 @@ def present_resource(resource: Resource) -> dict[str, Any]:
     return {**state, "_id": resource.id}
 
 
-def _reply(resource: Resource, without: str = "") -> Reply:
+def _reply(resource: Resource, warnings: Mapping[str, Any], without: str = "") -> Reply:
     body = {name: value for name, value in present_resource(resource).items() if name != without}
-    return versioned_reply(body, resource.version, resource.versions)
+    return versioned_reply({**body, **warnings}, resource.version, resource.versions)
 
 
 READ = ("calendars.readonly", "calendars/resources.readonly")

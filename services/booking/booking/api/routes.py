@@ -14,6 +14,7 @@ from booking.api import (
     reassignments,
     resources,
     schedules,
+    sessions,
     users,
 )
 from booking.api.examples import with_examples
@@ -31,6 +32,7 @@ ROUTES = with_examples(
         *users.ROUTES,
         *reassignments.ROUTES,
         *calendar_events.ROUTES,
+        *sessions.ROUTES,
         *contacts.ROUTES,
         *notes.ROUTES,
         *openapi.ROUTES,

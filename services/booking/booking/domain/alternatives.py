@@ -49,9 +49,9 @@ def nearest(
     return sorted(found[:MAX_ALTERNATIVES])
 
 
-def next_free(
+def free_after(
     window: CalendarWindow, taken: datetime, *, now: datetime, host: str | None
-) -> datetime | None:
-    """The first free start after the taken one; None if there is none within `SEARCH_AFTER`."""
+) -> list[datetime]:
+    """The free starts after the taken one within `SEARCH_AFTER`, in order."""
     free = window.free(taken, taken + SEARCH_AFTER, now=now, host=host)
-    return next((start for start in free if start > taken), None)
+    return [start for start in free if start > taken]

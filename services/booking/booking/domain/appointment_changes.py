@@ -1,7 +1,7 @@
 """Changes of an appointment: moved, cancelled, confirmed, edited, deleted."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from booking.domain.assignment import (
@@ -10,6 +10,8 @@ from booking.domain.assignment import (
     SeatAssignment,
     assign_seat,
     assigned_user,
+    check_attendance,
+    check_length,
     excluded_appointment,
     is_shared,
     meeting_for,
@@ -21,9 +23,7 @@ from booking.domain.reassignment import check_host, check_keeps_together
 from booking.domain.recurrence import check_rule_unchanged
 from booking.domain.snapshot import Snapshot
 from hoop_events.booking import Appointment
-from hoop_platform.errors import StateConflict, invalid
-
-MAX_LENGTH = timedelta(days=31)
+from hoop_platform.errors import StateConflict
 
 
 def change(
@@ -92,8 +92,7 @@ def _edited(before: Appointment, snapshot: Snapshot, patch: AppointmentPatch) ->
     if calendar_id != before.calendar_id:
         length = snapshot.calendar.length
     end = patch.end or start + length
-    if not start < end <= start + MAX_LENGTH:
-        raise invalid("endTime", "end_time", "must be later than startTime, by 31 days at most")
+    check_length(start, end, snapshot.calendar.time_zone)
     texts = {"title": patch.title, "description": patch.description}
     personal = before.personal.model_copy(
         update={name: text for name, text in texts.items() if text is not None}
@@ -177,6 +176,7 @@ def _move(
         "shared": is_shared(snapshot, found.joins),
     }
     if not stays:
+        check_attendance(snapshot, found.joins)
         kind = fields["meeting_location_type"]
         fields["meeting"] = meeting_for(kind, found.joins, confirmed=after.confirmed)
     seat = snapshot.seat if stays else found.seat
@@ -202,7 +202,14 @@ def _requested_time(
         relieve=before.hosts[0] if others else None,
         ignore_range=patch.ignore_range or (kept and now < after.end_time),
         ignore_rules=patch.ignore_rules,
+        any_length=_keeps_length(before, after),
     )
+
+
+def _keeps_length(before: Appointment, after: Appointment) -> bool:
+    """Whether it is as long as before on the same calendar, however it came by that length."""
+    was, now = (one.end_time - one.start_time for one in (before, after))
+    return was == now and before.calendar_id == after.calendar_id
 
 
 def _keeps_session(before: Appointment, after: Appointment, found: SeatAssignment) -> bool:

@@ -10,9 +10,12 @@ from booking.domain.assignment import (
     SeatAssignment,
     assign_seat,
     assigned_user,
+    check_attendance,
+    check_length,
     is_shared,
     meeting_for,
     named_host,
+    overlaps_buffer,
 )
 from booking.domain.calendars import Calendar, Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch, NewAppointment
@@ -37,12 +40,35 @@ def book(
     start, end = _times(snapshot.calendar, patch)
     if status not in OCCUPYING:
         return _without_time(snapshot, new, patch, session_id=session_id, status=status, now=now)
-    request = RequestedTime(start, end, patch.host, None, patch.ignore_range, patch.ignore_rules)
+    request = RequestedTime(
+        start, end, patch.host, _preferred_host(snapshot), patch.ignore_range, patch.ignore_rules
+    )
     found = assign_seat(snapshot, request, excluded=None, now=now)
+    check_attendance(snapshot, found.joins)
+    status = _overlap_status(snapshot, patch, found, request) or status
     fields = _fields(snapshot, new, patch, found, status=status, now=now)
     fields |= {"start_time": start, "end_time": end}
     entry = enter_session(None, end, found, session_id=session_id)
     return decide_new(snapshot, patch, found, entry, fields)
+
+
+def _preferred_host(snapshot: Snapshot) -> str | None:
+    """The contact's former host, on a round robin with `stickyContact`."""
+    return snapshot.former_host if snapshot.calendar.rules.kind == "round_robin" else None
+
+
+def _overlap_status(
+    snapshot: Snapshot, patch: AppointmentPatch, found: SeatAssignment, request: RequestedTime
+) -> str | None:
+    """`bookingOverlapDefaultStatus`, if the appointment is booked into the buffer of another.
+
+    None where that needs no flag, where the request names a status, or the calendar none.
+    """
+    recurring = snapshot.calendar.settings.get("recurring") or {}
+    status: str | None = recurring.get("bookingOverlapDefaultStatus")
+    if status is None or patch.status is not None or not patch.ignore_rules:
+        return None
+    return status if overlaps_buffer(snapshot, found, request) else None
 
 
 def create_unconfirmed(
@@ -68,6 +94,7 @@ def _without_time(
 ) -> Decision:
     found = SeatAssignment((named_host(snapshot.calendar, patch.host),), 0, None)
     start, end = _times(snapshot.calendar, patch)
+    check_length(start, end, snapshot.calendar.time_zone)
     fields = _fields(snapshot, new, patch, found, status=status, now=now)
     fields |= {"start_time": start, "end_time": end, "session": session_id, "occupies": False}
     fields |= {"shared": False, "meeting": NO_MEETING}
@@ -85,6 +112,7 @@ def convert_hold(
     status = _status(snapshot.calendar, patch)
     if status not in OCCUPYING:
         raise invalid("appointmentStatus", "held", "a held time is given to one who takes it")
+    check_attendance(snapshot, session)
     found = SeatAssignment(hold.hosts, snapshot.seat or 1, session, hold.resources)
     entry = enter_session(hold, hold.end_time, found, session_id=hold.session)
     fields = _fields(snapshot, new, patch, found, status=status, now=now)

@@ -9,6 +9,7 @@ from booking.domain.snapshot import Session, Snapshot
 from hoop_events.booking import Appointment, Hold, Meeting
 from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
 from hoop_platform.errors import (
+    AlreadyAttending,
     CalendarInactive,
     Detail,
     NoHost,
@@ -20,9 +21,11 @@ from hoop_platform.errors import (
 from hoop_scheduling.busy import Seats
 from hoop_scheduling.engine import Verdict, may_book
 from hoop_scheduling.without_one import ExcludedAppointment
-from hoop_scheduling.zones import epoch_ms
+from hoop_scheduling.zones import epoch_ms, spans_at_most
 
 NO_MEETING = Meeting()
+MAX_APPOINTMENT = 31
+"""Local days."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class RequestedTime:
     ignore_rules: bool = False
     relieve: str | None = None
     """The present host, who is to be replaced, by `host` or by any member who is free."""
+    any_length: bool = False
+    """The appointment has this length already, which need not be the calendar's."""
 
 
 def assign_seat(
@@ -61,6 +66,7 @@ def assign_seat(
 
     `excluded` is what the appointment itself occupies before the change.
     """
+    check_length(request.start, request.end, snapshot.calendar.time_zone)
     verdict = _verdict(snapshot, request, excluded=excluded, now=now)
     if snapshot.calendar.rules.all_of:
         return _assign(snapshot, verdict.hosts, verdict.resources, request, excluded)
@@ -98,6 +104,9 @@ def _verdict(
     verdict = _engine_verdict(snapshot, request, excluded=excluded, now=now)
     if verdict.reason is None:
         return verdict
+    if verdict.reason == "full":
+        for session in _requested_sessions(snapshot, request):
+            check_attendance(snapshot, session)
     refused = refusal(verdict.reason, snapshot.calendar, request)
     if isinstance(refused, SlotLost) and request.host and not snapshot.calendar.rules.all_of:
         others = replace(request, host=None)
@@ -127,7 +136,36 @@ def _engine_verdict(
         leave_out=excluded,
         ignore_range=request.ignore_range,
         ignore_rules=request.ignore_rules,
+        any_length=request.any_length,
     )
+
+
+def check_attendance(snapshot: Snapshot, session: Session | None) -> None:
+    """Refuse a second seat of a session to its contact, unless the calendar allows that."""
+    attending = None if session is None else session.attending
+    if attending is not None and not snapshot.calendar.allows_same_contact:
+        raise AlreadyAttending(extra={"appointmentId": attending})
+
+
+def _requested_sessions(snapshot: Snapshot, request: RequestedTime) -> list[Session]:
+    """The sessions with several seats at the requested time, of the requested host if there is one."""
+    return [
+        session
+        for session in snapshot.sessions.values()
+        if snapshot.calendar.rules.capacity > 1
+        and (session.calendar_id, session.starts) == (snapshot.calendar.id, request.start)
+        and request.host in (None, *session.hosts)
+    ]
+
+
+def check_length(start: datetime, end: datetime, zone: str) -> None:
+    """Refuse the times of an appointment or a hold that end too early or too late.
+
+    Its days are counted in `zone`, its calendar's.
+    """
+    if not start < end or not spans_at_most(MAX_APPOINTMENT, epoch_ms(start), epoch_ms(end), zone):
+        text = f"must be later than startTime, by {MAX_APPOINTMENT} local days at most"
+        raise invalid("endTime", "end_time", text)
 
 
 def excluded_appointment(
@@ -165,6 +203,18 @@ def named_host(calendar: Calendar, host: str | None) -> str:
     if host is not None and host not in calendar.hosts:
         raise not_a_member(calendar)
     return host or calendar.hosts[0]
+
+
+def overlaps_buffer(snapshot: Snapshot, found: SeatAssignment, request: RequestedTime) -> bool:
+    """Whether the new session of this assignment lies within a buffer, its own or that of another."""
+    rules = snapshot.calendar.rules
+    start, end = epoch_ms(request.start), epoch_ms(request.end)
+    taken = (snapshot.calendar.id, *found.hosts, *(r for r in found.resources if r in rules.rooms))
+    return found.joins is None and any(
+        snapshot.busy[one].blocked([start], end - start, (rules.before, rules.after))
+        for one in taken
+        if one in snapshot.busy
+    )
 
 
 class SlotLost(SlotUnavailable):

@@ -80,6 +80,11 @@ class Calendar:
         return bool(self.settings.get("enableRecurring") and recurring.get("freq"))
 
     @property
+    def allows_same_contact(self) -> bool:
+        """Whether one contact may take several seats of a session."""
+        return bool(self.settings.get("allowSameContact"))
+
+    @property
     def takable(self) -> set[str]:
         """The hosts, rooms and equipment whose time its appointments may take."""
         return {*self.hosts, *self.rules.rooms, *(key for key, _ in self.rules.equipment)}

@@ -1,15 +1,16 @@
 """Checks of schedules, resources, groups and block slots."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from booking.domain.calendars import Calendar
 from hoop_events.calendars import BlockSlot, Resource
 from hoop_platform.errors import Conflict, Detail, NotFound, invalid
+from hoop_scheduling.zones import epoch_ms, spans_at_most
 
 MAX_CALENDARS = 100
 RESOURCE_TYPES = ("rooms", "equipments")
-MAX_BLOCK = timedelta(days=366)
+MAX_BLOCK = 366
+"""Local days."""
 UNKNOWN_USER = "is no user of the account"
 
 
@@ -19,15 +20,20 @@ def check_immutable(name: str, before: str, sent: str | None) -> None:
         raise invalid(name, "immutable", "cannot be changed")
 
 
-def check_block(block: BlockSlot) -> None:
-    """Refuse a block slot that does not block exactly one target, or not for a valid time."""
+def check_block(block: BlockSlot, zone: str) -> None:
+    """Refuse a block slot that does not block exactly one target, or not for a valid time.
+
+    Its days are counted in `zone`, its location's.
+    """
     targets = (block.calendar_id, block.user_id, block.resource_id)
     if sum(target is not None for target in targets) != 1:
         raise invalid("calendarId", "one_target", "name one: a calendar, a user, or a resource")
     if block.start_time >= block.end_time:
         raise invalid("endTime", "end_time", "must be later than startTime")
-    if block.end_time - block.start_time > MAX_BLOCK:
-        raise invalid("endTime", "too_long", "a block slot lasts a year at most")
+    start, end = epoch_ms(block.start_time), epoch_ms(block.end_time)
+    if not spans_at_most(MAX_BLOCK, start, end, zone):
+        text = f"a block slot lasts a year at most, {MAX_BLOCK} local days"
+        raise invalid("endTime", "too_long", text)
 
 
 def check_resource(resource: Resource, calendars: Iterable[Calendar]) -> None:

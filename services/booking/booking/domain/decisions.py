@@ -72,6 +72,24 @@ class Decision:
     entry: SessionEntry | None = None
     closes: str | None = None
 
+    @property
+    def stays(self) -> bool:
+        """Whether an appointment keeps the seat that it had."""
+        before, after = self.before, self.after
+        return (
+            isinstance(before, Appointment)
+            and after is not None
+            and before.occupies
+            and after.occupies
+            and before.session == after.session
+        )
+
+    @property
+    def takes_contact_once(self) -> bool:
+        """Whether its session may give its contact no other seat."""
+        calendar = self.snapshot.calendar
+        return calendar.rules.capacity > 1 and not calendar.allows_same_contact
+
 
 def enter_session(
     before: Occupant | None, ends: datetime, found: SeatAssignment, *, session_id: str

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import date
-from itertools import pairwise
 
 from hoop_events.calendars import Interval, Schedule, ScheduleRule
 from hoop_platform.errors import invalid
@@ -15,8 +14,20 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d|24:00")
 _DATE = re.compile(r"(19[7-9]\d|2[01]\d\d)-\d{2}-\d{2}", re.ASCII)
 
 
-def check_schedule(schedule: Schedule) -> None:
-    """Refuse unknown zones and days, a day or date with two rules, and invalid intervals."""
+def valid_schedule(schedule: Schedule) -> Schedule:
+    """The schedule with overlapping intervals of a rule joined.
+
+    Refuses unknown zones and days, a day or date with two rules, and intervals that do not open
+    before they close.
+    """
+    _check(schedule)
+    rules = tuple(
+        rule.model_copy(update={"intervals": _joined(rule.intervals)}) for rule in schedule.rules
+    )
+    return schedule.model_copy(update={"rules": rules})
+
+
+def _check(schedule: Schedule) -> None:
     if not is_zone(schedule.timezone):
         raise invalid("timezone", "unknown_zone", "is no zone of the IANA database")
     seen: set[str | None] = set()
@@ -49,10 +60,27 @@ def _is_date(text: str) -> bool:
 
 
 def _opens_and_closes(intervals: Sequence[Interval]) -> bool:
-    """Whether each interval opens before it closes, and closes before the next one opens."""
-    if not all(_CLOCK.fullmatch(one.from_) and _CLOCK.fullmatch(one.to) for one in intervals):
-        return False
-    spans = sorted((one.from_.zfill(5), one.to.zfill(5)) for one in intervals)
-    return all(opens < closes for opens, closes in spans) and all(
-        one[1] <= other[0] for one, other in pairwise(spans)
+    """Whether each interval opens before it closes."""
+    return all(
+        _CLOCK.fullmatch(one.from_)
+        and _CLOCK.fullmatch(one.to)
+        and _padded(one.from_) < _padded(one.to)
+        for one in intervals
     )
+
+
+def _joined(intervals: Sequence[Interval]) -> tuple[Interval, ...]:
+    """The intervals with overlapping ones joined, in order; unchanged if none overlap."""
+    found: list[Interval] = []
+    for one in sorted(intervals, key=lambda interval: _padded(interval.from_)):
+        if found and _padded(one.from_) < _padded(found[-1].to):
+            closes = max(found[-1].to, one.to, key=_padded)
+            found[-1] = found[-1].model_copy(update={"to": closes})
+        else:
+            found.append(one)
+    return tuple(found if len(found) < len(intervals) else intervals)
+
+
+def _padded(clock: str) -> str:
+    """`9:00` as `09:00`: in the order of time."""
+    return clock.zfill(5)

@@ -8,14 +8,8 @@ from zoneinfo import ZoneInfo
 
 from booking.domain.calendars import Calendar
 from booking.domain.commands import AppointmentPatch, NewAppointment
-from booking.domain.recurrence import (
-    MAX_UNTIL,
-    RecurrenceRule,
-    local_instant,
-    parse_rule,
-    rule_of_calendar,
-    starts,
-)
+from booking.domain.recurrence import MAX_UNTIL, local_instant, rule_of_calendar, starts
+from booking.domain.recurrence_rule import RecurrenceRule, parse_rule
 from hoop_events.booking import Appointment, Series
 from hoop_platform.errors import invalid
 from hoop_platform.ids import row_id

@@ -26,6 +26,8 @@ class Session:
     after: int = 0
     """Minutes before and after the session in which its hosts and its room take nothing else."""
     meetings: Mapping[str, Meeting] = field(default_factory=dict)
+    attending: str | None = None
+    """The id in the API of another appointment of the same contact that has a seat."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,5 @@ class Snapshot:
     """Expired holds around the requested time, which must be released before a decision."""
     contact_name: str | None = None
     """The name of the contact, which may be empty; None for no contact, or one the account lacks."""
+    former_host: str | None = None
+    """The host of the contact's latest appointment on the calendar, if it has `stickyContact`."""

@@ -22,7 +22,8 @@ $$;
 --     counts                         the calendars' versions grow as well
 --     taken, taken_versions          hosts, rooms and equipment whose time is taken or given back, by id
 --     sessions, revisions            open sessions that are entered or left
---     after                          the row afterwards, without its state; null: the seat is given back
+--     after                          the row afterwards, without its state; null: the seat is given back.
+--                                    `stays`: it keeps its seat, and with it its `unique_contact`
 --     session                        a session to open, or an open one without other appointments, whose
 --                                    time and resources change
 --     events                         rows of the outbox with their bodies; the state in the body of the
@@ -138,17 +139,22 @@ BEGIN
     IF d.after IS NOT NULL THEN
         INSERT INTO appointment (account_id, id, calendar_id, location_id, contact_id, session_id,
                                  seat, starts, ends, local_day, occupies, version, sequence, state,
-                                 deleted_at, held_until)
+                                 deleted_at, held_until, unique_contact)
         SELECT d.account, d.id, a.calendar_id, a.location_id, a.contact_id, a.session_id,
                a.seat, a.starts, a.ends, a.local_day, a.seat IS NOT NULL, a.version, a.sequence,
-               (d.events -> 0 -> 'body' -> 'state')::jsonb, a.deleted_at, a.held_until
+               (d.events -> 0 -> 'body' -> 'state')::jsonb, a.deleted_at, a.held_until,
+               a.unique_contact
           FROM json_to_record(d.after) AS a (
                calendar_id uuid, location_id uuid, contact_id uuid, session_id uuid, seat int,
                starts timestamptz, ends timestamptz, local_day date, version bigint,
-               sequence bigint, deleted_at timestamptz, held_until timestamptz)
+               sequence bigint, deleted_at timestamptz, held_until timestamptz,
+               unique_contact uuid)
         ON CONFLICT (account_id, id) DO UPDATE
            SET calendar_id = excluded.calendar_id, location_id = excluded.location_id,
                session_id = excluded.session_id, seat = excluded.seat, starts = excluded.starts,
+               unique_contact = CASE WHEN (d.after ->> 'stays')::boolean
+                                     THEN appointment.unique_contact
+                                     ELSE excluded.unique_contact END,
                ends = excluded.ends, local_day = excluded.local_day, occupies = excluded.occupies,
                version = excluded.version, sequence = excluded.sequence, state = excluded.state,
                deleted_at = excluded.deleted_at, held_until = excluded.held_until

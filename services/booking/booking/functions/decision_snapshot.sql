@@ -1,3 +1,6 @@
+DROP FUNCTION IF EXISTS decision_snapshot(
+    uuid, uuid, boolean, uuid, timestamptz, timestamptz, timestamptz, boolean, uuid);
+
 -- What is busy for these within `p_during`: one index search each, whatever else the account has. Of
 -- equipment (`p_equipment`) each unit in use is a row, for there may be several.
 CREATE OR REPLACE FUNCTION list_busy_times(
@@ -45,7 +48,8 @@ CREATE OR REPLACE FUNCTION decision_snapshot(
     days date[], on_day bigint[],
     seat int,
     expired uuid[],
-    contact_name text       -- null: no contact of the account
+    contact_name text,      -- null: no contact of the account
+    former_host text        -- with `stickyContact`: the contact's host on this calendar before
 ) LANGUAGE plpgsql STABLE ROWS 1
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
@@ -121,6 +125,16 @@ BEGIN
     IF p_contact IS NOT NULL THEN
         SELECT k.name INTO contact_name FROM known_contact k
          WHERE k.account_id = p_account AND k.id = p_contact;
+    END IF;
+    IF p_contact IS NOT NULL AND (calendar.settings ->> 'stickyContact')::boolean THEN
+        -- The contact's latest appointments first, by the index of a contact's appointments: the
+        -- planner must not look for the contact among all appointments of the calendar.
+        SELECT l.host INTO former_host FROM (
+            SELECT a.host, a.calendar_id, a.occupies, a.starts FROM appointment a
+             WHERE a.account_id = p_account AND a.contact_id = p_contact
+               AND a.deleted_at IS NULL AND a.held_until IS NULL
+             ORDER BY a.starts DESC LIMIT 100) AS l
+         WHERE l.calendar_id = v_calendar AND l.occupies ORDER BY l.starts DESC LIMIT 1;
     END IF;
 
     -- The group of an appointment is the present one of its calendar.

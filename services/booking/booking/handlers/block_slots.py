@@ -17,9 +17,13 @@ from hoop_platform.outbox.announce import announce
 
 
 async def create_block_slot(
-    db: Tx, account_id: str, block: BlockSlot, *, now: datetime
+    db: Tx, account_id: str, block: BlockSlot, *, now: datetime, zone: str = "UTC"
 ) -> BlockSlot:
-    """Save and announce a new block slot; what is booked in its time stays booked."""
+    """Save and announce a new block slot; what is booked in its time stays booked.
+
+    `zone` is that of its location.
+    """
+    check_block(block, zone)
     return await _save(db, account_id, None, block, now)
 
 
@@ -30,13 +34,17 @@ async def change_block_slot(
     changes: Mapping[str, Any],
     *,
     now: datetime,
+    zone: str = "UTC",
     expected: int | None = None,
 ) -> BlockSlot:
     """Change the sent fields: time, target, title; `expected` is the version of `If-Match`."""
     before = await _lock(db, account_id, block_id)
     check_fresh(before.version, expected)
     after = BlockSlot.model_validate({**before.model_dump(), **changes})
-    return before if after == before else await _save(db, account_id, before, after, now)
+    if after == before:
+        return before
+    check_block(after, zone)
+    return await _save(db, account_id, before, after, now)
 
 
 async def delete_block_slot(
@@ -70,7 +78,6 @@ async def _lock(db: Tx, account_id: str, block_id: str) -> BlockSlot:
 async def _save(
     db: Tx, account_id: str, before: BlockSlot | None, after: BlockSlot, now: datetime
 ) -> BlockSlot:
-    check_block(after)
     await _check_target(db, account_id, after)
     if before is not None:
         raised = {"version": before.version + 1, "sequence": before.sequence + 1}

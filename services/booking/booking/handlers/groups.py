@@ -68,7 +68,7 @@ async def delete_group(db: Tx, account_id: str, group_id: str, *, now: datetime)
     before = await _lock(db, account_id, group_id)
     raised: dict[str, int] = {}
     for calendar in await _lock_calendars(db, account_id, group_id):
-        ungrouped = {name: value for name, value in calendar.settings.items() if name != "groupId"}
+        ungrouped = {**calendar.settings, "groupId": None}
         _, versions = await save_settings(db, calendar, ungrouped, now=now)
         raised |= versions
     await groups.delete(db, account_id, group_id)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from booking.domain.checks import check_calendars
-from booking.domain.opening_hours import check_schedule
+from booking.domain.opening_hours import valid_schedule
 from booking.store.calendars import lock_calendars, update_applied
 from booking.store.crud import schedules
 from booking.store.locks import update_versions
@@ -35,7 +35,7 @@ async def change_schedule(
     """Change the sent fields; nothing is announced when nothing differs."""
     before = await _lock(db, account_id, schedule_id)
     check_fresh(before.version, expected)
-    after = Schedule.model_validate({**before.model_dump(), **changes})
+    after = valid_schedule(Schedule.model_validate({**before.model_dump(), **changes}))
     return before if after == before else await _save(db, account_id, before, after, now)
 
 
@@ -88,7 +88,7 @@ async def _save(
     db: Tx, account_id: str, before: Schedule | None, after: Schedule, now: datetime
 ) -> Schedule:
     """Save and announce, with the old and the new calendars locked against bookings meanwhile."""
-    check_schedule(after)
+    after = valid_schedule(after)
     calendar_ids = {*after.calendar_ids, *(before.calendar_ids if before else ())}
     found = await lock_calendars(db, account_id, calendar_ids)
     added = {*after.calendar_ids}.difference(before.calendar_ids if before else ())

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from booking.domain import appointments as domain
-from booking.domain.alternatives import SEARCH_AFTER, next_free
+from booking.domain.alternatives import SEARCH_AFTER, free_after
 from booking.domain.calendars import Calendar
 from booking.domain.commands import AppointmentPatch, NewAppointment
 from booking.domain.decisions import Decision
-from booking.domain.recurrence import RecurrenceRule
+from booking.domain.recurrence_rule import RecurrenceRule
 from booking.domain.series import (
     OccurrenceOutcome,
     OccurrenceResult,
@@ -36,7 +36,14 @@ from booking.store.snapshot import SnapshotRequest
 from hoop_events.booking import Appointment
 from hoop_platform.db.database import CONTENTION, Database, Tx
 from hoop_platform.db.savepoint import SavepointTx
-from hoop_platform.errors import NotFound, SlotUnavailable, StateConflict, Unavailable
+from hoop_platform.errors import (
+    AlreadyAttending,
+    NotFound,
+    Refused,
+    SlotUnavailable,
+    StateConflict,
+    Unavailable,
+)
 from hoop_platform.ids import new_id
 
 Result = TypeVar("Result")
@@ -68,7 +75,7 @@ async def book_series(
 ) -> list[OccurrenceOutcome]:
     """Book all occurrences of the rule; returns the outcome of each. `new.id` is the series' id.
 
-    Raises `SlotUnavailable`, and writes nothing, when none could be booked.
+    Raises the refusal of the first, and writes nothing, when none could be booked.
     """
 
     async def command(db: SavepointTx) -> list[OccurrenceOutcome]:
@@ -129,7 +136,7 @@ class _SeriesBooking:
     calendar: Calendar
     rule: RecurrenceRule
     now: datetime
-    refused: list[SlotUnavailable] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     async def book_all(self) -> list[OccurrenceOutcome]:
         """First the occurrences whose time is free, so that no other is moved there; then the others."""
@@ -142,34 +149,37 @@ class _SeriesBooking:
 
     async def _book_otherwise(self, skipped: OccurrenceOutcome) -> OccurrenceOutcome:
         """Book an occurrence whose time is taken according to the calendar's `bookingOption`."""
+        if skipped.reason == AlreadyAttending.code:
+            return skipped  # the contact has a seat at its time
         option = booking_option(self.calendar.settings)
         if option == "continue":
             unconfirmed = await self._commit(
                 skipped.start, skipped.start, domain.create_unconfirmed
             )
             return replace(skipped, outcome="waiting", state=unconfirmed)
-        start = await self._next_free(skipped.start) if option == "book_next" else None
-        if start is None:
-            return skipped
-        moved = await self._try(skipped.start, start, outcome="moved")
-        return replace(moved, reason=skipped.reason)
+        for start in await self._free_after(skipped.start) if option == "book_next" else ():
+            moved = await self._try(skipped.start, start, outcome="moved")
+            if moved.reason != AlreadyAttending.code:
+                return replace(moved, reason=skipped.reason)
+        return skipped
 
-    async def _next_free(self, taken: datetime) -> datetime | None:
+    async def _free_after(self, taken: datetime) -> list[datetime]:
         window = await get_calendar_window(
             self.db, self.account_id, self.calendar.id, start=taken, end=taken + SEARCH_AFTER
         )
         if window is None:
-            return None
-        return next_free(window, taken, now=self.now, host=self.patch.host)
+            return []
+        return free_after(window, taken, now=self.now, host=self.patch.host)
 
     async def _try(
         self, ruled: datetime, start: datetime, *, outcome: OccurrenceResult
     ) -> OccurrenceOutcome:
         try:
             state = await self._commit(ruled, start, domain.book)
-        except SlotUnavailable as refused:
+        except (SlotUnavailable, AlreadyAttending) as refused:
             self.refused.append(refused)
-            return OccurrenceOutcome(ruled, "skipped", reason=str(refused.extra["reason"]))
+            reason = str(refused.extra.get("reason", refused.code))
+            return OccurrenceOutcome(ruled, "skipped", reason=reason)
         return OccurrenceOutcome(ruled, outcome, state)
 
     async def _commit(

@@ -18,7 +18,8 @@ Position = tuple[datetime, str]
 class CalendarEventFilter:
     """Appointments or block slots of one location that overlap `[start, end)`, in order of start.
 
-    `calendars`: only on one of these; `user`: only hosted by this user; None: no restriction.
+    `calendars`: only on one of these; `user`: only hosted by this user; None: no restriction. Block
+    slots need one of the two.
     """
 
     location_id: str
@@ -90,6 +91,17 @@ SELECT CURRENT_STATE
   LEFT JOIN calendar k ON k.account_id = $1 AND k.id = a.calendar_id
  ORDER BY page.starts, page.id
 """
+_IN_LOCATION = """
+SELECT CURRENT_STATE
+  FROM (SELECT found.starts, found.id
+          FROM ((SELECT a.starts, a.id FROM appointment a WHERE RECENT AND MATCHES)
+                UNION ALL
+                (SELECT a.starts, a.id FROM appointment a WHERE LONG AND MATCHES)) AS found
+         ORDER BY found.starts, found.id LIMIT $9) AS page
+  JOIN appointment a ON a.account_id = $1 AND a.id = page.id
+  LEFT JOIN calendar k ON k.account_id = $1 AND k.id = a.calendar_id
+ ORDER BY page.starts, page.id
+"""
 _OF_CONTACT = """
 SELECT CURRENT_STATE
   FROM (SELECT a.starts, a.id FROM appointment a
@@ -113,8 +125,8 @@ def _expand(sql: str) -> str:
     return sql
 
 
-ON_CALENDARS, HOSTED, NEEDING_HOST, OF_CONTACT = map(
-    _expand, (_ON_CALENDARS, _HOSTED, _NEEDING_HOST, _OF_CONTACT)
+ON_CALENDARS, HOSTED, NEEDING_HOST, IN_LOCATION, OF_CONTACT = map(
+    _expand, (_ON_CALENDARS, _HOSTED, _NEEDING_HOST, _IN_LOCATION, _OF_CONTACT)
 )
 
 
@@ -125,11 +137,9 @@ async def list_appointments(
 
     Each has the present group of its calendar.
     """
-    calendars: tuple[list[str] | None, ...] = ()
-    if filters.calendars is not None or filters.needs_host:
-        calendars = (None if filters.calendars is None else list(filters.calendars),)
+    sql, narrowed = _statement(filters)
     rows = await db.fetch(
-        _statement(filters),
+        sql,
         account_id,
         filters.location_id,
         filters.start,
@@ -138,16 +148,21 @@ async def list_appointments(
         filters.statuses,
         filters.updated_after and iso(filters.updated_after),
         filters.limit,
-        filters.user,
-        *calendars,
+        *narrowed,
     )
     return [Appointment.model_validate(row["state"]) for row in rows]
 
 
-def _statement(filters: CalendarEventFilter) -> str:
+def _statement(filters: CalendarEventFilter) -> tuple[str, list[object]]:
+    """The statement for these filters, and what narrows it, from $10 on."""
+    calendars = None if filters.calendars is None else list(filters.calendars)
     if filters.needs_host:
-        return NEEDING_HOST
-    return HOSTED if filters.calendars is None else ON_CALENDARS
+        return NEEDING_HOST, [filters.user, calendars]
+    if calendars is not None:
+        return ON_CALENDARS, [filters.user, calendars]
+    if filters.user is not None:
+        return HOSTED, [filters.user]
+    return IN_LOCATION, []
 
 
 async def list_block_slots(

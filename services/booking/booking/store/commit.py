@@ -128,6 +128,8 @@ def _appointment_row(decision: Decision, after: Occupant) -> dict[str, Any]:
     match after:
         case Appointment():
             row["contact_id"] = _hexed(after.contact_id)
+            row["unique_contact"] = row["contact_id"] if decision.takes_contact_once else None
+            row["stays"] = decision.stays
             row["version"] = after.version
             row["deleted_at"] = after.date_updated if after.deleted else None
         case Hold():

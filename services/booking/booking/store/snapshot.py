@@ -17,7 +17,7 @@ from hoop_scheduling.busy import Busy
 
 _SNAPSHOTS = """
 SELECT before, (calendar).*, bookables, versions, busy_who, busy_from, busy_to, busy_before, busy_after,
-       session_ids, days, on_day, seat, expired, contact_name
+       session_ids, days, on_day, seat, expired, contact_name, former_host
   FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::timestamptz[],
               $6::timestamptz[], $7::timestamptz[], $8::boolean[], $9::uuid[])
        WITH ORDINALITY AS q (account, appointment, held, calendar_id, starts, ends, instant,
@@ -30,7 +30,10 @@ SELECT before, (calendar).*, bookables, versions, busy_who, busy_from, busy_to, 
 _SESSIONS = """
     SELECT s.*, b.buffer_before, b.buffer_after,
            ARRAY(SELECT seat FROM appointment a WHERE a.account_id = s.account_id
-                 AND a.session_id = s.id AND a.seat IS NOT NULL) AS seats
+                 AND a.session_id = s.id AND a.seat IS NOT NULL) AS seats,
+           (SELECT coalesce(a.state #>> '{series,occurrenceId}', a.state ->> 'id') FROM appointment a
+             WHERE a.account_id = s.account_id AND a.session_id = s.id AND a.seat IS NOT NULL
+               AND a.contact_id = $3 AND a.id IS DISTINCT FROM $4 LIMIT 1) AS attending
       FROM session s
       JOIN allocation b ON b.account_id = s.account_id AND b.session_id = s.id
                        AND b.bookable_id = s.host_id
@@ -105,7 +108,7 @@ async def _found(db: Tx | Database, request: SnapshotRequest, row: Row) -> Found
         return Found(before, None)
     busy = busy_of(row)
     ids = row["session_ids"]
-    sessions = await list_sessions(db, request.account_id, ids) if ids else {}
+    sessions = await list_sessions(db, request, _contact(request, before), ids) if ids else {}
 
     calendar = Calendar.of(row)
     start = request.start or before.start_time
@@ -120,6 +123,7 @@ async def _found(db: Tx | Database, request: SnapshotRequest, row: Row) -> Found
         seat=row["seat"],
         expired=tuple(row["expired"]),
         contact_name=row["contact_name"],
+        former_host=row["former_host"],
     )
     return Found(before, snapshot)
 
@@ -133,14 +137,21 @@ def busy_of(row: Row) -> dict[str, Busy]:
     return {who: Busy.of(intervals) for who, intervals in found.items()}
 
 
-async def list_sessions(
-    db: Tx | Database, account_id: str, ids: Sequence[str]
-) -> dict[str, Session]:
-    """Open sessions by id, with the seats taken in each.
+def _contact(request: SnapshotRequest, before: Occupant | None) -> str | None:
+    """The contact of the appointment afterwards; None for a hold that stays one."""
+    return before.contact_id if isinstance(before, Appointment) else request.contact
 
-    They are read after the snapshot: a change in between shows in their revisions.
+
+async def list_sessions(
+    db: Tx | Database, request: SnapshotRequest, contact: str | None, ids: Sequence[str]
+) -> dict[str, Session]:
+    """Open sessions by id, with the seats taken in each, and the one that the contact has.
+
+    They are read after the snapshot: a change in between shows in their revisions, or in the versions
+    of their hosts.
     """
-    return {row["id"]: _session(row) for row in await db.fetch(_SESSIONS, account_id, list(ids))}
+    rows = await db.fetch(_SESSIONS, request.account_id, list(ids), contact, request.appointment)
+    return {row["id"]: _session(row) for row in rows}
 
 
 def _session(row: Row) -> Session:
@@ -160,6 +171,7 @@ def _session(row: Row) -> Session:
             provider: Meeting.model_validate(entry["meeting"])
             for provider, entry in row["meetings"].items()
         },
+        attending=row["attending"],
     )
 
 

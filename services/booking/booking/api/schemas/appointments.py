@@ -1,10 +1,12 @@
 """The bodies of appointments and holds, and the responses."""
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from booking.domain.assignment import MAX_APPOINTMENT
 from booking.domain.commands import AppointmentPatch
 from hoop_platform.http.parse import Body, Instant, OneLine, Text
 from hoop_platform.http.route import ResponseModel
@@ -92,8 +94,9 @@ class CreateAppointment(AppointmentFields):
     )
     rrule: RuleText | None = Field(
         default=None,
-        description="A recurrence rule (RFC 5545) without DTSTART: FREQ DAILY, WEEKLY or MONTHLY;"
-        " COUNT up to 24, or UNTIL; INTERVAL; BYDAY with WEEKLY, BYMONTHDAY with MONTHLY. Each"
+        description="A recurrence rule (RFC 5545) without DTSTART: FREQ DAILY, WEEKLY, MONTHLY"
+        " or YEARLY; COUNT up to 24, or UNTIL; INTERVAL, WKST, BYMONTH, BYMONTHDAY (`-1`), BYDAY"
+        " (`2TU`, `-1FR`), BYSETPOS. `startTime` is one of the days that the rule names. Each"
         " occurrence becomes an appointment of its own; `occurrences` lists the outcome of each.",
     )
     hold_id: OneLine | None = Field(
@@ -144,13 +147,16 @@ def patch_of(body: CreateAppointment | UpdateAppointment, *, actor: str) -> Appo
 
 
 def check_times(start: Instant | None, end: Instant | None) -> None:
-    """Refuse an end that is not after the start, or more than 31 days after it."""
+    """Refuse an end that is not after the start, or later than any zone's clocks allow.
+
+    `domain.assignment.check_length` counts the days of the calendar's zone.
+    """
     if start is None or end is None:
         return
     if not start < end:
         raise PydanticCustomError("end_time", "endTime must be later than startTime")
-    if (end - start).days > 31:
-        raise PydanticCustomError("end_time", "an appointment lasts 31 days at most")
+    if end - start > timedelta(days=MAX_APPOINTMENT + 2):
+        raise PydanticCustomError("end_time", "an appointment lasts 31 local days at most")
 
 
 class CreateHold(Body):

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from hoop_platform.http.parse import Body, OneLine
 
 STORED_ONLY = "Stored and shown, without further effect."
+OF_CONTACTS = f"{STORED_ONLY} It will bind a contact's own links, never an API key."
 READ_ONLY = "Deprecated and read-only: `locationConfigurations` replaces it."
 LocationKind = Literal[
     "custom",
@@ -199,7 +200,9 @@ class Recurring(Body):
         " time, or book the next free time.",
     )
     booking_overlap_default_status: Literal["confirmed", "new"] = Field(
-        default="confirmed", description=STORED_ONLY
+        default="confirmed",
+        description="The status of an appointment that is booked without one into the buffer of"
+        " another, with `ignoreFreeSlotValidation`. No host is booked twice at a time.",
     )
 
 

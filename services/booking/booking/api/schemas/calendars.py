@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from booking.api.schemas.calendar_fields import (
+    OF_CONTACTS,
     READ_ONLY,
     STORED_ONLY,
     Address,
@@ -25,7 +26,7 @@ from booking.api.schemas.calendar_fields import (
     Whole,
     no_boolean,
 )
-from booking.api.schemas.shared import Count, LocationQuery, Name, Slug
+from booking.api.schemas.shared import Count, LocationQuery, Name, Slug, Warnings
 from hoop_platform.http.parse import Body, OneLine, Text
 from hoop_platform.http.route import ResponseModel
 
@@ -58,15 +59,16 @@ class CalendarFields(Body):
     pixel_id: OneLine | None = Field(None, description=STORED_ONLY)
     notes: Text | None = Field(None, description=STORED_ONLY)
     alert_email: Address | None = Field(None, description=STORED_ONLY)
-    allow_reschedule: bool = Field(True, description=STORED_ONLY)
-    allow_cancellation: bool = Field(True, description=STORED_ONLY)
+    allow_reschedule: bool = Field(True, description=OF_CONTACTS)
+    allow_cancellation: bool = Field(True, description=OF_CONTACTS)
     google_invitation_emails: bool = Field(False, description=STORED_ONLY)
     should_send_alert_emails_to_assigned_member: bool = Field(False, description=STORED_ONLY)
     should_assign_contact_to_team_member: bool = Field(False, description=STORED_ONLY)
     should_skip_assigning_contact_for_existing: bool = Field(False, description=STORED_ONLY)
-    sticky_contact: bool = Field(False, description=STORED_ONLY)
     is_live_payment_mode: bool = Field(False, description=STORED_ONLY)
-    notifications: list[CalendarNotification] = Field(default=[], max_length=50)
+    notifications: list[CalendarNotification] = Field(
+        default=[], max_length=50, description=STORED_ONLY
+    )
     meeting_location: str | None = Field(None, exclude=True, description=READ_ONLY)
 
 
@@ -95,6 +97,9 @@ class CalendarSettings(CalendarFields):
     pre_buffer: Buffer = Field(0, description="Time before an appointment that stays free.")
     pre_buffer_unit: MinsOrHours = "mins"
     appoinment_per_slot: Annotated[Whole, Field(ge=1, le=9999)] = 1
+    allow_same_contact: bool = Field(
+        False, description="True: one contact may take several seats of a session."
+    )
     appoinment_per_day: Count | None = None
     allow_booking_after: Count = 0
     allow_booking_after_unit: Literal["mins", "hours", "days", "weeks", "months"] = "hours"
@@ -105,6 +110,11 @@ class CalendarSettings(CalendarFields):
         None, description="0: `openHours` only; 1: `availabilities` only; null: both."
     )
     auto_confirm: bool = True
+    sticky_contact: bool = Field(
+        False,
+        description="Of a round robin: the host of the contact's latest appointment on the calendar"
+        " is preferred, if free.",
+    )
     look_busy_config: LookBusy | None = None
     enable_recurring: bool = Field(False, description="Only with one member.")
     recurring: Recurring | None = None
@@ -181,6 +191,7 @@ class CalendarResponse(CalendarSettings):
 
 class CalendarEnvelope(ResponseModel):
     calendar: CalendarResponse
+    warnings: Warnings = None
 
 
 class CalendarListResponse(ResponseModel):

@@ -1,6 +1,6 @@
 """Fields, queries and responses that several operations have in common."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -49,6 +49,20 @@ class SuccessResponse(ResponseModel):
     """The change is committed."""
 
     success: bool
+
+
+class WarningResponse(ResponseModel):
+    """A sent field that is stored and shown, and has no effect (yet)."""
+
+    path: str
+    code: Literal["no_effect"]
+    message: str
+
+
+Warnings = Annotated[
+    list[WarningResponse] | None,
+    Field(description="Of a change: the sent fields that have no effect. Absent without such."),
+]
 
 
 class VersionedResponse(ResponseModel):
