@@ -1,8 +1,9 @@
 """Rules for the fields of a request: names, e-mail addresses, phone numbers and time zones."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hoop_platform.errors import Detail, Invalid
 from hoop_scheduling.zones import is_zone
@@ -15,6 +16,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_ADDRESS_LENGTH = 254
 _MAX_LOCAL_PART_LENGTH = 64
 _MAX_NAME_LENGTH = 200
+_MAX_TAG_LENGTH = 50
+MAX_TAGS = 50
 
 
 def is_address(text: str) -> bool:
@@ -37,11 +40,18 @@ def is_name(text: str) -> bool:
     return bool(text.strip()) and len(text) <= _MAX_NAME_LENGTH and not _CONTROL.search(text)
 
 
+def are_tags(tags: Sequence[str]) -> bool:
+    """Whether these can be the tags of a contact: few, short, not blank, each on one line."""
+    return len(tags) <= MAX_TAGS and all(
+        is_name(tag) and len(tag) <= _MAX_TAG_LENGTH for tag in tags
+    )
+
+
 @dataclass(frozen=True)
 class FieldRule:
     """What must hold for a field, and the code and text of the refusal when it does not."""
 
-    holds: Callable[[str], bool]
+    holds: Callable[[Any], bool]
     code: str
     text: str
 
@@ -58,8 +68,19 @@ NAME = FieldRule(is_name, "not_a_name", "must be 1 to 200 characters on one line
 ADDRESS = FieldRule(is_address, "not_an_address", "must be one e-mail address")
 PHONE = FieldRule(is_phone, "not_a_phone_number", "must be a number of 5 to 15 digits")
 ZONE = FieldRule(is_zone, "unknown_time_zone", "must be a name of the IANA time zone database")
+TAGS = FieldRule(
+    are_tags, "not_tags", "must be 50 tags at most, each of 1 to 50 characters on one line"
+)
 
-PATHS = {"name": "name", "email": "email", "phone": "phone", "time_zone": "timeZone"}
+PATHS = {
+    "name": "name",
+    "first_name": "firstName",
+    "last_name": "lastName",
+    "email": "email",
+    "phone": "phone",
+    "time_zone": "timeZone",
+    "tags": "tags",
+}
 """The names in JSON of the fields that have rules."""
 
 

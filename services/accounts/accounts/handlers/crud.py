@@ -24,6 +24,7 @@ async def create(
 
     Raises `Invalid`, and `LocationForbidden` for a location that the caller cannot see.
     """
+    entity = entity.completed(None)
     check_fields(entity, entity.rules)
     await _check_locations(db, entity, by)
     await repository.upsert(db, entity)
