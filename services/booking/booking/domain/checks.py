@@ -49,7 +49,7 @@ def check_calendars(ids: Iterable[str], found: Iterable[Calendar], location_id: 
     by_id = {calendar.id: calendar for calendar in found}
     for calendar_id in ids:
         if calendar_id not in by_id:
-            raise NotFound
+            raise NotFound("calendarIds")
         check_location("calendarIds", by_id[calendar_id].location_id, location_id)
 
 
