@@ -1,6 +1,6 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -42,7 +42,6 @@ from booking.handlers.series import (
 )
 from booking.store import appointments as store
 from booking.store.crud import block_slots
-from hoop_events.booking import Appointment
 from hoop_platform.auth import location_zone
 from hoop_platform.db.database import Database
 from hoop_platform.errors import (
@@ -80,8 +79,8 @@ async def create_appointment(call: Call[CreateAppointment]) -> Reply:
     """Book one time, a hold, or a series; the refusal of a taken time lists alternatives."""
     body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    if not (is_id(body.calendar_id) and is_id(body.contact_id)):
-        raise NotFound
+    known_id(body.calendar_id, "calendarId")
+    known_id(body.contact_id, "contactId")
     patch = patch_of(body, actor=call.caller.key_id)
     try:
         if body.hold_id is not None:
@@ -159,7 +158,7 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
     """Change an appointment; with the id of a series all its upcoming occurrences, or none."""
     body = call.body
     if body.calendar_id is not None:
-        known_id(body.calendar_id)
+        known_id(body.calendar_id, "calendarId")
     patch = patch_of(body, actor=call.caller.key_id)
     try:
         return appointment_reply(await _change(call, change_appointment, patch))

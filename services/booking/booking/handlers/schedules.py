@@ -80,7 +80,7 @@ async def delete_schedule(
 async def _lock(db: Tx, account_id: str, schedule_id: str) -> Schedule:
     found = await schedules.get(db, account_id, schedule_id, lock=True)
     if found is None:
-        raise NotFound
+        raise NotFound("id")
     return found
 
 
