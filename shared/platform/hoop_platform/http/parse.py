@@ -259,7 +259,7 @@ def _check_keys(raw: MultiMapping[str], model: type[BaseModel]) -> None:
     known = {key for alias, other, many in _keys(model) for key in (alias, other)[: 1 + many]}
     unknown = [key for key in dict.fromkeys(raw) if key not in known]
     if unknown:
-        text = f"is not a parameter of this list; it has {enumerated(allowed)}"
+        text = f"is not a parameter of this list; it has {enumerated(allowed) or 'none'}"
         raise Invalid(
             details=[Detail(key[:200], "unknown_parameter", text, allowed) for key in unknown[:20]]
         )
