@@ -36,7 +36,7 @@ async def is_quiet(system: Any) -> bool:
 async def _end_offsets(bootstrap: str) -> dict[tuple[str, int], int]:
     """The offset behind the last record of each partition that has one, for the topics of all services."""
     topics = {event.topic for name in SERVICES for event in service(name).subscriptions}
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap)
     await consumer.start()
     try:
         known = [
