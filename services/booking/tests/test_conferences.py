@@ -93,7 +93,7 @@ async def test_of_a_calendar_s_own_location_one_member_is_enough(office: Any) ->
     assert (await put(office, calendar, locationConfigurations=ZOOM)).status == 200
 
 
-async def test_a_choice_that_stood_before_is_not_made_again(office: Any) -> None:
+async def test_a_choice_that_stood_before_is_not_checked_again(office: Any) -> None:
     """A client sends back what it read: the host has disconnected meanwhile, and only the name changes."""
     [user, *_] = office.tenant.user_ids
     await connect(office, user)
