@@ -47,7 +47,7 @@ def test_any_text_is_a_wait_within_bounds_or_none(text):
     assert wait is None or timedelta() < wait <= LONGEST_RETRY_AFTER
 
 
-async def test_a_call_whose_connection_breaks_is_made_once():
+async def test_a_call_whose_connection_breaks_is_sent_once():
     """A DELETE too, also on a connection that served before: aiohttp would repeat it unseen."""
     seen = []
 
