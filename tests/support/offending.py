@@ -25,7 +25,11 @@ loop to itself for 0.2 s is counted by the services, in processor time."""
 ROUTES = [route for name in SERVICES for route in service(name).routes if route.scope]
 SHAPE = {"statusCode", "message", "error", "code", "details", "traceId"}
 HELD = re.compile(r"^hoop_loop_held_total (\S+)$", re.MULTILINE)
-INSIDES = re.compile('Traceback|asyncpg|File "|pydantic')
+INSIDES = re.compile(
+    'Traceback|asyncpg|File "|pydantic|Input should|Value error|Assertion failed|[Dd]ictionary'
+    "|NoneType|timedelta|datetime|isoformat|utcoffset|_parsing|valid (string|integer|number|boolean)"
+)
+"""Of the inside of a service, and words of Python, which callers need not know."""
 
 
 @dataclass

@@ -47,7 +47,8 @@ async def test_a_location_from_beginning_to_end(call):
     assert is_id(location["id"])
     assert location | MAIN == location
     assert (location["version"], created.headers["ETag"]) == (1, '"1"')
-    assert set(location) == {"id", "name", "timeZone", "version", "dateAdded", "dateUpdated"}
+    known = {"id", "name", "timeZone", "contactDuplicatesBy", "version", "dateAdded", "dateUpdated"}
+    assert set(location) == known
 
     path = f"/locations/{location['id']}"
     assert (await call("GET", path)).body["location"] == location

@@ -64,8 +64,9 @@ def test_a_change_increments_version_and_sequence():
     before = contact(email="ada@example.com")
     later = NOW + timedelta(hours=1)
     after, fields = patched(before, {"name": "Eve", "phone": ""}, if_version=1, now=later)
-    assert after == replace(before, name="Eve", version=2, sequence=2, date_updated=later)
-    assert fields == ("name",)
+    named = {"name": "Eve", "first_name": "Eve"}
+    assert after == replace(before, version=2, sequence=2, date_updated=later, **named)
+    assert fields == ("name", "first_name")
 
 
 def test_a_change_to_equal_values_is_none():

@@ -10,6 +10,7 @@ from accounts.domain.contacts import ContactEntity
 from accounts.domain.locations import LocationEntity
 from accounts.domain.users import UserEntity
 from accounts.handlers import api_keys, crud
+from accounts.handlers.contacts import upsert_contact
 from accounts.store.api_keys import API_KEYS
 from accounts.store.contacts import CONTACTS
 from accounts.store.locations import LOCATIONS
@@ -66,11 +67,32 @@ async def test_the_events_of_a_contact(database, demo, caller, announced, now):
     assert [kind for kind, _ in events] == ["ContactChanged", "ContactChanged", "ContactDeleted"]
     assert [body["state"]["sequence"] for _, body in events] == [1, 2, 3]
     changed = events[1][1]
-    assert changed["state"]["personal"] == {"name": "Ada", "email": "", "phone": ""}
+    assert changed["state"]["personal"] == {
+        "name": "Ada",
+        "email": "",
+        "phone": "",
+        "firstName": "Ada",
+        "lastName": "",
+        "tags": [],
+    }
     assert changed["change"]["fields"] == ["email"]
     assert changed["change"]["actor"] == caller.key_id
     assert changed["accountId"] == demo.account_id
     assert events[2][1]["state"] == {"id": ada.id, "sequence": 3, "versions": {}}
+
+
+async def test_an_upsert_announces_the_whole_name_that_mails_use(
+    database, demo, caller, announced, now
+):
+    """`firstName lastName`, for a new contact and for the one that is changed; an equal one says nothing."""
+    sent = {"first_name": "Ada", "last_name": "Byron", "email": "ada@example.com"}
+    for patch in ({}, {"last_name": "Lovelace"}, {"last_name": "Lovelace"}):
+        async with database.transaction() as db:
+            await upsert_contact(
+                db, demo.location_id, sent | patch, contact_id=new_id(), by=caller, now=now
+            )
+    names = [body["state"]["personal"]["name"] for _, body in await announced()]
+    assert names == ["Ada Byron", "Ada Lovelace"]
 
 
 async def test_a_deleted_contact_leaves_nothing_personal(database, demo, caller, announced, now):

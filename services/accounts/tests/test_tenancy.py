@@ -32,7 +32,8 @@ def comparable(response):
 
 async def all_rows(database):
     """All rows of all tables of accounts."""
-    tables = ("account", "location", "app_user", "contact", "api_key", "deleted", "outbox")
+    tables = ("account", "location", "app_user", "contact", "contact_search_key", "api_key")
+    tables += ("deleted", "outbox")
     return {
         table: [tuple(row) for row in await database.fetch(f"SELECT * FROM {table}")]
         for table in tables
@@ -68,6 +69,7 @@ async def test_a_foreign_id_in_the_path(call, demo, database, method, path):
         ),
         ("PUT", "/users/{user}", lambda at: {"locationIds": [at]}),
         ("POST", "/api-keys", lambda at: {"scopes": ["calendars.readonly"], "locationIds": [at]}),
+        ("POST", "/contacts/upsert", lambda at: {"locationId": at, "name": "Mine"}),
         ("GET", "/users/?locationId={at}", None),
         ("GET", "/contacts/?locationId={at}", None),
     ],

@@ -15,7 +15,7 @@ from availability.store.occupancy import get_excluded_appointment, list_versions
 from availability.store.view import CalendarView
 from hoop_platform import consistency_token
 from hoop_platform.errors import CalendarInactive, NotFound, invalid
-from hoop_platform.http.parse import Query
+from hoop_platform.http.parse import Query, epoch_unit, time_error
 from hoop_platform.http.route import Call, Reply, ResponseModel, Route
 from hoop_platform.ids import is_id
 from hoop_scheduling.busy import Busy, Seats
@@ -47,7 +47,16 @@ def _flag(value: object) -> object:
     return value
 
 
-EpochMs = Annotated[int, Field(ge=0, lt=LAST_MS)]
+def _milliseconds(value: object) -> object:
+    """Epoch milliseconds; refuses seconds, which would mean a day in January 1970."""
+    if epoch_unit(value) == "seconds":
+        raise time_error("is a time in seconds since 1970; milliseconds are needed")
+    if isinstance(value, str) and not value.isdecimal():
+        raise time_error("must be a time in milliseconds since 1970, such as 1803913200000")
+    return value
+
+
+EpochMs = Annotated[int, BeforeValidator(_milliseconds), Field(ge=0, lt=LAST_MS)]
 
 
 class FreeSlotsQuery(Query):
@@ -159,13 +168,13 @@ async def _excluded_appointment(
 ) -> ExcludedAppointment:
     """The appointment to leave out; raises NotFound if it is unknown or occupies no time."""
     if not is_id(appointment_id):
-        raise NotFound
+        raise NotFound("excludeEventId")
     runtime, account_id = call.runtime, call.account_id
     found = await runtime.known(
         lambda: get_excluded_appointment(runtime.db, account_id, appointment_id, calendar_id)
     )
     if found is None:
-        raise NotFound
+        raise NotFound("excludeEventId")
     return found
 
 

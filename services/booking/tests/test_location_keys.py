@@ -115,7 +115,12 @@ async def test_another_account_knows_none_of_it(office: Any) -> None:
         for ids in ((schedule, calendar), (new_id(), new_id())):
             responses = [await request(method, path.format(*ids)) for method in ("PUT", "DELETE")]
             responses.append(await request("GET", f"/calendars/{ids[1]}"))
-            assert {(one.status, one.body["message"]) for one in responses} == {(404, "Not found.")}
+            refused = [(one.status, one.body["message"]) for one in responses]
+            assert refused == [
+                (404, "Not found: id."),
+                (404, "Not found: id."),
+                (404, "Not found: calendarId."),
+            ]
         body = {
             "name": "Theirs",
             "locationId": other.location_id,

@@ -129,7 +129,7 @@ async def test_a_room_is_no_piece_of_equipment(office: Any) -> None:
         ({"quantity": 1, "outOfService": 2}, 422, "outOfService"),
         ({"quantity": -1}, 422, "quantity"),
         ({"name": ""}, 422, "name"),
-        ({"calendarIds": ["nonsense"]}, 404, None),
+        ({"calendarIds": ["nonsense"]}, 404, "calendarIds.0"),
         ({"calendarIds": ["nonsense"] * 101}, 422, "calendarIds"),
         ({"color": "red"}, 422, "color"),
     ],

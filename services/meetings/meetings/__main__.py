@@ -8,6 +8,7 @@ from hoop_events.booking import (
     AppointmentUpdated,
 )
 from hoop_events.effects import ConnectionChanged, MeetingLinkChanged
+from hoop_platform.providers.revocation import GRANT, revoke_grants
 from hoop_platform.service.process import main
 from hoop_platform.service.service import Service
 from meetings import api, handlers
@@ -15,6 +16,7 @@ from meetings.config import MeetingsSettings
 from meetings.jobs.background import background_tasks
 from meetings.jobs.connections import reconcile_connection
 from meetings.jobs.meetings import MeetingReconciler
+from meetings.providers.registry import PROVIDERS
 
 service = Service(
     "meetings",
@@ -33,6 +35,7 @@ service = Service(
     reconciles={
         handlers.MEETING: MeetingReconciler,
         handlers.CONNECTION: reconcile_connection,
+        GRANT: revoke_grants(lambda runtime, name: PROVIDERS[name].oauth(runtime.settings)),
     },
     jobs=background_tasks,
 )

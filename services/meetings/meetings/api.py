@@ -54,7 +54,7 @@ async def check_user(call: AnyCall, user_id: str) -> None:
     runtime = call.runtime
     found = await runtime.known(lambda: users.get_user(runtime.db, call.account_id, user_id))
     if found is None:
-        raise NotFound
+        raise NotFound("userId")
 
 
 async def get_meeting_link(call: Call[None, MeetingLinkQuery]) -> MeetingLinkReply:

@@ -65,7 +65,7 @@ async def test_14_a_connection_that_waits_for_an_administrator_says_so(new_world
 
 
 async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
-    """The token is not revoked at Zoom either."""
+    """One call is left, which revokes the grant; no meeting is touched."""
     world = await new_world()
     connection_id = await world.connect()
     kept = await world.book()
@@ -78,12 +78,12 @@ async def test_50_disconnecting_ends_all_calls_and_keeps_the_links(new_world):
 
     meeting = await world.meeting_of(kept)
     assert (meeting.state, meeting.join_url) == ("detached", link)
-    assert await api_calls(world) == []
+    assert await api_calls(world) == ["POST /oauth/revoke"]
     assert len(await world.meetings()) == 1
 
 
 async def test_50_due_operations_are_not_executed_after_disconnecting(new_world):
-    """A create, an update and a delete are due: none is executed."""
+    """A create, an update and a delete are due: none is executed, only the grant is revoked."""
     world = await new_world()
     connection_id = await world.connect()
     edited, cancelled = await world.book(), await world.book()
@@ -96,7 +96,7 @@ async def test_50_due_operations_are_not_executed_after_disconnecting(new_world)
     await world.disconnect(connection_id)
     await world.run_workers()
 
-    assert await api_calls(world) == []
+    assert await api_calls(world) == ["POST /oauth/revoke"]
 
 
 async def test_50_a_token_that_was_fetched_before_disconnecting_is_not_used(new_world):
@@ -189,7 +189,7 @@ async def test_42_a_deleted_user_is_disconnected(world):
     await world.run_workers()
 
     assert (await world.meeting_of(booked)).state == "detached"
-    assert await api_calls(world) == []
+    assert await api_calls(world) == ["POST /oauth/revoke"]
     again = await world.request("POST", "/connect", {"userId": world.host})
     assert again.status == 404
 

@@ -9,6 +9,7 @@ import parley_simulator
 import pytest
 
 from hoop_events.base import Personal
+from hoop_events.meeting_locations import PROVIDERS_WITH_ADAPTER
 from hoop_platform import failpoints
 from meetings.providers.registry import PROVIDERS
 
@@ -115,3 +116,8 @@ async def test_cancelled_while_the_answer_is_lost_no_room_remains(world):
     await asyncio.gather(world.run_workers(), world.cancel(booked))
     await world.settle()
     assert await world.meetings() == []
+
+
+def test_what_can_be_chosen_is_what_has_an_adapter():
+    """Booking refuses the locations of other providers, and learns of a new adapter from the events' table."""
+    assert set(PROVIDERS) == PROVIDERS_WITH_ADAPTER

@@ -122,14 +122,14 @@ async def test_lists(api, kafka_bootstrap):
     [
         ({"subject": "{{contact.nmae}}"}, "0.subject", "unknown_placeholder"),
         ({"body": "{{7*7}}"}, "0.body", "unknown_placeholder"),
-        ({"subject": "Hello\r\nBcc: eve@example.com"}, "0.subject", "value_error"),
-        ({"fromName": "x\nX-Evil: 1"}, "0.fromName", "value_error"),
+        ({"subject": "Hello\r\nBcc: eve@example.com"}, "0.subject", "one_line"),
+        ({"fromName": "x\nX-Evil: 1"}, "0.fromName", "one_line"),
         ({"additionalEmailIds": ["a@b.de, eve@example.com"]}, "0.additionalEmailIds.0", None),
         ({"additionalEmailIds": ["a@b.de"] * 21}, "0.additionalEmailIds", "too_long"),
         ({"receiverType": "everybody"}, "0.receiverType", "literal_error"),
         ({"channel": "pigeon"}, "0.channel", "literal_error"),
         ({"notificationType": None}, "0.notificationType", "literal_error"),
-        ({"isActive": "yes"}, "0.isActive", "bool_type"),
+        ({"isActive": "yes"}, "0.isActive", "boolean_type"),
         ({"beforeTime": [{"timeOffset": 0, "unit": "hours"}]}, "0.beforeTime.0", None),
         ({"beforeTime": [{"timeOffset": 1, "unit": "fortnights"}]}, "0.beforeTime.0.unit", None),
         ({"selectedUsers": ["sub_account"]}, "0.selectedUsers.0", "unknown_user"),
@@ -201,6 +201,9 @@ async def test_foreign_ids_are_unknown(api, kafka_bootstrap):
         assert unknown[0] == 404
         for method, body in (("GET", None), ("PUT", {"isActive": False}), ("DELETE", None)):
             assert await at(method, theirs, body) == unknown
+        at.path = other.path.replace(other.path.split("/")[2], new_id())
+        no_calendar = await at("GET", new_id())
+        assert no_calendar[0] == 404
         at.path = other.path
         for method, setting_id, body in (
             ("GET", "", None),
@@ -209,7 +212,7 @@ async def test_foreign_ids_are_unknown(api, kafka_bootstrap):
             ("PUT", mine, {"isActive": False}),
             ("DELETE", theirs, None),
         ):
-            assert await at(method, setting_id, body) == unknown
+            assert await at(method, setting_id, body) == no_calendar
         assert (await other("GET", theirs))[1]["isActive"]
 
 

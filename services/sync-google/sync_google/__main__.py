@@ -9,6 +9,7 @@ from hoop_events.booking import (
 )
 from hoop_events.calendars import CalendarChanged, CalendarDeleted
 from hoop_events.effects import CalendarPushFailed, ConnectionChanged, ExternalBusyChanged
+from hoop_platform.providers.revocation import GRANT, revoke_grants
 from hoop_platform.service.process import main
 from hoop_platform.service.service import Service
 from sync_google.api import INTEGRATION
@@ -47,6 +48,7 @@ service = Service(
         EVENT_KIND: EventReconciler,
         CONNECTION_KIND: reconcile_connection,
         FEED_KIND: pull_feed,
+        GRANT: revoke_grants(lambda runtime, _: INTEGRATION.provider(runtime)),
     },
     concurrency=CONCURRENCY,
 )

@@ -25,7 +25,7 @@ async def check_calendar(call: AnyCall, calendar_id: str) -> None:
         lambda: calendars.get_calendar(call.runtime.db, call.account_id, calendar_id)
     )
     if calendar is None:
-        raise NotFound
+        raise NotFound("calendarId")
     if call.caller.location_ids and calendar.location_id not in call.caller.location_ids:
         raise LocationForbidden
     user_id = _requested_user(call)
@@ -57,5 +57,4 @@ INTEGRATION = Integration(
     reconfigure=ReconfigureGoogle,
     check_change=check_member,
     then=on_connection_changed,
-    revokes=True,
 )

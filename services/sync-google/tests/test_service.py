@@ -208,5 +208,9 @@ async def test_disconnecting_over_http_is_final(office: Any) -> None:
     for _ in range(2):
         response = await office.client("DELETE", f"/integrations/google/{connection_id}")
         assert (response.status, response.body["connection"]["status"]) == (200, "disconnected")
-    log = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
-    assert [entry["status"] for entry in log] == [200]
+
+    async def revocations() -> list[int]:
+        log = await control(office.runtime.http, office.sim, "GET log?path=/revoke")
+        return [entry["status"] for entry in log]
+
+    assert await eventually(revocations) == [200]

@@ -33,11 +33,18 @@ class User(State):
 
 
 class ContactDetails(Contract):
-    """Name, e-mail address and telephone number of a person; empty after erasure."""
+    """Name, e-mail address, telephone number and tags of a person; empty after erasure."""
 
     name: str = ""
+    """The whole name."""
     email: str = ""
     phone: str = ""
+    first_name: str = ""
+    """The first part of `name`."""
+    last_name: str = ""
+    """The rest of `name`."""
+    tags: tuple[str, ...] = ()
+    """What the account marks the contact with, each once."""
 
 
 class Contact(State):

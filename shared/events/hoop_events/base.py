@@ -17,7 +17,8 @@ from pydantic.alias_generators import to_camel
 
 from hoop_events.revisions import REVISIONS
 
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-v]{25}[048cgkos]$")]
+ID_PATTERN = r"^[0-9a-v]{25}[048cgkos]$"
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """A UUID spelled as 26 lowercase base32hex characters (RFC 4648, section 7): sortable, opaque."""
 
 

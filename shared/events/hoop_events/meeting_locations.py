@@ -30,6 +30,9 @@ LOCATION_KINDS = (
 )
 """The one table of the names of locations and providers; an adapter for one is in its service."""
 
+PROVIDERS_WITH_ADAPTER: frozenset[Provider] = frozenset({"zoom"})
+"""The providers whose links a service of ours creates; a location of any other one cannot be chosen."""
+
 APPOINTMENT_TYPE_OF_KIND = {each.kind: each.appointment_type for each in LOCATION_KINDS}
 MEMBER_TYPE_OF_KIND = {each.kind: each.member_type for each in LOCATION_KINDS}
 PROVIDER_OF_LOCATION_TYPE: dict[str, Provider] = {
@@ -39,6 +42,12 @@ PROVIDER_OF_LOCATION_TYPE: dict[str, Provider] = {
     for name in (each.kind, each.appointment_type, each.member_type)
 }
 """By each name of an online location."""
+
+
+def has_adapter(location_type: str) -> bool:
+    """Whether a location of this name needs no link, or has one that a service of ours creates."""
+    provider = PROVIDER_OF_LOCATION_TYPE.get(location_type)
+    return provider is None or provider in PROVIDERS_WITH_ADAPTER
 
 
 def location_types_of(provider: Provider) -> frozenset[str]:

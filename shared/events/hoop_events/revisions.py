@@ -11,7 +11,7 @@ REVISIONS: dict[str, int] = {
     "LocationDeleted": 1,
     "UserChanged": 1,
     "UserDeleted": 1,
-    "ContactChanged": 1,
+    "ContactChanged": 2,
     "ContactDeleted": 1,
     "ApiKeyChanged": 1,
     "ApiKeyDeleted": 1,

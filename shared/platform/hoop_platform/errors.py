@@ -87,7 +87,21 @@ class AccountReadOnly(Refused):
 class NotFound(Refused):
     code, status = "not_found", 404
     text = "Not found."
-    remedy = "Check the id; an id of another account is as unknown as one that never was."
+    remedy = (
+        "Check the id that `details` names;"
+        " an id of another account is as unknown as one that never was."
+    )
+
+    def __init__(self, path: str | None = None) -> None:
+        """`path`: the path parameter, query parameter or field of the body that the id stands in.
+
+        None: the only id in the request's path. Whether it exists elsewhere is not told.
+        """
+        if path is None:
+            super().__init__()
+            return
+        detail = Detail(path, self.code, "is the id of nothing that this API key can use")
+        super().__init__(f"Not found: {path}.", details=[detail])
 
 
 class MethodNotAllowed(Refused):

@@ -208,7 +208,7 @@ async def test_what_breaks_a_rule_is_422_and_names_the_field(
 async def test_a_wrong_choice_lists_the_allowed_ones(ask: Client) -> None:
     answer = await post_raw(ask, b'{"name":"x","parts":[{"sort":"up"}]}')
     assert answer.body["details"][0]["allowed"] == ["left", "right"]
-    assert answer.body["message"] == ["parts.0.sort: Input should be 'left' or 'right'"]
+    assert answer.body["message"] == ["parts.0.sort: must be one of left, right"]
 
 
 async def test_nothing_of_what_was_sent_comes_back(ask: Client) -> None:

@@ -16,6 +16,10 @@ _UNIT_MS = FIXED_UNITS | {"days": DAY, "weeks": 7 * DAY, "months": 31 * DAY}
 _CENTURY = 36_525 * DAY
 
 
+class BrokenRule(ValueError):
+    """Settings that contradict a rule, with a sentence for whoever sent them."""
+
+
 @dataclass(frozen=True)
 class Host:
     """A member of a calendar, whose time is booked; of a calendar without members, the calendar."""
@@ -59,14 +63,14 @@ class SlotRules:
     def __post_init__(self) -> None:
         zone_named(self.zone)
         if min(self.length, self.step) < MINUTE:
-            raise ValueError("a duration or an interval is shorter than a minute")
+            raise BrokenRule("a duration or an interval is shorter than a minute")
         if self.capacity < 1 or min(self.before, self.after, self.per_day) < 0:
-            raise ValueError("a seat count, a buffer or a daily limit is negative")
+            raise BrokenRule("a seat count, a buffer or a daily limit is negative")
         if not 0 <= self.look_busy <= 100:
-            raise ValueError("a percentage is not between 0 and 100")
+            raise BrokenRule("a percentage is not between 0 and 100")
         for count, unit in (self.notice, self.horizon):
             if not 0 <= count * _UNIT_MS[unit] <= _CENTURY:
-                raise ValueError("notice and horizon lie between now and a hundred years ahead")
+                raise BrokenRule("notice and horizon lie between now and a hundred years ahead")
 
     @classmethod
     def from_calendar(

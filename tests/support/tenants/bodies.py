@@ -70,6 +70,11 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "PUT /users/{userId}": lambda ids: {"name": "Taken over", "locationIds": [ids["location"]]},
     "POST /users/{userId}/reassign": lambda ids: {"appointmentIds": [ids["appointment"]]},
     "POST /contacts/": lambda ids: {"name": "Carl", "locationId": ids["location"]},
+    "POST /contacts/upsert": lambda ids: {
+        "firstName": "Dora",
+        "email": "dora@example.com",
+        "locationId": ids["location"],
+    },
     "PUT /contacts/{contactId}": lambda _: {"name": "Taken over"},
     "POST /api-keys": lambda ids: {
         "name": "key",

@@ -76,7 +76,7 @@ async def create_api_key(call: Call[NewApiKey]) -> dict[str, Any]:
 
 async def list_api_keys(call: Call[None, schemas.PageQuery]) -> dict[str, Any]:
     """One page of the account's keys, revoked ones included, oldest first."""
-    return await list_page(call, API_KEYS, "apiKey", ApiKeyView)
+    return await list_page(call, API_KEYS.list, "apiKey", ApiKeyView)
 
 
 async def revoke_api_key(call: Call) -> schemas.SuccessResponse:

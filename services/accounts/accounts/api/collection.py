@@ -1,9 +1,9 @@
 """The five operations of a collection: create, list, get, update and delete entities of one kind."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -12,9 +12,28 @@ from accounts.domain.entity import Entity, EntityT
 from accounts.handlers import crud
 from accounts.store.locations import LOCATIONS
 from accounts.store.repository import Repository
+from hoop_platform.db.database import Database
 from hoop_platform.errors import Conflict, LocationForbidden, NotFound, PreconditionFailed
 from hoop_platform.http.route import AnyCall, Call, Reply, Route
 from hoop_platform.ids import new_id
+
+EntityT_co = TypeVar("EntityT_co", bound=Entity, covariant=True)
+
+
+class LoadPage(Protocol[EntityT_co]):
+    """A query of one page, such as `Repository.list`."""
+
+    def __call__(
+        self,
+        db: Database,
+        account_id: str,
+        *,
+        after: str | None,
+        within: frozenset[str],
+        location_id: str | None,
+        limit: int,
+    ) -> Awaitable[Sequence[EntityT_co]]: ...
+
 
 READ, WRITE = "calendars.readonly", "calendars.write"
 EXAMPLE_LOCATION_ID = "06gvlocation0000000000000g"
@@ -48,11 +67,10 @@ class Collection(Generic[EntityT]):
 
     async def list(self, call: Call[None, schemas.PageQuery]) -> dict[str, Any]:
         """One page of the entities that the caller may see, oldest first."""
-        query = call.query
-        location_id = query.location_id if isinstance(query, schemas.LocationPageQuery) else None
-        if location_id is not None:
-            await _check_location(call, location_id)
-        return await list_page(call, self.repository, self.noun, self.view, location_id=location_id)
+        location_id = await filtered_location(call)
+        return await list_page(
+            call, self.repository.list, self.noun, self.view, location_id=location_id
+        )
 
     async def get(self, call: Call) -> Reply:
         entity = await self.repository.get(
@@ -165,16 +183,25 @@ def as_json(entity: Entity, view: type[schemas.EntityView]) -> dict[str, Any]:
     return view.model_validate(entity).model_dump(mode="json", by_alias=True)
 
 
+async def filtered_location(call: Call[None, schemas.PageQuery]) -> str | None:
+    """The location that a list is of; None for all. Raises `LocationForbidden`."""
+    query = call.query
+    location_id = query.location_id if isinstance(query, schemas.LocationPageQuery) else None
+    if location_id is not None:
+        await _check_location(call, location_id)
+    return location_id
+
+
 async def list_page(
     call: Call[None, schemas.PageQuery],
-    repository: Repository[EntityT],
+    load: LoadPage[Entity],
     noun: str,
     view: type[schemas.EntityView],
     *,
     location_id: str | None = None,
 ) -> dict[str, Any]:
     """The body of a list: one page of the entities that the caller may see."""
-    entities = await repository.list(
+    entities = await load(
         call.runtime.db,
         call.account_id,
         after=call.query.cursor,

@@ -6,12 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 
 from hoop_events.base import Id, Moment
-from hoop_platform.http.parse import Query
+from hoop_platform.http.parse import StrictQuery
 
 LocationIds = Annotated[tuple[Id, ...], Field(max_length=100)]
 
 
-class PageQuery(Query):
+class PageQuery(StrictQuery):
     """Which part of a list: up to `limit` entities after the one that the last response's cursor names."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50

@@ -1,9 +1,9 @@
 """What all entities have in common: ids, versions, membership in locations, and their events."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from accounts.domain.fields import FieldRule
 from hoop_events.base import Change, Event, Gone, State
@@ -32,6 +32,13 @@ class Entity:
         """The ids of its locations. Empty: the entity belongs to the account as a whole."""
         return ()
 
+    def completed(self, before: Self | None) -> Self:  # noqa: ARG002 -- for entities that compare
+        """The entity with the fields that follow from others; `before` is None for a new one.
+
+        Raises `Invalid` if a request contradicts itself.
+        """
+        return self
+
     def within(self, location_ids: Iterable[str]) -> bool:
         """Whether an API key confined to `location_ids` may see the entity; an empty list confines nothing."""
         allowed = set(location_ids)
@@ -58,14 +65,19 @@ EntityT = TypeVar("EntityT", bound=Entity)
 def patched(
     entity: EntityT, patch: Mapping[str, object], *, if_version: int | None, now: datetime
 ) -> tuple[EntityT, tuple[str, ...]]:
-    """The entity after a change and the names of the changed fields; `entity` itself if none differs.
+    """The entity after a change and the names of the fields that differ; `entity` itself if none differs.
 
-    Raises `PreconditionFailed` if `if_version` is given and is not the present version.
+    Raises `PreconditionFailed` if `if_version` is given and is not the present version, and `Invalid`.
     """
     check_fresh(entity.version, if_version)
-    fields = tuple(name for name, value in patch.items() if getattr(entity, name) != value)
-    if not fields:
+    values: dict[str, Any] = dict(patch)
+    after = replace(entity, **values).completed(entity)
+    changed = tuple(
+        each.name
+        for each in fields(entity)
+        if getattr(entity, each.name) != getattr(after, each.name)
+    )
+    if not changed:
         return entity, ()
-    new: dict[str, Any] = {name: patch[name] for name in fields}
     version, sequence = entity.version + 1, entity.sequence + 1
-    return replace(entity, version=version, sequence=sequence, date_updated=now, **new), fields
+    return replace(after, version=version, sequence=sequence, date_updated=now), changed

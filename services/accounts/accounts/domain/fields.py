@@ -1,7 +1,7 @@
 """Rules for the fields of a request: names, e-mail addresses, phone numbers and time zones."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from hoop_scheduling.zones import is_zone
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_NAME_LENGTH = 200
+_MAX_TAG_LENGTH = 50
+MAX_TAGS = 50
 
 
 def is_name(text: str) -> bool:
@@ -19,8 +21,15 @@ def is_name(text: str) -> bool:
     return bool(text.strip()) and len(text) <= _MAX_NAME_LENGTH and not _CONTROL.search(text)
 
 
-def _as_it_is(holds: Callable[[str], bool]) -> Callable[[str], str | None]:
-    return lambda text: text if holds(text) else None
+def _as_it_is(holds: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    return lambda value: value if holds(value) else None
+
+
+def are_tags(tags: Sequence[str]) -> bool:
+    """Whether these can be the tags of a contact: few, short, not blank, each on one line."""
+    return len(tags) <= MAX_TAGS and all(
+        is_name(tag) and len(tag) <= _MAX_TAG_LENGTH for tag in tags
+    )
 
 
 @dataclass(frozen=True)
@@ -30,21 +39,24 @@ class FieldRule:
     `normal`: the value as it is stored, for whatever was sent; None for one that is refused.
     """
 
-    normal: Callable[[str], str | None]
+    normal: Callable[[Any], Any]
     code: str
     text: str
     allowed: frozenset[str | None] = frozenset()
     """Values that need not fulfil the rule."""
 
-    def holds(self, value: str | None) -> bool:
-        return value in self.allowed or (value is not None and self.normal(value) is not None)
+    def holds(self, value: Any) -> bool:
+        return self._is_allowed(value) or (value is not None and self.normal(value) is not None)
 
-    def normalized(self, value: str | None) -> str | None:
+    def normalized(self, value: Any) -> Any:
         """The value as it is stored; one that is refused stays as it is."""
-        if value is None or value in self.allowed:
+        if value is None or self._is_allowed(value):
             return value
         normal = self.normal(value)
         return value if normal is None else normal
+
+    def _is_allowed(self, value: Any) -> bool:
+        return (value is None or isinstance(value, str)) and value in self.allowed
 
     def or_empty(self) -> "FieldRule":
         """The same rule for a field that may be empty."""
@@ -70,8 +82,21 @@ PHONE = FieldRule(
 ZONE = FieldRule(
     _as_it_is(is_zone), "unknown_time_zone", "must be a name of the IANA time zone database"
 )
+TAGS = FieldRule(
+    _as_it_is(are_tags),
+    "not_tags",
+    "must be 50 tags at most, each of 1 to 50 characters on one line",
+)
 
-PATHS = {"name": "name", "email": "email", "phone": "phone", "time_zone": "timeZone"}
+PATHS = {
+    "name": "name",
+    "first_name": "firstName",
+    "last_name": "lastName",
+    "email": "email",
+    "phone": "phone",
+    "time_zone": "timeZone",
+    "tags": "tags",
+}
 """The names in JSON of the fields that have rules."""
 
 

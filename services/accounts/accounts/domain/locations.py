@@ -18,6 +18,8 @@ class LocationEntity(Entity):
 
     name: str
     time_zone: str
+    contact_duplicates_by: tuple[str, ...] = ("email", "phone")
+    """The fields by which an upsert recognises a contact of the location, in this order; none: never."""
 
     @property
     def member_of(self) -> tuple[str, ...]:

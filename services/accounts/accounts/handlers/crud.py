@@ -25,6 +25,7 @@ async def create(
 
     Raises `Invalid`, and `LocationForbidden` for a location that the caller cannot see.
     """
+    entity = entity.completed(None)
     entity = replace(entity, **normalized(vars(entity), entity.rules))
     check_fields(entity, entity.rules)
     await _check_locations(db, entity, by)

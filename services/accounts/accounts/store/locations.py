@@ -16,10 +16,12 @@ LOCATIONS = Repository(
     """,
     upsert_sql="""
         INSERT INTO location
-               (account_id, id, version, sequence, date_added, date_updated, name, time_zone)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+               (account_id, id, version, sequence, date_added, date_updated, name, time_zone,
+                contact_duplicates_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (account_id, id) DO UPDATE
-           SET version = $3, sequence = $4, date_updated = $6, name = $7, time_zone = $8
+           SET version = $3, sequence = $4, date_updated = $6, name = $7, time_zone = $8,
+               contact_duplicates_by = $9
     """,
     delete_sql="DELETE FROM location WHERE account_id = $1 AND id = $2",
 )

@@ -51,7 +51,7 @@ class Repository(Generic[EntityT]):
     ) -> Sequence[EntityT]:
         """Up to `limit` entities, oldest first, that a key confined to the locations `within` may see."""
         rows = await db.fetch(self.list_sql, account_id, after, sorted(within), location_id, limit)
-        return [self.entity_type(**_values(row)) for row in rows]
+        return self.entities(rows)
 
     async def upsert(self, db: Tx, entity: EntityT) -> None:
         """Store the entity, new or changed."""
@@ -83,6 +83,10 @@ class Repository(Generic[EntityT]):
                 self.name,
             )
         )
+
+    def entities(self, rows: Sequence[Row]) -> Sequence[EntityT]:
+        """The entities of rows with all columns of the table."""
+        return [self.entity_type(**_values(row)) for row in rows]
 
     def _entity(self, row: Row | None) -> EntityT | None:
         return None if row is None else self.entity_type(**_values(row))

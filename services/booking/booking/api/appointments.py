@@ -81,8 +81,8 @@ async def create_appointment(call: Call[CreateAppointment]) -> Reply:
     """Book one time, a hold, or a series; the refusal of a taken time lists alternatives."""
     body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    if not (is_id(body.calendar_id) and is_id(body.contact_id)):
-        raise NotFound
+    known_id(body.calendar_id, "calendarId")
+    known_id(body.contact_id, "contactId")
     patch = patch_of(body, actor=call.caller.key_id)
     try:
         if body.hold_id is not None:
@@ -160,7 +160,7 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
     """Change an appointment; with the id of a series all its upcoming occurrences, or none."""
     body = call.body
     if body.calendar_id is not None:
-        known_id(body.calendar_id)
+        known_id(body.calendar_id, "calendarId")
     patch = patch_of(body, actor=call.caller.key_id)
     try:
         return appointment_reply(await _change(call, change_appointment, patch))

@@ -8,7 +8,7 @@ from pydantic import Field
 from booking.api.crud import find, initial_fields, sent_fields, versioned_reply
 from booking.api.presenters import local_time
 from booking.api.schemas.shared import VersionedResponse
-from booking.api.validation import check_users, known_ids
+from booking.api.validation import check_users, known_id
 from booking.domain.checks import check_immutable
 from booking.handlers import block_slots as handlers
 from booking.store.crud import block_slots
@@ -102,7 +102,9 @@ async def _event_fields(call: AnyCall, body: CreateBlockSlot | UpdateBlockSlot) 
     sent = {name: value for name, value in sent_fields(body).items() if value is not None}
     if user := sent.get("assigned_user_id"):
         await check_users(call, {"assignedUserId": user})
-    known_ids([sent[name] for name in ("calendar_id", "resource_id") if name in sent])
+    for name, path in (("calendar_id", "calendarId"), ("resource_id", "resourceId")):
+        if name in sent:
+            known_id(sent[name], path)
     if "title" in sent:
         sent["personal"] = Personal(title=sent.pop("title"))
     return {**_target(sent), **{n: v for n, v in sent.items() if n not in TARGETS}}

@@ -153,7 +153,7 @@ async def _calendars(call: AnyCall, query: BlockSlotListQuery) -> list[list[str]
             call.runtime.db, call.account_id, query.calendar_id
         )
         if not known or known.location_id != query.location_id:
-            raise NotFound
+            raise NotFound("calendarId")
         chosen.append([query.calendar_id])
     if query.group_id is not None:
         await check_group(call, query.group_id)

@@ -16,9 +16,9 @@ from booking.api.schemas.calendars import (
     UpdateCalendar,
 )
 from booking.api.schemas.shared import SuccessResponse
-from booking.api.validation import check, check_group, unknown_users
+from booking.api.validation import check_conferences, check_group, check_users
 from booking.domain.calendar_types import edited_dates
-from booking.domain.calendars import Calendar, conference_members
+from booking.domain.calendars import Calendar
 from booking.domain.commands import AppointmentPatch
 from booking.handlers import calendars as handlers
 from booking.handlers.appointments import change_appointment
@@ -28,13 +28,10 @@ from booking.handlers.schedules import dissociate
 from booking.store import calendars as store
 from booking.store.crud import resources, schedules
 from booking.store.holds import list_holds_of_calendar
-from booking.store.projections import list_connections
 from hoop_platform.auth import location_zone
-from hoop_platform.errors import Conflict, Detail, LocationForbidden, NotFound
+from hoop_platform.errors import Conflict, LocationForbidden, NotFound
 from hoop_platform.http.route import AnyCall, Call, Reply, Route
-from hoop_platform.ids import is_id, new_id
-
-INTEGRATION_MISSING = "connect the account of this user first, or choose another location"
+from hoop_platform.ids import new_id
 
 
 async def list_calendars(call: Call[None, CalendarListQuery]) -> dict[str, Any]:
@@ -57,7 +54,7 @@ async def create_calendar(call: Call[CreateCalendar]) -> Reply:
     body = call.body
     zone = await location_zone(call.caller, body.location_id, call.runtime.tables)
     settings, dates = body.settings(), body.dates()
-    await _check_members(call, settings)
+    await _check_members(call, settings, before={})
     settings["availabilities"] = edited_dates((), dates, [new_id() for _ in dates])
     async with call.runtime.db.transaction() as db:
         created = await handlers.create_calendar(
@@ -95,14 +92,14 @@ async def _find(call: AnyCall) -> Calendar:
 
 async def update_calendar(call: Call[UpdateCalendar]) -> Reply:
     body = call.body
-    calendar_id = (await _find(call)).id
+    before = await _find(call)
     settings, dates = body.settings(), body.dates()
-    await _check_members(call, settings)
+    await _check_members(call, settings, before=before.settings)
     async with call.runtime.db.transaction() as db:
         changed = await handlers.update_calendar(
             db,
             call.account_id,
-            calendar_id,
+            before.id,
             settings,
             dates=dates,
             new_ids=[new_id() for _ in dates],
@@ -157,29 +154,13 @@ async def _dissociate(call: AnyCall, calendar_id: str) -> None:
                 await remove_calendar(db, account_id, resource.id, calendar_id, now=call.now)
 
 
-async def _check_members(call: AnyCall, settings: dict[str, Any]) -> None:
-    """422 names members that are no users, or lack the connection that their location needs."""
+async def _check_members(
+    call: AnyCall, settings: dict[str, Any], *, before: Mapping[str, Any]
+) -> None:
+    """422 names members that are no users, and online meetings whose links nobody could create."""
     members = [member["userId"] for member in settings.get("teamMembers") or ()]
-    await check(call, lambda: _member_errors(call, settings, members))
-
-
-async def _member_errors(
-    call: AnyCall, settings: dict[str, Any], members: list[str]
-) -> list[Detail]:
-    named = {f"teamMembers.{n}.userId": member for n, member in enumerate(members)}
-    errors = await unknown_users(call, named)
-    ids = [member for member in members if is_id(member)]
-    connected = {
-        (c["ownerId"], c["provider"])
-        for c in await list_connections(call.runtime.db, call.account_id, ids)
-        if c["status"] != "disconnected"
-    }
-    path = "teamMembers.{}.locationConfigurations"
-    return errors + [
-        Detail(path.format(n), "integration_missing", f"{provider}: {INTEGRATION_MISSING}")
-        for n, member, provider in conference_members(settings)
-        if (member, provider) not in connected
-    ]
+    await check_users(call, {f"teamMembers.{n}.userId": user for n, user in enumerate(members)})
+    await check_conferences(call, before, {**before, **settings})
 
 
 READ, WRITE = "calendars.readonly", "calendars.write"

@@ -65,8 +65,8 @@ async def find(call: AnyCall, table: AggregateTable[Aggregate], name: str) -> Ag
     """The aggregate whose id is the path parameter `name`; `NotFound` if there is none."""
     aggregate = await table.get(call.runtime.db, call.account_id, call.id(name))
     if aggregate is None:
-        raise NotFound
-    call.reach(aggregate.location_id)
+        raise NotFound(name)
+    call.reach(aggregate.location_id, name)
     return aggregate
 
 

@@ -47,7 +47,7 @@ async def delete_hold(call: Call) -> Reply:
                 call.runtime.db, call.account_id, hold_id, now=call.now, actor=call.caller.key_id
             )
     elif not await is_gone_hold(call.runtime.db, call.account_id, hold_id, calendar_id):
-        raise NotFound
+        raise NotFound("holdId")
     return Reply({"success": True})
 
 

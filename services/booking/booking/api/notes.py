@@ -129,8 +129,8 @@ async def _appointment_id(call: AnyCall) -> str:
     row_id = call.row_id("appointmentId")
     found = await get_appointment(call.runtime.db, call.account_id, row_id)
     if found is None:
-        raise NotFound
-    call.reach(found.location_id)
+        raise NotFound("appointmentId")
+    call.reach(found.location_id, "appointmentId")
     return found.id
 
 

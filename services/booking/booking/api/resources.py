@@ -116,7 +116,7 @@ async def list_resources(call: Call[None, ResourceListQuery]) -> list[Any]:
 async def create_resource(call: Call[CreateResource]) -> Reply:
     body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    fields = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids)}
+    fields = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids, "calendarIds")}
     resource = Resource(**initial_fields(call), **fields, resource_type=_type(call))
     async with call.runtime.db.transaction() as db:
         resource = await handlers.create_resource(db, call.account_id, resource, now=call.now)
@@ -134,7 +134,7 @@ async def update_resource(call: Call[UpdateResource]) -> Reply:
     check_immutable("locationId", resource.location_id, body.location_id)
     changes = sent_fields(body)
     if "calendar_ids" in changes:
-        changes["calendar_ids"] = known_ids(body.calendar_ids)
+        changes["calendar_ids"] = known_ids(body.calendar_ids, "calendarIds")
     async with call.runtime.db.transaction() as db:
         resource = await handlers.change_resource(
             db, call.account_id, resource.id, changes, now=call.now, expected=call.if_match

@@ -123,7 +123,7 @@ async def create_schedule(call: Call[CreateSchedule]) -> Reply:
     body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
     await check_users(call, {"userId": body.user_id})
-    fields = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids)}
+    fields = {**body.model_dump(), "calendar_ids": known_ids(body.calendar_ids, "calendarIds")}
     schedule = Schedule.model_validate({**initial_fields(call), **fields})
     async with call.runtime.db.transaction() as db:
         schedule = await handlers.create_schedule(db, call.account_id, schedule, now=call.now)

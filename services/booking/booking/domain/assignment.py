@@ -7,7 +7,7 @@ from datetime import datetime
 from booking.domain.calendars import Calendar
 from booking.domain.snapshot import Session, Snapshot
 from hoop_events.booking import Appointment, Hold, Meeting
-from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE
+from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE, PROVIDERS_WITH_ADAPTER
 from hoop_platform.errors import (
     AlreadyAttending,
     CalendarInactive,
@@ -303,8 +303,15 @@ def meeting_for(kind: str, session: Session | None, *, confirmed: bool) -> Meeti
     `session` None: a new one.
     """
     provider = PROVIDER_OF_LOCATION_TYPE.get(kind)
-    if provider not in ("zoom", "teams"):
+    if provider is None:
         return NO_MEETING
+    if provider not in PROVIDERS_WITH_ADAPTER:
+        return Meeting(
+            provider=provider,
+            state="blocked",
+            reason="integration_missing",
+            message="There is no integration that creates this link; choose another location.",
+        )
     if session is not None and provider in session.meetings:
         return session.meetings[provider]
     if not confirmed:

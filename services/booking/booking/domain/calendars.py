@@ -10,9 +10,12 @@ from booking.domain.commands import AppointmentPatch
 from hoop_events.meeting_locations import (
     APPOINTMENT_TYPE_OF_KIND,
     PROVIDER_OF_LOCATION_TYPE,
+    has_adapter,
 )
 from hoop_platform.errors import invalid
 from hoop_scheduling.rules import SlotRules
+
+NO_ADAPTER = "there is no integration that creates links for it; choose another location"
 
 
 class Row(Protocol):
@@ -181,14 +184,12 @@ def choose_venue(
 
     `reassigned`: the appointment gets another time, calendar or host, so a venue that no client
     has chosen follows the present settings. Otherwise changed settings do not change the venue.
-    Raises `Invalid` for an unknown `meetingLocationId`.
+    Raises `Invalid` for an unknown `meetingLocationId`, and for an online meeting that nobody creates.
     """
     venues = _venues(calendar, host)
     chosen, kind, address = present
+    _check_adapter(present, patch, venues)
     if patch.meeting_location_id is not None:
-        if patch.meeting_location_id not in venues:
-            text = "is none of the locations of the calendar or its member"
-            raise invalid("meetingLocationId", "unknown_location", text, tuple(venues))
         chosen, kind, address = venues[patch.meeting_location_id]
     elif patch.meeting_location_type is not None:
         address = address if kind == patch.meeting_location_type else ""
@@ -202,6 +203,23 @@ def choose_venue(
     if reassigned and chosen not in venues:
         chosen = "default"
     return Venue(chosen, kind, address)
+
+
+def _check_adapter(present: Venue, patch: AppointmentPatch, venues: Mapping[str, Venue]) -> None:
+    """Raise `Invalid` for a venue that the patch names, if it is unknown or no links are created for it."""
+    if patch.meeting_location_id is not None:
+        path, found = "meetingLocationId", venues.get(patch.meeting_location_id)
+        if found is None:
+            text = "is none of the locations of the calendar or its member"
+            raise invalid(path, "unknown_location", text, tuple(venues))
+        kind, allowed = found.kind, [name for name in venues if has_adapter(venues[name].kind)]
+    else:
+        path, kind = "meetingLocationType", patch.meeting_location_type or present.kind
+        allowed = [
+            name for name in dict.fromkeys(APPOINTMENT_TYPE_OF_KIND.values()) if has_adapter(name)
+        ]
+    if kind != present.kind and not has_adapter(kind):
+        raise invalid(path, "integration_missing", NO_ADAPTER, allowed)
 
 
 def _venues(calendar: Calendar, host: str) -> Mapping[str, Venue]:
@@ -224,11 +242,36 @@ def _configurations(calendar: Calendar, host: str) -> Sequence[Mapping[str, Any]
     return next(own, None) or calendar.settings.get("locationConfigurations") or ()
 
 
-def conference_members(settings: Mapping[str, Any]) -> Sequence[tuple[int, str, str]]:
-    """`(index, user id, provider)` of each member whose location is a Zoom or Teams meeting."""
+class ConferenceChoice(NamedTuple):
+    """A location of a calendar's settings for which a provider creates the links."""
+
+    path: str
+    """Of its `kind`, in the body."""
+    kind: str
+    provider: str
+    users: tuple[str, ...]
+    """The members who are to meet there; of a member's own location that one."""
+    own: bool
+    """Whether it is a member's own location, not the calendar's."""
+
+    def is_as(self, other: "ConferenceChoice") -> bool:
+        """Whether the other one was the same choice: of the calendar, or of this member."""
+        same_users = self.users == other.users or not self.own
+        return (self.own, self.provider) == (other.own, other.provider) and same_users
+
+
+def conference_choices(settings: Mapping[str, Any]) -> Sequence[ConferenceChoice]:
+    """The online meetings among the locations of the members and of the calendar."""
+    members = settings.get("teamMembers") or ()
+    others = tuple(m["userId"] for m in members if not m.get("locationConfigurations"))
+    lists = [
+        (f"teamMembers.{n}.", member.get("locationConfigurations"), (member["userId"],), True)
+        for n, member in enumerate(members)
+    ]
+    lists.append(("", settings.get("locationConfigurations"), others, False))
     return [
-        (index, member["userId"], provider)
-        for index, member in enumerate(settings.get("teamMembers") or ())
-        for location in member.get("locationConfigurations") or ()
-        if (provider := PROVIDER_OF_LOCATION_TYPE.get(location["kind"])) in ("zoom", "teams")
+        ConferenceChoice(f"{path}locationConfigurations.{n}.kind", kind, provider, users, own)
+        for path, locations, users, own in lists
+        for n, location in enumerate(locations or ())
+        if (provider := PROVIDER_OF_LOCATION_TYPE.get(kind := location["kind"]))
     ]

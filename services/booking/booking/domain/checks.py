@@ -1,6 +1,6 @@
 """Checks of schedules, resources, groups and block slots."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from booking.domain.calendars import Calendar
 from hoop_events.calendars import BlockSlot, Resource
@@ -51,12 +51,19 @@ def check_resource(resource: Resource, calendars: Iterable[Calendar]) -> None:
             raise invalid("calendarIds", "calendar_type", "equipment belongs to a service calendar")
 
 
-def check_calendars(ids: Iterable[str], found: Iterable[Calendar], location_id: str) -> None:
-    """Refuse calendars of another location; `NotFound` for ids that are not among the found ones."""
+def check_calendars(
+    ids: Iterable[str], found: Iterable[Calendar], location_id: str, *, before: Collection[str]
+) -> None:
+    """Refuse calendars of another location; `NotFound` for ids that are not among the found ones.
+
+    Those that were there `before` are not checked again.
+    """
     by_id = {calendar.id: calendar for calendar in found}
-    for calendar_id in ids:
+    for n, calendar_id in enumerate(ids):
+        if calendar_id in before:
+            continue
         if calendar_id not in by_id:
-            raise NotFound
+            raise NotFound(f"calendarIds.{n}")
         check_location("calendarIds", by_id[calendar_id].location_id, location_id)
 
 

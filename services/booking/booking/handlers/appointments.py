@@ -28,10 +28,10 @@ class Preconditions:
     locations: frozenset[str] = frozenset()
     """Empty: all locations of the account."""
 
-    def check_location(self, location_id: str) -> None:
-        """Raise `NotFound` for a location that the API key has no access to."""
+    def check_location(self, location_id: str, path: str | None = None) -> None:
+        """Raise `NotFound` for the id at `path`, of a location that the API key has no access to."""
         if self.locations and location_id not in self.locations:
-            raise NotFound
+            raise NotFound(path)
 
     def check(self, before: Appointment) -> None:
         self.check_location(before.location_id)
@@ -62,7 +62,7 @@ async def book(
         )
         snapshot = (await read_snapshot(db, request)).snapshot
         if snapshot is None:
-            raise NotFound
+            raise NotFound("calendarId")
         if snapshot.contact_name is None:
             raise ContactUnknown
         calendar = snapshot.calendar
@@ -98,7 +98,7 @@ async def book_held(
         if not isinstance(hold, Hold) or hold.expires_at <= now:
             raise SlotUnavailable(extra={"reason": "hold_gone"})
         if found.snapshot is None:
-            raise NotFound
+            raise NotFound("calendarId")
         if found.snapshot.contact_name is None:
             raise ContactUnknown
         if found.snapshot.calendar.location_id != location_id:
@@ -144,9 +144,10 @@ async def change_appointment(
             raise NotFound
         preconditions.check(read.before)
         found[:] = [read.before]
+        named = None if patch.calendar_id is None else "calendarId"
         if read.snapshot is None:
-            raise NotFound
-        preconditions.check_location(read.snapshot.calendar.location_id)
+            raise NotFound(named)
+        preconditions.check_location(read.snapshot.calendar.location_id, named)
         return change(read.before, read.snapshot, patch, session_id=new_id(), now=now)
 
     decision = await decide_and_commit(database, account_id, decide, key=appointment_id, now=now)

@@ -101,7 +101,7 @@ async def _check_target(db: Tx, account_id: str, block: BlockSlot) -> None:
     else:
         return
     if found is None:
-        raise NotFound
+        raise NotFound(path)
     check_location(path, found.location_id, block.location_id)
 
 

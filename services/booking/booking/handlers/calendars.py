@@ -18,6 +18,7 @@ from hoop_platform.db.database import Tx
 from hoop_platform.errors import Detail, Invalid, NotFound, check_fresh, invalid
 from hoop_platform.ids import is_id
 from hoop_platform.outbox.announce import announce
+from hoop_scheduling.rules import BrokenRule
 
 Written = tuple[Calendar, dict[str, int]]
 """The calendar after a change, and the versions that the change has raised."""
@@ -118,7 +119,7 @@ async def _lock_group(db: Tx, account_id: str, group_id: str | None) -> str | No
         return None
     group = await groups.get(db, account_id, group_id, lock=True) if is_id(group_id) else None
     if group is None:
-        raise NotFound
+        raise NotFound("groupId")
     return group.location_id
 
 
@@ -159,8 +160,10 @@ def _check_rules(calendar: Calendar) -> None:
     """Refuse settings from which the slot engine cannot make rules."""
     try:
         rules_of(calendar.id, calendar.time_zone, calendar.settings, calendar.applied)
-    except ValueError as error:
-        raise invalid("", "rules", str(error)) from None
+    except BrokenRule as broken:
+        raise invalid("", "rules", str(broken)) from None
+    except ValueError:
+        raise invalid("", "rules", "hours, dates or lengths contradict each other") from None
 
 
 def calendar_changed(calendar: Calendar, versions: dict[str, int]) -> CalendarChanged:

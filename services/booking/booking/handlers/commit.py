@@ -24,6 +24,9 @@ LOCKED_TRIES = 5
 class ContactUnknown(NotFound):
     """The account has no such contact, or booking has not received it yet."""
 
+    def __init__(self) -> None:
+        super().__init__("contactId")
+
 
 async def decide_and_commit(
     database: Database, account_id: str, decide: Decide, *, key: str, now: datetime

@@ -45,7 +45,7 @@ async def create_hold(
         read = SnapshotRequest(account_id, now, request.calendar_id, request.start, request.end)
         snapshot = (await read_snapshot(db, read)).snapshot
         if snapshot is None:
-            raise NotFound
+            raise NotFound("calendarId")
         end = request.end or request.start + snapshot.calendar.length
         time = RequestedTime(request.start, end, request.host)
         return domain.hold(
@@ -66,7 +66,7 @@ async def release_hold(
 ) -> None:
     """Release a hold before it expires; `NotFound` for one that is gone."""
     if await store.get_hold(database, account_id, hold_id) is None:
-        raise NotFound
+        raise NotFound("holdId")
 
     async def decide(db: Tx | Database) -> Decision | None:
         return await decide_release(

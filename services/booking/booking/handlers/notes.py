@@ -66,11 +66,11 @@ async def delete_note(
 ) -> None:
     """Delete the note, also one that is deleted already; `NotFound` if there never was one."""
     if not await store.delete_note(db, account_id, appointment_id, note_id, now=now):
-        raise NotFound
+        raise NotFound("noteId")
 
 
 async def _lock_note(db: Tx, account_id: str, appointment_id: str, note_id: str) -> AppointmentNote:
     found = await store.lock_note(db, account_id, appointment_id, note_id)
     if found is None:
-        raise NotFound
+        raise NotFound("noteId")
     return found

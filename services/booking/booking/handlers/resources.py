@@ -97,8 +97,7 @@ async def _save(
     before_ids = before.calendar_ids if before else ()
     calendar_ids = {*after.calendar_ids, *before_ids}
     found = await lock_calendars(db, account_id, calendar_ids)
-    added = {*after.calendar_ids}.difference(before_ids)
-    check_calendars(added, found, after.location_id)
+    check_calendars(after.calendar_ids, found, after.location_id, before=before_ids)
     check_resource(after, [c for c in found if c.id in after.calendar_ids])
     if before is not None:
         raised = {"version": before.version + 1, "sequence": before.sequence + 1}

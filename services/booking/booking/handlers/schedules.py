@@ -80,7 +80,7 @@ async def delete_schedule(
 async def _lock(db: Tx, account_id: str, schedule_id: str) -> Schedule:
     found = await schedules.get(db, account_id, schedule_id, lock=True)
     if found is None:
-        raise NotFound
+        raise NotFound("id")
     return found
 
 
@@ -91,8 +91,8 @@ async def _save(
     after = valid_schedule(after)
     calendar_ids = {*after.calendar_ids, *(before.calendar_ids if before else ())}
     found = await lock_calendars(db, account_id, calendar_ids)
-    added = {*after.calendar_ids}.difference(before.calendar_ids if before else ())
-    check_calendars(added, found, after.location_id)
+    before_ids = before.calendar_ids if before else ()
+    check_calendars(after.calendar_ids, found, after.location_id, before=before_ids)
     if before is not None:
         raised = {"version": before.version + 1, "sequence": before.sequence + 1}
         after = after.model_copy(update={**raised, "date_updated": now})

@@ -96,7 +96,7 @@ async def _lock_calendar(db: SavepointTx, account_id: str, patch: AppointmentPat
     assert patch.calendar_id is not None
     found = await get_calendar(db, account_id, patch.calendar_id)
     if found is None:
-        raise NotFound
+        raise NotFound("calendarId")
     await _lock_takable(db, account_id, found)
     return found
 
@@ -195,7 +195,7 @@ class _SeriesBooking:
             )
             snapshot = (await read_snapshot(db, request)).snapshot
             if snapshot is None:
-                raise NotFound
+                raise NotFound("calendarId")
             if snapshot.contact_name is None:
                 raise ContactUnknown
             return decide_one(snapshot, one, patch, session_id=new_id(), now=self.now)

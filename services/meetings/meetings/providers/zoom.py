@@ -58,6 +58,7 @@ def oauth_provider(settings: MeetingsSettings) -> OAuthProvider:
         name="zoom",
         authorize_url=f"{base}/oauth/authorize",
         token_url=f"{base}/oauth/token",
+        revoke_url=f"{base}/oauth/revoke",
         client_id=settings.zoom_client_id,
         client_secret=settings.zoom_client_secret,
         needs=SCOPES,

@@ -59,7 +59,7 @@ async def _calendar_id(call: AnyCall) -> str:
     location_id = await call.runtime.known(
         lambda: calendars.get_calendar_location(db, call.account_id, calendar_id)
     )
-    call.reach(location_id)
+    call.reach(location_id, "calendarId")
     return calendar_id
 
 
@@ -126,7 +126,7 @@ async def get_notification(call: Call) -> Reply:
         call.runtime.db, call.account_id, calendar_id, setting_id
     )
     if found is None:
-        raise NotFound
+        raise NotFound("notificationId")
     return Reply(_as_json(found), headers=_etag(found))
 
 

@@ -60,7 +60,7 @@ async def change_setting(
     """
     found = await notification_settings.lock_setting(db, account_id, calendar_id, setting_id)
     if found is None:
-        raise NotFound
+        raise NotFound("notificationId")
     check_fresh(found.version, if_match)
     details = {**found.details, **fields.get("details", {})}
     changed = replace(found, **{**fields, "details": details})

@@ -1,5 +1,6 @@
 """The HTTP application of one process: the routes of its services, health, and metrics."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -8,7 +9,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from hoop_platform import auth, telemetry
 from hoop_platform.auth import Caller
-from hoop_platform.errors import Malformed, Unauthorized, VersionRequired, VersionUnknown
+from hoop_platform.errors import (
+    Malformed,
+    NotFound,
+    Unauthorized,
+    VersionRequired,
+    VersionUnknown,
+)
 from hoop_platform.http import parse
 from hoop_platform.http.admission import RATE_LIMIT_STATUS, Admission
 from hoop_platform.http.idempotency import idempotency_key, respond_once
@@ -17,6 +24,8 @@ from hoop_platform.http.route import VERSIONS, Call, Route
 from hoop_platform.telemetry import span
 
 DOCS = "/docs"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+"""By default aiohttp matches no braces: a client that sends `{noteId}` would learn nothing of the id."""
 NOBODY = Caller("", "", frozenset(), frozenset())
 
 Check = Callable[[], Awaitable[Mapping[str, bool]]]
@@ -31,7 +40,7 @@ def application(
     served = list(routes)
     for route, runtime in served:
         endpoint = _endpoint(route, runtime, admission)
-        bare = route.path.rstrip("/")
+        bare = _PARAMETER.sub(r"{\1:[^/]+}", route.path.rstrip("/"))
         for path in (bare, bare + "/"):
             app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
     _add_operations(app, ready)
@@ -77,7 +86,14 @@ async def _respond(
         )
         return to_response(result, route.status)
     except Exception as error:  # noqa: BLE001 -- the edge: every failure becomes a response
-        return error_response(error)
+        return error_response(_naming_the_id(error, route))
+
+
+def _naming_the_id(error: Exception, route: Route) -> Exception:
+    """The refusal of an unknown id says which: unless it does, the only one in the path is meant."""
+    if isinstance(error, NotFound) and not error.details and len(route.id_parameters) == 1:
+        return NotFound(route.id_parameters[0])
+    return error
 
 
 async def _call(

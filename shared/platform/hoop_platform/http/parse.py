@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -23,9 +24,11 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from hoop_platform.errors import Detail, Invalid, Malformed, TooLarge, TooSlow, UnsupportedMedia
 from hoop_platform.http.route import Shape
+from hoop_platform.http.wording import TIME, detail_of, enumerated
 
 LARGEST_BODY = 1_048_576
 MOST_VALUES = 20_000
@@ -36,19 +39,53 @@ _CHARSET = re.compile(r"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 _ESCAPED_NUL = b"\\u0000"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})", re.ASCII
 )
+_EPOCH = re.compile(r"\d{9,14}", re.ASCII)
+_FIRST_MILLISECONDS = 10**11
+"""Smaller numbers are seconds since 1970, at least those of this millennium and of the next ones."""
 
 
 def _instant(value: object) -> datetime:
+    if unit := epoch_unit(value):
+        raise time_error(f"is a time in {unit} since 1970; write 2027-03-01T15:00:00Z")
     if not isinstance(value, str) or not _INSTANT.fullmatch(value) or value.endswith("-00:00"):
-        raise ValueError("must be ISO 8601 with an offset, such as 2027-03-01T09:00:00-05:00")
+        raise time_error(TIME)
     if not "1970" <= value[:4] <= "2199":
-        raise ValueError("must lie between the years 1970 and 2199")
-    moment = datetime.fromisoformat(value).astimezone(UTC)
+        raise time_error("must lie between the years 1970 and 2199")
+    try:
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+    except ValueError:
+        raise time_error(_impossible_part(value)) from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as exact as the events
+
+
+def epoch_unit(value: object) -> str | None:
+    """`seconds` or `milliseconds` for a number, or its digits, that counts them since 1970."""
+    if isinstance(value, bool) or not _EPOCH.fullmatch(str(value)):
+        return None
+    return "seconds" if int(str(value)) < _FIRST_MILLISECONDS else "milliseconds"
+
+
+def time_error(text: str) -> PydanticCustomError:
+    """The error of a field that is no time, or not one that may stand there."""
+    return PydanticCustomError("time", "{text}", {"text": text})
+
+
+def _impossible_part(value: str) -> str:
+    """What a time in the right form, that does not exist, says too much of."""
+    day, clock, offset = value[:10], value[11:19], value[-6:]
+    if not "00" < day[5:7] <= "12":
+        return "names a month that does not exist"
+    days = monthrange(int(day[:4]), int(day[5:7]))[1]
+    if not 1 <= int(day[8:10]) <= days:
+        return f"names a day that does not exist: this month has {days}"
+    if clock[:2] > "23" or clock[3:5] > "59" or clock[6:8] > "59":
+        return "names a time of day that does not exist: hours end at 23, minutes and seconds at 59"
+    if value[-1] != "Z" and not offset[1:] < "24:00":
+        return "names an offset that does not exist: it must be less than 24 hours"
+    return TIME
 
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
@@ -57,7 +94,7 @@ _NOT_ONE_LINE = re.compile(f"[{_CONTROLS}]")
 
 def _one_line(value: str) -> str:
     if _NOT_ONE_LINE.search(value):
-        raise ValueError("must be one line without control characters")
+        raise PydanticCustomError("one_line", "must be one line without control characters")
     return value
 
 
@@ -98,6 +135,15 @@ class Query(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
     )
+
+
+class StrictQuery(Query):
+    """A query string in which unknown keys are refused: of a list, where one would be taken for a filter.
+
+    Not for the operations of the compatible API, whose clients send keys that we do not know.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
 
 async def body(request: web.Request, shape: Shape) -> Any:
@@ -190,6 +236,8 @@ def path(found: Mapping[str, str]) -> dict[str, str]:
 def query(raw: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
     """The query string as `model`; raises `Invalid`, also for a scalar that is given twice."""
     found: dict[str, Any] = {}
+    if issubclass(model, StrictQuery):
+        _check_keys(raw, model)
     for alias, other, many in _keys(model):
         if alias not in raw and other not in raw:
             continue
@@ -197,12 +245,24 @@ def query(raw: MultiMapping[str], model: type[BaseModel]) -> BaseModel:
         if any(map(_UNSTORABLE.search, values)):
             raise Invalid(details=[Detail(alias, "unstorable_text", "holds NUL")])
         if not many and len(values) > 1:
-            raise Invalid(details=[Detail(alias, "repeated", "may be given once")])
+            raise Invalid(details=[Detail(alias, "repeated", "must be given once at most")])
         found[alias] = values if many else values[0]
     try:
         return model.model_validate(found)
     except ValidationError as error:
         raise Invalid(details=details(error)) from None
+
+
+def _check_keys(raw: MultiMapping[str], model: type[BaseModel]) -> None:
+    """Raise `Invalid` with a detail for each key that is no parameter of the operation."""
+    allowed = [alias for alias, _, _ in _keys(model)]
+    known = {key for alias, other, many in _keys(model) for key in (alias, other)[: 1 + many]}
+    unknown = [key for key in dict.fromkeys(raw) if key not in known]
+    if unknown:
+        text = f"is not a parameter of this list; it has {enumerated(allowed) or 'none'}"
+        raise Invalid(
+            details=[Detail(key[:200], "unknown_parameter", text, allowed) for key in unknown[:20]]
+        )
 
 
 @cache
@@ -223,13 +283,4 @@ def _is_list(annotation: object) -> bool:
 
 def details(error: ValidationError) -> Sequence[Detail]:
     """The errors that pydantic found, without the input."""
-    return [_detail(e) for e in error.errors(include_url=False, include_input=False)[:20]]
-
-
-def _detail(e: Mapping[str, Any]) -> Detail:
-    path = ".".join(str(part) for part in e["loc"])[:200]
-    expected = e.get("ctx", {}).get("expected")
-    allowed = re.findall(r"'([^']*)'", expected) if isinstance(expected, str) else None
-    if e["type"] == "extra_forbidden":
-        return Detail(path, "unknown_field", f"property {path} should not exist")
-    return Detail(path, e["type"], e["msg"], allowed or None)
+    return [detail_of(e) for e in error.errors(include_url=False, include_input=False)[:20]]

@@ -29,6 +29,12 @@ COMMON_HEADERS = {
 }
 
 
+class _NoOperation(NotFound):
+    """No route has the path of the request."""
+
+    text = "No operation has this path."
+
+
 def to_response(result: object, status: int) -> web.Response:
     """A handler's result as a response."""
     reply = result if isinstance(result, Reply) else Reply(result)
@@ -101,7 +107,7 @@ def _as_refusal(error: Exception) -> Refused | None:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge()
     if isinstance(error, web.HTTPException):
-        return NotFound() if error.status == NotFound.status else Malformed()
+        return _NoOperation() if error.status == NotFound.status else Malformed()
     if isinstance(error, (*UNAVAILABLE, *CONTENTION)):
         log.warning("unavailable", error=cause(error))
         return Unavailable(headers={"Retry-After": "1"})

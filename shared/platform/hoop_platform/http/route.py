@@ -25,6 +25,7 @@ Shape = type[BaseModel] | type[list[Any]]
 
 _VERSION_TAG = re.compile(r'"(\d{1,18})"|(\d{1,18})', re.ASCII)
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"', re.ASCII)
+_PARAMETER = re.compile(r"\{(\w+)\}")
 _NO_VERSION = -1
 
 
@@ -94,20 +95,20 @@ class Call(Generic[BodyT_co, QueryT_co]):
     def id(self, name: str) -> str:
         """An id in the path; raises `NotFound` for text that cannot be an id."""
         if not is_id(self.path[name]):
-            raise NotFound
+            raise NotFound(name)
         return self.path[name]
 
     def row_id(self, name: str) -> str:
         """The row's id of the appointment in the path (see `ids.row_id`); raises `NotFound`."""
         found = row_id(self.path[name])
         if found is None:
-            raise NotFound
+            raise NotFound(name)
         return found
 
-    def reach(self, location_id: str | None) -> None:
-        """Raise `NotFound` unless the key may use the location; None raises as well."""
+    def reach(self, location_id: str | None, path: str | None = None) -> None:
+        """Raise `NotFound` for the id at `path` unless the key may use the location; None raises as well."""
         if location_id is None or not self.caller.reaches(location_id):
-            raise NotFound
+            raise NotFound(path)
 
 
 AnyCall = Call[object, object]
@@ -152,6 +153,11 @@ class Route:
     def scopes(self) -> tuple[str, ...]:
         """The scopes that allow it, the main one first; none if it is public."""
         return (self.scope,) if isinstance(self.scope, str) else self.scope or ()
+
+    @cached_property
+    def id_parameters(self) -> tuple[str, ...]:
+        """The path parameters that are ids."""
+        return tuple(name for name in _PARAMETER.findall(self.path) if name not in self.choices)
 
     @property
     def writes(self) -> bool:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from hoop_platform.db.database import Database, Tx
 from hoop_platform.ids import new_id
 from hoop_platform.providers.oauth import Grant, OAuthProvider
-from hoop_platform.providers.provider_accounts import ProviderAccount
 from hoop_platform.secrets import Cipher, context
 
 
@@ -155,19 +154,22 @@ async def lease_credential(
 async def update_tokens(
     database: Database, cipher: Cipher, held: StoredCredential, grant: Grant, *, now: datetime
 ) -> bool:
-    """Store refreshed tokens unless the generation has changed; returns whether they were stored.
+    """Store refreshed tokens unless the generation has changed; returns whether they may be used.
 
     An expired lease does not matter: these tokens still replace the generation that was read. A
-    grant without a refresh token leaves the old one in force.
+    grant without a refresh token leaves the old one in force. Those of a connection that was ended
+    meanwhile are stored to be revoked, and may not be used.
     """
     old = held.open(cipher)
     tokens = Tokens(grant.access_token, grant.refresh_token or old.refresh)
-    status = await database.execute(
+    usable = await database.fetchval(
         """
-        UPDATE credential
+        UPDATE credential AS k
            SET sealed = $4, fresh_until = $5, generation = generation + 1, updated_at = $6,
                lease = NULL, leased_until = NULL, resting_until = NULL
          WHERE account_id = $1 AND id = $2 AND generation = $3
+        RETURNING EXISTS (SELECT FROM provider_account c
+                           WHERE c.account_id = $1 AND c.credential_id = $2)
         """,
         held.account_id,
         held.id,
@@ -176,7 +178,7 @@ async def update_tokens(
         grant.fresh_until(now),
         now,
     )
-    return status == "UPDATE 1"
+    return bool(usable)
 
 
 async def postpone_refresh(
@@ -230,20 +232,43 @@ async def delete_unused_credential(db: Tx, account_id: str, credential_id: str) 
     )
 
 
-async def get_last_refresh_token(db: Tx, cipher: Cipher, connection: ProviderAccount) -> str | None:
-    """The refresh token of a locked connection if no other uses it, to be revoked afterwards."""
-    row = await db.fetchrow(
+async def get_revocable_credential(
+    database: Database, account_id: str, provider: str, provider_user: str
+) -> StoredCredential | None:
+    """The credential whose grant can be revoked; None if an active connection uses this provider user.
+
+    Also one of another account: the provider has one grant of this user to our app.
+    """
+    row = await database.fetchrow(
         """
-        SELECT k.sealed, k.provider_user FROM credential k
-         WHERE k.account_id = $1 AND k.id = $2
+        SELECT k.account_id, k.id, k.provider, k.provider_user, k.generation, k.sealed,
+               k.fresh_until,
+               coalesce(k.leased_until > clock_timestamp(), false) AS leased,
+               coalesce(k.resting_until > clock_timestamp(), false) AS resting
+          FROM credential k
+         WHERE k.account_id = $1 AND k.provider = $2 AND k.provider_user = $3
            AND NOT EXISTS (SELECT FROM provider_account c
-                            WHERE c.account_id = $1 AND c.credential_id = $2 AND c.id <> $3)
+                            WHERE c.provider = $2 AND c.external_id = $3 AND c.status = 'active')
         """,
-        connection.account_id,
-        connection.credential_id,
-        connection.id,
+        account_id,
+        provider,
+        provider_user,
     )
-    if row is None:
-        return None
-    aad = (connection.account_id, connection.provider, row["provider_user"])
-    return _open(cipher, row["sealed"], *aad).refresh
+    return StoredCredential(**dict(row)) if row else None
+
+
+async def delete_unused_credentials(
+    db: Tx, *, provider_user: tuple[str, str], account_id: str | None = None
+) -> None:
+    """Delete the credentials of a provider's user that no connection uses; None: of all accounts."""
+    rows = await db.fetch(
+        """
+        SELECT account_id, id FROM credential
+         WHERE provider = $1 AND provider_user = $2 AND ($3::uuid IS NULL OR account_id = $3)
+         ORDER BY account_id
+        """,
+        *provider_user,
+        account_id,
+    )
+    for row in rows:
+        await delete_unused_credential(db, row["account_id"], row["id"])

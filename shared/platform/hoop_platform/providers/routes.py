@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hoop_platform.db.database import Tx
 from hoop_platform.errors import Conflict, ConnectFailed, NotFound, invalid
 from hoop_platform.http.route import AnyCall, Call, Reply, Route
-from hoop_platform.providers import credentials, provider_accounts
+from hoop_platform.providers import provider_accounts
 from hoop_platform.providers.authorization import (
     Callback,
     Identity,
@@ -19,7 +19,7 @@ from hoop_platform.providers.authorization import (
 )
 from hoop_platform.providers.callback_page import callback_page, redirect_page
 from hoop_platform.providers.errors import ProviderDown
-from hoop_platform.providers.oauth import OAuthProvider, revoke
+from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.providers.provider_accounts import OwnerKind, ProviderAccount
 from hoop_platform.providers.schemas import (
     CallbackQuery,
@@ -62,8 +62,6 @@ class Integration:
     """Raises for settings that name what the account does not have."""
     then: OnConnected = _no_changes
     """Further changes in the transaction in which a connection is connected, changed or ended."""
-    revokes: bool = False
-    """Whether a disconnect revokes the grant at the provider: one call, without retry."""
 
     def routes(self) -> list[Route]:
         """The four operations of `/integrations/{name}`."""
@@ -112,7 +110,8 @@ class Integration:
                 reply=ConnectionReply,
                 keyed=False,
                 summary=f"Disconnect {self.name}",
-                description="Its tokens are deleted at once.",
+                description="Its tokens are used for one more call at most, which revokes the grant at"
+                " the provider unless another connection uses it; then they are deleted.",
             ),
         ]
 
@@ -191,21 +190,12 @@ class Integration:
         return _connection_reply(after)
 
     async def _disconnect(self, call: Call) -> ConnectionReply:
-        """Idempotent. The grant is revoked after the commit, if at all: the tokens are deleted anyway."""
-        runtime: Runtime[Any] = call.runtime
-        provider, token = self.provider(runtime), None
-        async with runtime.db.transaction() as db:
+        """Idempotent. The grant is revoked after the commit, by the service's worker."""
+        async with call.runtime.db.transaction() as db:
             before = await self._find(db, call)
-            if self.revokes and provider.revoke_url:
-                token = await credentials.get_last_refresh_token(db, runtime.cipher, before)
             after = await disconnect(db, before, now=call.now)
             if after != before:
                 await self.then(db, after, call.now)
-        if token is not None:
-            try:
-                await revoke(runtime.http, provider, token=token)
-            except ProviderDown as down:
-                log.warning("not revoked", provider=self.name, error=str(down))
         return _connection_reply(after)
 
     async def _find(self, db: Tx, call: AnyCall) -> ProviderAccount:

@@ -5,15 +5,16 @@ from datetime import datetime
 from hoop_platform.db.database import Tx
 from hoop_platform.providers import credentials, provider_accounts
 from hoop_platform.providers.provider_accounts import ProviderAccount, Status
+from hoop_platform.providers.revocation import desire_revocation
 
 
 async def disconnect(
     db: Tx, connection: ProviderAccount, *, now: datetime, reason: str | None = None
 ) -> ProviderAccount:
-    """Disconnect a locked connection for good; its tokens are deleted in this transaction.
+    """Disconnect a locked connection for good; from the commit on its tokens serve one call at most.
 
-    `label` and `external_id` stay. Whether to revoke the grant at the provider afterwards is the
-    caller's choice: Zoom's guide promises no call at all after disconnecting.
+    `label` and `external_id` stay. After the commit the grant is revoked at the provider, unless another
+    connection uses it, and the tokens are deleted (`revocation.py`).
     """
     if connection.status == "disconnected":
         return connection
@@ -22,7 +23,12 @@ async def disconnect(
         connection.account_id,
         connection.id,
     )
-    return await _release_credential(db, connection, status="disconnected", reason=reason, now=now)
+    after = await provider_accounts.update_provider_account(
+        db, connection, status="disconnected", reason=reason, credential_id=None, now=now
+    )
+    if connection.credential_id is not None:
+        await desire_revocation(db, connection, now=now)
+    return after
 
 
 async def set_status(

@@ -13,8 +13,10 @@ from aiohttp.test_utils import RawTestServer
 from pydantic import SecretStr
 
 from hoop_platform.clock import Clock
+from hoop_platform.config import Settings
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
+from hoop_platform.kafka.global_table import GlobalTables
 from hoop_platform.providers.authorization import (
     AuthorizationResult,
     Callback,
@@ -26,7 +28,11 @@ from hoop_platform.providers.authorization import (
 from hoop_platform.providers.errors import ProviderDown
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.providers.provider_accounts import ProviderAccount
+from hoop_platform.providers.revocation import GRANT, revoke_grants
 from hoop_platform.providers.tokens import access_token
+from hoop_platform.reconcile.effects import performing
+from hoop_platform.reconcile.worker import Worker
+from hoop_platform.runtime import Runtime
 from hoop_platform.secrets import Cipher, new_key
 from simulators.zoom import simulator as zoom
 from simulators.zoom.knobs import SCOPES
@@ -128,6 +134,25 @@ class World:
             "SELECT sequence, convert_from(body, 'UTF8')::jsonb AS said FROM outbox ORDER BY id"
         )
         return [(row["sequence"], row["said"]["state"]["status"]) for row in rows]
+
+    async def revoke_grants(self) -> None:
+        """What the service's worker does after a disconnection."""
+        settings = Settings(
+            database_url=self.database.dsn, kafka_bootstrap="127.0.0.1:1", data_key=self.key
+        )
+        runtime = Runtime(
+            name="meetings",
+            settings=settings,
+            db=self.database,
+            clock=Clock(),
+            http=self.http,
+            tables=GlobalTables("127.0.0.1:1"),
+            group=None,
+        )
+        revoking = performing(runtime, revoke_grants(lambda *_: self.provider))
+        worker = Worker(self.database, {GRANT: revoking})
+        while await worker.once():
+            pass
 
     async def credentials(self) -> int:
         count: int = await self.database.fetchval("SELECT count(*) FROM credential")

@@ -250,7 +250,7 @@ async def test_two_users_share_one_account_at_the_provider(world):
 
 
 async def test_the_last_to_disconnect_drops_the_tokens(world):
-    """One of two who share an account may leave without cutting off the other."""
+    """One of two who share an account may leave without cutting off the other; then the grant is revoked."""
     ada = await world.connect(new_id(), user="shared@example.com")
     bob = await world.connect(new_id(), user="shared@example.com")
 
@@ -258,17 +258,20 @@ async def test_the_last_to_disconnect_drops_the_tokens(world):
         await disconnect(
             db, await lock_provider_account(db, world.account_id, ada.id), now=world.now
         )
+    await world.revoke_grants()
     assert await world.token(bob)
     async with world.database.transaction() as db:
         await disconnect(
             db, await lock_provider_account(db, world.account_id, bob.id), now=world.now
         )
+    await world.revoke_grants()
 
     assert await world.credentials() == 0
+    assert [entry.path for entry in world.sim.log.entries].count("/oauth/revoke") == 1
 
 
 async def test_disconnecting_asks_nothing_of_the_provider(world):
-    """Zoom's guide: no further calls after disconnecting; a second time it says nothing new."""
+    """The grant is revoked after the commit, by a worker; a second time it says nothing new."""
     connection = await world.connect(new_id())
     asked = len(world.sim.log.entries)
 

@@ -88,6 +88,7 @@ async def test_a_grant_without_refresh_token_is_not_kept(world):
             await disconnect(
                 db, await lock_provider_account(db, world.account_id, first.id), now=world.now
             )
+        await here.revoke_grants()
 
         with pytest.raises(ConnectFailed, match="lasting"):
             await here.connect(new_id())
@@ -273,7 +274,7 @@ async def test_no_transaction_is_open_while_the_provider_thinks(world):
 
 
 async def test_disconnected_while_the_provider_thinks(world):
-    """The new tokens are thrown away, and the caller is told."""
+    """The new tokens are kept to be revoked, and the caller is told."""
     connection = await world.connect(new_id())
     await order(world, "slow:0.4")
     asking = asyncio.ensure_future(world.later(hours=2).token(connection))  # noqa: TID251 -- overtaken
@@ -286,7 +287,10 @@ async def test_disconnected_while_the_provider_thinks(world):
 
     with pytest.raises(NotConnected):
         await asking
+    await world.revoke_grants()
     assert await world.credentials() == 0
+    [grant] = world.sim.oauth.tokens.grants
+    assert grant.dead == "revoked"
 
 
 async def test_connected_again_while_the_provider_thinks(world):

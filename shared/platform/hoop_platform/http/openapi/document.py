@@ -12,7 +12,8 @@ Calendars, their team members, and the appointments booked in them.
 
 **Paths** work with and without a trailing slash. **Times** in bodies are ISO 8601 with an offset; in queries
 epoch milliseconds are accepted as well. Responses use the offset of the requested time zone.
-**Unknown fields** of a body are refused with 422 and their path; unknown query parameters are ignored.
+**Unknown fields** of a body are refused with 422 and their path; unknown query parameters are ignored, except by
+the lists of contacts, users, locations, API keys and connections, which refuse them.
 A **PUT** changes only the fields that are sent. **Ids** are 26 characters of `0-9a-v`; an id of another
 account is answered like an unknown one.
 

@@ -150,7 +150,7 @@ def _example(reason: type[Refused]) -> dict[str, Any]:
     said: dict[str, Any] = {"statusCode": reason.status, "message": reason.text}
     said |= {"error": phrase, "code": reason.code, "details": [], "traceId": "0" * 31 + "1"}
     if issubclass(reason, errors.Invalid):
-        rule = "Field required"
+        rule = "is required"
         said |= {"message": [f"name: {rule}"], "error": "Unprocessable Entity"}
         said["details"] = [{"path": "name", "code": "missing", "message": rule}]
     return said
