@@ -48,6 +48,7 @@ SHORT = {
     "services/booking/booking/api/routes.py": "the routes of the service, in one list",
     "services/booking/booking/handlers/inspect.py": "the operator's two commands",
     "services/meetings/meetings/domain/plan.py": "what the reconciler asks each service for",
+    "services/meetings/meetings/jobs/background.py": "one background task",
     "services/meetings/meetings/providers/conference.py": "what each provider's module offers",
     "services/meetings/meetings/providers/registry.py": "the list that a new provider joins",
     "services/meetings/meetings/store/users.py": "one table",

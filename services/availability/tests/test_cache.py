@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import asyncpg
 import pytest
 
 from availability import handlers
@@ -13,6 +14,7 @@ from availability.jobs.notify_listener import NotifyListener
 from availability.store.cache import ViewCache
 from hoop_events.booking import AppointmentCreated, AppointmentDeleted
 from hoop_events.calendars import CalendarChanged
+from hoop_platform import timing
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
 from hoop_scheduling.listing import free_starts
@@ -141,6 +143,28 @@ async def test_nothing_is_cached_while_not_listening(office, read_model):
 
             await eventually(gone, within=2)
             await eventually(lambda: _is(one.cache.listening))
+
+
+async def test_a_database_that_takes_no_connections_ends_no_service(
+    office, read_model, monkeypatch
+):
+    """An error that is no usual outage: views are read from Postgres, until LISTEN works again."""
+    monkeypatch.setattr(timing, "UNEXPECTED_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(notify_listener, "CHECK_SECONDS", 0.05)
+    server, _, name = read_model.dsn.rpartition("/")
+    admin = await asyncpg.connect(f"{server}/postgres")
+    async with replica(office.dsn) as one:
+        assert await one.starts(office.account_id, office.calendar.id)  # on a connection that stays
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await read_model.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE 'LISTEN%' OR query = 'SELECT'"
+        )
+        await eventually(lambda: _is(not one.cache.listening))
+        await asyncio.sleep(0.5)
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await eventually(lambda: _is(one.cache.listening))
+    await admin.close()
 
 
 async def test_blocks_invalidated_while_fetched_are_not_cached(office):

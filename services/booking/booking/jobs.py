@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from booking.config import BookingSettings
 from booking.handlers.holds import HELD, release_expired
 from booking.store import holds
-from hoop_platform.db.database import UNAVAILABLE
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import BackgroundTask
-from hoop_platform.telemetry import cause, log
-from hoop_platform.timing import every, until_set
+from hoop_platform.timing import POSTPONING, every, log_failure, until_set
 
 LONGEST_PAUSE = 10.0
 """Seconds after which holds of other processes are noticed."""
@@ -44,8 +42,8 @@ async def _release(runtime: Runtime[BookingSettings]) -> float:
         if expiry is not None and expiry <= now:
             await release_expired(runtime.db, now=now)
             return SHORTEST_PAUSE
-    except UNAVAILABLE as error:
-        log.warning("expired holds are released later", error=cause(error))
+    except Exception as error:  # noqa: BLE001 -- requests go on, and release what is in their way
+        log_failure("expired holds are released later", error, expected=POSTPONING)
         return SHORTEST_PAUSE
     if expiry is None:
         return LONGEST_PAUSE

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from booking import jobs
+from booking.handlers import holds
 from booking.handlers.holds import release_expired, release_hold
 from hoop_platform.errors import NotFound, Refused, SlotUnavailable
 from hoop_platform.ids import new_id
+from local.testing.polling import eventually
 
 DAY = 24 * 60
 
@@ -58,6 +61,42 @@ async def test_a_booking_clears_what_ran_out_in_its_way(office: Any) -> None:
     assert second.session != first.session
     assert [kind for kind, _ in await office.announced(first.id)] == ["HoldChanged", "HoldDeleted"]
     assert await office.violations() == []
+
+
+async def test_a_hold_that_cannot_be_read_keeps_no_other(office: Any, monkeypatch: Any) -> None:
+    """Its row is damaged: those behind it are released in the same round, whatever the batch holds."""
+    monkeypatch.setattr(holds, "BATCH", 1)
+    calendar, database = await office.calendar(), office.runtime.db
+    damaged = await office.hold(calendar, lasts=10)
+    await database.execute("UPDATE appointment SET state = '{}' WHERE id = $1", damaged.id)
+    others = [await office.hold(calendar, 60 * n, lasts=10 + n) for n in (1, 2)]
+
+    now = others[-1].expires_at
+    assert [await release_expired(database, now=now) for _ in range(2)] == [2, 0]
+    for hold in others:
+        assert (await office.announced(hold.id))[-1][0] == "HoldDeleted"
+
+
+async def test_the_release_of_holds_outlives_its_failures(office: Any, monkeypatch: Any) -> None:
+    """For a while a column has another name, as if a release were half installed."""
+    monkeypatch.setattr(jobs, "SHORTEST_PAUSE", 0.05)
+    calendar, database = await office.calendar(), office.runtime.db
+    hold = await office.hold(calendar, lasts=10)
+    await database.execute("UPDATE appointment SET held_until = clock_timestamp()")
+    rename = "ALTER TABLE appointment RENAME COLUMN {} TO {}"
+    await database.execute(rename.format("held_until", "held_until_of_old"))
+    release, stop = jobs.jobs(office.runtime)[0], asyncio.Event()
+
+    async def released() -> bool:
+        return (await office.announced(hold.id))[-1][0] == "HoldDeleted"
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(release(stop))
+        await asyncio.sleep(0.3)
+        assert not running.done()
+        await database.execute(rename.format("held_until_of_old", "held_until"))
+        await eventually(released)
+        stop.set()
 
 
 async def test_holds_take_the_seats_of_a_class(office: Any) -> None:

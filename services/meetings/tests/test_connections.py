@@ -1,12 +1,13 @@
 """Meetings of hosts who are not connected, disconnect, lose their approval, or connect again."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from hoop_events.base import Personal
 from hoop_platform.reconcile.outcome import Failed
-from meetings.jobs.background import refresh_idle_grants
+from meetings.jobs.background import background_tasks, idle_grants
 
 HOUR = timedelta(hours=1)
 
@@ -314,18 +315,36 @@ async def test_an_idle_grant_is_refreshed_before_it_expires(world):
     """Zoom does not document when an unused refresh token expires. After an outage it is tried again."""
     await world.advance(timedelta(days=8))
     await world.fault("status:503", path="^/oauth/token", times=1)
-    await refresh_idle_grants(world.runtime)
+    [grants], going_on = idle_grants(world.runtime), asyncio.Event()
+    await grants.refresh(going_on, now=world.now)
     assert await refreshes(world) == 1
     await world.advance(timedelta(minutes=10))
 
-    await refresh_idle_grants(world.runtime)
-    await refresh_idle_grants(world.runtime)
+    await grants.refresh(going_on, now=world.now)
+    await grants.refresh(going_on, now=world.now)
 
     assert await refreshes(world) == 2
     await world.book()
     await world.run_workers()
     assert len(await world.meetings()) == 1
     assert await refreshes(world) == 2
+
+
+async def test_a_credential_that_does_not_open_ends_no_service(world):
+    """Its key was removed: the background task goes on, and so do the grants of others."""
+    await world.connect(host=world.tenant.user_ids[1], zoom_user="bob@example.com")
+    await world.advance(timedelta(days=8))
+    await world.db.execute(
+        "UPDATE credential SET sealed = set_byte(sealed, 20, (get_byte(sealed, 20) + 1) % 256)"
+        " WHERE fresh_until = (SELECT min(fresh_until) FROM credential)"
+    )
+    [task], stop = background_tasks(world.runtime), asyncio.Event()
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(task(stop))
+        await world.wait_until(lambda: refreshes(world))
+        assert not running.done()
+        stop.set()
 
 
 async def refreshes(world):

@@ -6,9 +6,13 @@ from datetime import timedelta
 import pytest
 
 from hoop_events.base import Personal
-from hoop_platform.reconcile.quota import midnight_after, release_after
+from hoop_platform.reconcile.quota import CLOCK_DOUBT, midnight_after, release_after
 
 HOUR = timedelta(hours=1)
+DAILY_REFUSAL = {
+    "code": 429,
+    "message": "You have exceeded the daily rate limit (100) of Meeting Create/Update API requests.",
+}
 
 
 async def world_with_limit(new_world, limit):
@@ -172,6 +176,58 @@ async def test_zoom_itself_may_refuse_for_the_rest_of_the_day(new_world, bare):
     await world.advance_to(midnight_after(world.now) + timedelta(minutes=2))
     await world.run_workers()
     assert len(await world.meetings()) == 5
+
+
+async def test_a_refusal_that_is_read_after_midnight_is_about_the_day_before(new_world):
+    """The call was counted for the old day, and so is its response; the new day begins unused."""
+    world = await world_with_limit(new_world, 50)
+    await world.control("settings", {"daily_limit": 1})
+    start, old_day = world.now + 60 * HOUR, world.now.date()
+    await world.book(start=start)
+    await world.run_workers()
+    await world.clear_calls()
+    last = await world.book(start=start)
+    await world.advance_to(midnight_after(world.now) - timedelta(seconds=5))
+    await world.fault("hang-after-commit:0.5", "POST", "/meetings$", times=1)
+
+    await world.run_during_call(
+        world.run_workers(), world.advance(timedelta(seconds=10)), method="POST"
+    )
+
+    days = await world.db.fetch("SELECT day FROM provider_quota WHERE exhausted")
+    assert [row["day"] for row in days] == [old_day]
+    await world.advance(timedelta(minutes=2))
+    await world.run_workers()
+    assert (await world.meeting_of(last)).state == "ready"
+
+
+async def test_a_refusal_right_after_our_midnight_is_doubted(new_world):
+    """Zoom's clock is behind ours: for Zoom it is still the day whose calls are used up."""
+    world = await world_with_limit(new_world, 50)
+    booked = [await world.book(start=world.now + (60 + n) * HOUR) for n in range(3)]
+    await world.advance_to(midnight_after(world.now) + timedelta(seconds=30))
+    await world.fault("status:429", "POST", "/meetings$", times=1, body=DAILY_REFUSAL)
+
+    await world.run_workers()
+
+    assert await world.count_writes() == {"C": 1}  # the circuit spares the user the other refusals
+    assert not await world.db.fetch("SELECT FROM provider_quota WHERE exhausted")
+    await world.advance(CLOCK_DOUBT)
+    await world.run_workers()
+    assert [(await world.meeting_of(one)).state for one in booked] == ["ready"] * 3
+
+
+async def test_a_refusal_after_that_is_believed_at_the_first_call(new_world):
+    """Other apps may have used up the day; then one call is refused, not one for each meeting."""
+    world = await world_with_limit(new_world, 50)
+    for n in range(3):
+        await world.book(start=world.now + (60 + n) * HOUR)
+    await world.advance_to(midnight_after(world.now) + CLOCK_DOUBT)
+    await world.fault("status:429", "POST", "/meetings$", body=DAILY_REFUSAL)
+
+    await world.run_workers()
+
+    assert await world.count_writes() == {"C": 1}
 
 
 async def test_two_accounts_with_one_zoom_user_share_its_quota(new_world):

@@ -11,6 +11,8 @@ from hoop_events.base import Event, iso
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+_SEQUENCE_DIGITS = 20
+
 
 class Undecodable(Exception):
     """The record is no valid event; the text says why, and quotes no data of the record."""
@@ -60,7 +62,7 @@ def attributes(
         "ce_time": iso(time),
         "ce_dataschema": dataschema,
         "ce_partitionkey": subject,
-        "ce_sequence": f"{sequence:020}",
+        "ce_sequence": f"{sequence:0{_SEQUENCE_DIGITS}}",
         "ce_accountid": account_id,
         "content-type": "application/json",
     }
@@ -80,7 +82,7 @@ def envelope(headers: Headers) -> Envelope:
             raise Undecodable(f"header {name} is missing or not UTF-8") from error
 
     sequence = text("ce_sequence")
-    if not (sequence.isascii() and sequence.isdigit()):
+    if not (sequence.isascii() and sequence.isdigit() and len(sequence) <= _SEQUENCE_DIGITS):
         raise Undecodable("header ce_sequence is not a number")
     try:
         traceparent = found["traceparent"].decode("ascii")

@@ -1,11 +1,23 @@
-"""Waiting with a stop event, intervals, and periodic jobs."""
+"""Waiting with a stop event, intervals, and jobs that outlive their failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from hoop_platform.db.database import UNAVAILABLE
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE
 from hoop_platform.telemetry import cause, log
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 0.5
+"""How long an interrupted loop waits before it goes on."""
+UNEXPECTED_PAUSE_SECONDS = 5.0
+"""The same after an error that no outage explains: it is likely to come again at once."""
+INSIST_SECONDS = 0.2
+"""How soon something is stored again that must not be lost."""
+POSTPONING: tuple[type[Exception], ...] = (*UNAVAILABLE, *CONTENTION)
+"""Postgres is away, or somebody else holds a lock: nothing is wrong with the job."""
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
@@ -46,10 +58,53 @@ class Interval:
 async def every(
     seconds: float, job: Callable[[], Awaitable[object]], stop: asyncio.Event, *, what: str
 ) -> None:
-    """Run a job every `seconds` until `stop`; one that finds the database away is postponed."""
+    """Run a job every `seconds` until `stop`. Whatever it raises is logged, and does not end the service.
+
+    A process that ended here would end at each start again, for as long as the cause is there.
+    """
     while not stop.is_set():
         try:
             await job()
-        except UNAVAILABLE as error:
-            log.warning("postponed", what=what, error=cause(error))
+        except Exception as error:  # noqa: BLE001 -- the next run may succeed, and others depend on the process
+            log_failure("postponed", error, expected=POSTPONING, what=what)
         await pause(stop, seconds)
+
+
+async def insist(store: Callable[[], Awaitable[T]], *, within: float, what: str) -> T:
+    """Store what cannot be had again, trying for so many seconds; then raise.
+
+    `store` may run once more although its commit has come through: only the response was lost.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within
+    while True:
+        try:
+            return await store()
+        except POSTPONING as error:
+            if loop.time() > until:
+                raise
+            log.warning("not stored yet", what=what, error=cause(error))
+            await asyncio.sleep(INSIST_SECONDS)
+
+
+async def pause_after(
+    error: Exception,
+    stop: asyncio.Event,
+    *,
+    event: str,
+    expected: tuple[type[Exception], ...],
+    seconds: float = PAUSE_SECONDS,
+) -> None:
+    """Log what has interrupted a loop of the platform, and wait before the loop goes on."""
+    log_failure(event, error, expected=expected)
+    await pause(stop, seconds if isinstance(error, expected) else UNEXPECTED_PAUSE_SECONDS)
+
+
+def log_failure(
+    event: str, error: Exception, *, expected: tuple[type[Exception], ...], **fields: object
+) -> None:
+    """Log an error: a warning if it is an expected one, else with its traceback."""
+    if isinstance(error, expected):
+        log.warning(event, error=cause(error), **fields)
+    else:
+        log.error(event, error=cause(error), exc_info=error, **fields)

@@ -206,6 +206,23 @@ async def test_done_effects_of_single_events_are_deleted(
     assert left == {fresh.event_id, waiting.event_id, aggregate.subject}
 
 
+async def test_a_locked_effect_does_not_keep_others_from_being_deleted(database: Database) -> None:
+    """It is deleted the next time; nobody waits for whoever has locked it."""
+    events, now = [created(), created()], datetime(2027, 3, 1, tzinfo=UTC)
+    async with database.transaction() as db:
+        await desire(db, *(desire_for(event, kind="post", now=now) for event in events))
+    await database.execute(
+        "UPDATE work SET status = 'done', next_attempt_at = clock_timestamp() - interval '2 hours'"
+    )
+    async with database.transaction() as db, asyncio.timeout(2):
+        await db.execute("SELECT FROM work WHERE subject = $1 FOR UPDATE", events[0].event_id)
+        await delete_done(database, ["post"])
+    rows = await database.fetch("SELECT subject FROM work")
+    assert [row["subject"] for row in rows] == [events[0].event_id]
+    await delete_done(database, ["post"])
+    assert await database.fetchval("SELECT count(*) FROM work") == 0
+
+
 def test_an_event_that_was_not_announced_has_no_effects() -> None:
     """Without an id, two deliveries of it could not be told from two events."""
     new = example(HoldDeleted).model_copy()

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from noted import going, record
 
 from hoop_events.accounts import Account, AccountChanged, ApiKey, ApiKeyChanged, ApiKeyDeleted
 from hoop_events.base import Event, Gone
+from hoop_platform import timing
 from hoop_platform.ids import new_id
 from hoop_platform.kafka import global_table, stall_detector
 from hoop_platform.kafka.global_table import GlobalTables
@@ -123,7 +124,13 @@ async def test_of_another_account_is_not_there() -> None:
 async def test_what_is_no_event_changes_nothing() -> None:
     tables, subject = GlobalTables("127.0.0.1:1"), new_id()
     tables.accounts.apply(record(account(subject), 0))
-    for wrong in ({"value": b"{"}, {"headers": ()}, {"key": None, "value": None}):
+    endless = [("ce_sequence", b"9" * 5000)]  # Python refuses to read so long a number
+    for wrong in (
+        {"value": b"{"},
+        {"headers": ()},
+        {"headers": [*record(account(subject, 2), 1).headers, *endless]},
+        {"key": None, "value": None},
+    ):
         tables.accounts.apply(record(account(subject, 2), 1, **wrong))
     found = tables.accounts.get(subject)
     assert found is not None
@@ -166,6 +173,27 @@ async def test_a_client_that_brings_nothing_is_replaced(
 
 async def _knows(tables: GlobalTables, subject: str) -> bool:
     return tables.accounts.get(subject) is not None
+
+
+async def test_an_error_that_no_outage_explains_begins_the_tables_anew(
+    tables: GlobalTables, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the client library: another client reads on, and the service goes on."""
+    monkeypatch.setattr(timing, "UNEXPECTED_PAUSE_SECONDS", 0.1)
+    broken, subject = tables._consumer, new_id()
+    assert broken is not None
+
+    async def fail(*, timeout_ms: int) -> dict[Any, Any]:
+        raise AssertionError("a fault of the client library")
+
+    monkeypatch.setattr(broken, "getmany", fail)
+    await eventually(lambda: _has_another_client(tables, broken), within=20)
+    await publish(kafka_bootstrap, account(subject))
+    await eventually(lambda: _knows(tables, subject), within=20)
+
+
+async def _has_another_client(tables: GlobalTables, broken: AIOKafkaConsumer) -> bool:
+    return tables._consumer not in (None, broken)
 
 
 async def test_without_a_broker_they_wait_and_can_be_stopped() -> None:

@@ -20,6 +20,7 @@ from noted import (
 )
 
 from hoop_events.codec import body
+from hoop_platform import timing
 from hoop_platform.clock import Clock
 from hoop_platform.db.database import Database, Tx
 from hoop_platform.ids import new_id
@@ -141,6 +142,27 @@ async def test_a_member_frozen_in_its_batch_applies_nothing_when_it_wakes(
         await publish(kafka_bootstrap, note(noted, subject, 2))
         await eventually(lambda: all_heard(database, [subject], 2), within=20)
     assert await heard(database, subject) == [1, 2]
+
+
+async def test_an_error_that_no_outage_explains_delays_and_ends_nothing(
+    database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a while a table is missing, as if a release were half installed; then all is handled."""
+    monkeypatch.setattr(timing, "UNEXPECTED_PAUSE_SECONDS", 0.1)
+    subject = new_id()
+    await database.execute("ALTER TABLE consumer_offset RENAME TO consumer_offset_of_old")
+    member = group(database, kafka_bootstrap, noted)
+    async with going(member):
+        await publish(kafka_bootstrap, note(noted, subject, 1))
+        await eventually(lambda: _has_consumer(member), within=20)
+        await asyncio.sleep(0.5)
+        await database.execute("ALTER TABLE consumer_offset_of_old RENAME TO consumer_offset")
+        await eventually(lambda: all_heard(database, [subject], 1), within=20)
+    assert await heard(database, subject) == [1]
+
+
+async def _has_consumer(member: ConsumerGroup) -> bool:
+    return member._consumer is not None
 
 
 _CUT = """

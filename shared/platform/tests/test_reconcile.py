@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from noted import going
 
-from hoop_platform import failpoints, timing
+from hoop_platform import failpoints
 from hoop_platform.db.database import Database, LeaseLost, Row, Tx
 from hoop_platform.ids import new_id
 from hoop_platform.reconcile import claims, work
@@ -437,22 +437,6 @@ async def test_a_worker_without_work_is_quiet(
     async with going(worker(database, Deeds(Later("x", wait=timedelta(hours=1))))):
         await asyncio.sleep(1.5)
     assert looks <= 3
-
-
-async def test_every_repeats_until_stopped_and_waits_for_postgres(database: Database) -> None:
-    deeds: list[int] = []
-    stop = asyncio.Event()
-
-    async def deed() -> None:
-        deeds.append(len(deeds))
-        if len(deeds) == 2:
-            raise ConnectionResetError
-        if len(deeds) == 4:
-            stop.set()
-
-    async with asyncio.timeout(5):
-        await timing.every(0.01, deed, stop, what="deed")
-    assert len(deeds) == 4
 
 
 async def test_what_fails_before_the_record_is_not_recorded(database: Database) -> None:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from noted import NOON, Noted, going, group, heard, note, noted_on, say
 
-from hoop_platform import failpoints
+from hoop_platform import failpoints, timing
 from hoop_platform.db.database import Database
 from hoop_platform.ids import new_id
 from hoop_platform.outbox import lease, relay
@@ -85,16 +85,22 @@ async def test_a_relay_that_dies_anywhere_loses_and_doubles_nothing(
     """Its successor sends the rows again; consumers hear each event once."""
     subject = new_id()
     await say(database, *(note(noted, subject, n) for n in (1, 2, 3)))
-    failpoints.arm(f"{point}=raise")
-    with pytest.raises(RuntimeError, match=point):
-        async with asyncio.timeout(20):
-            await Relay(database, bootstrap=kafka_bootstrap).run(asyncio.Event())
+    failpoints.arm(f"{point}=hang")
+    relaying = Relay(database, bootstrap=kafka_bootstrap).run(asyncio.Event())
+    async with asyncio.TaskGroup() as tasks:
+        dying = tasks.create_task(relaying)
+        await eventually(lambda: _is_at(point), within=20)
+        dying.cancel()
     await database.execute("UPDATE relay_lease SET until = clock_timestamp()")
     successor = Relay(database, bootstrap=kafka_bootstrap)
     async with going(successor, group(database, kafka_bootstrap, noted)):
         await eventually(lambda: _has(database, subject, 3), within=20)
         await eventually(lambda: _empty(database))
     assert await heard(database, subject) == [1, 2, 3]
+
+
+async def _is_at(point: str) -> bool:
+    return point not in failpoints.armed()
 
 
 async def test_a_leader_that_stops_hands_over_at_once(
@@ -215,6 +221,22 @@ async def test_without_a_broker_it_waits_and_can_be_stopped(
         stop.set()
     assert not await _empty(database)
     assert await _none_parked(database)
+
+
+async def test_an_error_that_no_outage_explains_delays_and_ends_nothing(
+    database: Database, kafka_bootstrap: str, noted: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a while a function is missing, as if a release were half installed; then all is published."""
+    monkeypatch.setattr(timing, "UNEXPECTED_PAUSE_SECONDS", 0.1)
+    subject = new_id()
+    async with going(Relay(database, bootstrap=kafka_bootstrap)):
+        await database.execute("ALTER FUNCTION list_outbox RENAME TO list_outbox_of_old")
+        await say(database, note(noted, subject, 1))
+        await asyncio.sleep(0.5)
+        assert not await _empty(database)
+        await database.execute("ALTER FUNCTION list_outbox_of_old RENAME TO list_outbox")
+        await eventually(lambda: _empty(database), within=20)
+    assert await on_topic(kafka_bootstrap, noted) == [(subject, 1)]
 
 
 async def _none_parked(database: Database) -> bool:

@@ -9,8 +9,7 @@ from hoop_platform.db.database import UNAVAILABLE
 from hoop_platform.db.listener import Listener
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import BackgroundTask
-from hoop_platform.telemetry import cause, log
-from hoop_platform.timing import pause, until_set
+from hoop_platform.timing import pause, pause_after, until_set
 
 CHANNEL = "read_model"
 RETRY_SECONDS = 0.2
@@ -35,9 +34,14 @@ class NotifyListener:
         while not stop.is_set():
             try:
                 await self._listen(stop)
-            except UNAVAILABLE as error:
-                log.warning("not listening", error=cause(error))
-                await pause(stop, RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 -- nothing is cached meanwhile; views are read from Postgres
+                await pause_after(
+                    error,
+                    stop,
+                    event="not listening",
+                    expected=UNAVAILABLE,
+                    seconds=RETRY_SECONDS,
+                )
 
     async def _listen(self, stop: asyncio.Event) -> None:
         cache = self._cache

@@ -13,11 +13,13 @@ from booking.handlers.commit import (
     read_snapshot,
 )
 from booking.store import holds as store
+from booking.store.holds import ExpiredHold
 from booking.store.snapshot import SnapshotRequest
 from hoop_events.booking import Hold
-from hoop_platform.db.database import CONTENTION, Database, Tx
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, Tx
 from hoop_platform.errors import NotFound
 from hoop_platform.ids import new_id
+from hoop_platform.telemetry import cause, log
 
 HELD = "held"
 """The signal of a new hold."""
@@ -77,13 +79,27 @@ async def release_hold(
 
 
 async def release_expired(database: Database, *, now: datetime) -> int:
-    """Release expired holds of all accounts; returns their number. A contended one is left for later."""
-    released = 0
-    for account_id, hold_id in await store.list_expired_holds(database, now, limit=BATCH):
-        try:
-            released += await commit_release(
-                database, account_id, hold_id, reason="expired", now=now
-            )
-        except CONTENTION:
-            continue
+    """Release expired holds of all accounts; returns their number.
+
+    One that cannot be released now is left for later, and delays no other. Raises `UNAVAILABLE` errors.
+    """
+    released, after = 0, None
+    while page := await store.list_expired_holds(database, now, after=after, limit=BATCH):
+        for hold in page:
+            released += await _release_one(database, hold, now=now)
+        if len(page) < BATCH:
+            break
+        after = page[-1]
     return released
+
+
+async def _release_one(database: Database, hold: ExpiredHold, *, now: datetime) -> bool:
+    try:
+        return await commit_release(database, hold.account_id, hold.id, reason="expired", now=now)
+    except CONTENTION:
+        return False
+    except UNAVAILABLE:
+        raise
+    except Exception as error:  # noqa: BLE001 -- a row that cannot be read must not keep all others
+        log.error("hold not released", hold=hold.id, error=cause(error), exc_info=error)
+        return False

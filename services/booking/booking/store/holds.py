@@ -1,5 +1,6 @@
 """Holds: rows of `appointment` that have no contact yet."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from hoop_events.booking import Hold
@@ -38,16 +39,31 @@ async def delete_old_gone_holds(db: Database) -> None:
     await db.execute("DELETE FROM gone_hold WHERE gone_at < clock_timestamp() - interval '1 day'")
 
 
-async def list_expired_holds(db: Database, now: datetime, *, limit: int) -> list[tuple[str, str]]:
-    """`(account id, hold id)` of expired holds of all accounts, the longest expired first."""
+@dataclass(frozen=True)
+class ExpiredHold:
+    """An expired hold of any account, and its position in the list of all of them."""
+
+    account_id: str
+    id: str
+    held_until: datetime
+
+
+async def list_expired_holds(
+    db: Database, now: datetime, *, after: ExpiredHold | None, limit: int
+) -> list[ExpiredHold]:
+    """Expired holds of all accounts, the longest expired first; those that come `after` this one."""
     rows = await db.fetch(
         """
-        SELECT account_id, id FROM appointment WHERE held_until <= $1 ORDER BY held_until LIMIT $2
+        SELECT account_id, id, held_until FROM appointment
+         WHERE held_until <= $1 AND ($3::uuid IS NULL OR (held_until, id) > ($2, $3))
+         ORDER BY held_until, id LIMIT $4
         """,
         now,
+        after and after.held_until,
+        after and after.id,
         limit,
     )
-    return [(row["account_id"], row["id"]) for row in rows]
+    return [ExpiredHold(**dict(row)) for row in rows]
 
 
 async def get_next_expiry(db: Database) -> datetime | None:

@@ -18,17 +18,18 @@ from hoop_events.accounts import (
     LocationDeleted,
 )
 from hoop_events.base import Event, Gone, State
-from hoop_events.codec import Undecodable, UnknownType, decode, envelope
+from hoop_events.codec import decode, envelope
 from hoop_platform.kafka import clients
 from hoop_platform.kafka.batch import Record
 from hoop_platform.kafka.stall_detector import StallDetector
 from hoop_platform.telemetry import cause, log
-from hoop_platform.timing import Interval, pause
+from hoop_platform.timing import Interval, pause_after
 
 S = TypeVar("S", bound=State)
 
 START_SECONDS = 30.0
 WATCH_SECONDS = 1.0
+INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, OSError, TimeoutError)
 
 
 class GlobalTable(Generic[S]):
@@ -56,13 +57,13 @@ class GlobalTable(Generic[S]):
         return [state for owner, state in self._rows.values() if owner == account_id]
 
     def apply(self, record: Record) -> None:
-        """Apply one record, unless a newer one of its aggregate was applied."""
+        """Apply one record, unless a newer one of its aggregate was applied. No record ends the table."""
         if record.value is None:
             self._rows.pop((record.key or b"").decode("utf-8", "replace"), None)
             return
         try:
             event = decode(envelope(record.headers), record.value, self._known)
-        except (Undecodable, UnknownType) as error:
+        except Exception as error:  # noqa: BLE001 -- else it would end every service at each start
             log.error(
                 "record ignored", topic=record.topic, offset=record.offset, error=cause(error)
             )
@@ -116,9 +117,10 @@ class GlobalTables:
         while not stop.is_set():
             try:
                 await self._follow(stop)
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("global tables interrupted", error=cause(error))
-                await pause(stop, 0.5)
+            except Exception as error:  # noqa: BLE001 -- a new client reads the topics again
+                await pause_after(
+                    error, stop, event="global tables interrupted", expected=INTERRUPTED
+                )
 
     async def _follow(self, stop: asyncio.Event) -> None:
         consumer = clients.consumer(self._bootstrap, group=None)

@@ -8,20 +8,20 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from hoop_platform import telemetry
 from hoop_platform.clock import Clock
-from hoop_platform.db.database import UNAVAILABLE, Database
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database
 from hoop_platform.kafka import clients, inbox
 from hoop_platform.kafka.assignment import Assignment
 from hoop_platform.kafka.batch import BatchHandler, Subscriptions
 from hoop_platform.kafka.partition_worker import OffsetOutOfRange
 from hoop_platform.kafka.stall_detector import StallDetector
 from hoop_platform.telemetry import cause, log
-from hoop_platform.timing import Interval, pause
+from hoop_platform.timing import Interval, pause, pause_after
 
 START_SECONDS = 30.0
 LOST_SECONDS = 15.0
 COMMIT_SECONDS = 0.2
 WATCH_SECONDS = 1.0
-INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, *UNAVAILABLE)
+INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, *UNAVAILABLE, *CONTENTION)
 
 
 class ConsumerGroup:
@@ -64,9 +64,8 @@ class ConsumerGroup:
                 self.joined.clear()
                 log.error("offset out of range, an operator must decide", error=str(error))
                 await pause(stop, LOST_SECONDS)
-            except INTERRUPTED as error:
-                log.warning("consumer interrupted", error=cause(error))
-                await pause(stop, 0.5)
+            except Exception as error:  # noqa: BLE001 -- a new client begins at the offsets in Postgres
+                await pause_after(error, stop, event="consumer interrupted", expected=INTERRUPTED)
 
     async def _consume(self, stop: asyncio.Event) -> None:
         consumer = clients.consumer(self._bootstrap, group=self._service)

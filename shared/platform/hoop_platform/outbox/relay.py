@@ -13,14 +13,14 @@ from aiokafka.errors import (
 
 from hoop_events.codec import attributes
 from hoop_platform import telemetry
-from hoop_platform.db.database import UNAVAILABLE, Database, LeaseLost, Row
+from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost, Row
 from hoop_platform.failpoints import fp
 from hoop_platform.kafka import clients
 from hoop_platform.outbox.announce import OUTBOX
 from hoop_platform.outbox.floor import Floor, Look
 from hoop_platform.outbox.lease import RelayLease
 from hoop_platform.telemetry import cause, log, span
-from hoop_platform.timing import pause, until_set
+from hoop_platform.timing import pause, pause_after, until_set
 
 BATCH = 500
 ACK_SECONDS = 15.0
@@ -34,7 +34,12 @@ TELL_SECONDS = 0.01
 POLL_SECONDS = (0.005, 0.25)
 """How soon a leader that cannot LISTEN looks again; twice as late each time, up to the second."""
 UNSENDABLE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
-INTERRUPTED: tuple[type[Exception], ...] = (KafkaError, LeaseLost, *UNAVAILABLE)
+INTERRUPTED: tuple[type[Exception], ...] = (
+    KafkaError,
+    LeaseLost,
+    *UNAVAILABLE,
+    *CONTENTION,
+)
 
 
 class Relay:
@@ -59,9 +64,8 @@ class Relay:
             try:
                 async with self.lease.listening():
                     await self._with_a_producer(stop)
-            except INTERRUPTED as error:
-                log.warning("relay interrupted", error=cause(error))
-                await pause(stop, 0.5)
+            except Exception as error:  # noqa: BLE001 -- the rows are still there, to be published by the next try
+                await pause_after(error, stop, event="relay interrupted", expected=INTERRUPTED)
         await self.lease.resign()
 
     async def _with_a_producer(self, stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NoReturn
 
 from aiohttp import ClientError, ClientSession
@@ -19,6 +20,7 @@ from hoop_platform.providers.provider_accounts import OwnerKind, ProviderAccount
 from hoop_platform.providers.status import disconnect, set_status
 from hoop_platform.secrets import Cipher, context
 from hoop_platform.telemetry import log
+from hoop_platform.timing import insist
 
 _LIFETIME = timedelta(minutes=10)
 _MAX_PARAMETER = 4096
@@ -154,8 +156,9 @@ async def finish_authorization(
     if grant.scopes is not None and not provider.needed <= grant.scopes:
         await _refuse_scopes(database, pending, now=now)
     identity = await _request_identity(http, provider, pending, grant, identify, now=now)
-    connection = await _activate(
-        database, cipher, provider, pending, grant=grant, identity=identity, now=now, then=then
+    activate = partial(_activate, database, cipher, provider, pending, now=now, then=then)
+    connection = await insist(
+        partial(activate, grant=grant, identity=identity), within=10.0, what="a new grant"
     )
     return AuthorizationResult(connection, pending.return_to)
 

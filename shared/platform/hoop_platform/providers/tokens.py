@@ -14,9 +14,10 @@ from hoop_platform.failpoints import fp
 from hoop_platform.providers import credentials, provider_accounts
 from hoop_platform.providers.credentials import StoredCredential
 from hoop_platform.providers.errors import GrantRefused, NotConnected, ProviderDown
-from hoop_platform.providers.oauth import OAuthProvider, refresh
+from hoop_platform.providers.oauth import Grant, OAuthProvider, refresh
 from hoop_platform.providers.status import set_status
 from hoop_platform.secrets import Cipher
+from hoop_platform.timing import insist
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.05
@@ -54,8 +55,8 @@ async def access_token(
             raise ProviderDown(f"{provider.name} has just failed to refresh a token")
         lease = await credentials.lease_credential(database, stored, length=_lease(provider))
         if lease is not None:
-            attempt = _Attempt(database, http, cipher, provider, stored, lease, now)
-            if (token := await _uncancellable(attempt.refresh())) is not None:
+            attempt = _Refresh(database, http, cipher, provider, stored, lease, now)
+            if (token := await _uncancellable(attempt.run())) is not None:
                 return token
         elif asyncio.get_running_loop().time() > deadline:
             raise ProviderDown(f"another process is still asking {provider.name}")
@@ -73,7 +74,7 @@ def _lease(provider: OAuthProvider) -> timedelta:
 
 
 @dataclass(frozen=True)
-class _Attempt:
+class _Refresh:
     """One refresh of one generation of a credential, by the holder of its lease."""
 
     database: Database
@@ -84,12 +85,13 @@ class _Attempt:
     lease: str
     now: datetime
 
-    async def refresh(self) -> str | None:
+    async def run(self) -> str | None:
         """Refresh the tokens and store them; None when the row has to be read again.
 
         A process that dies between the provider's response and the commit loses the rotated token:
         the next refresh is refused, and the owner has to connect again. This gap cannot be closed.
         """
+        leased_at = asyncio.get_running_loop().time()
         tokens = self.stored.open(self.cipher)
         try:
             grant = await refresh(self.http, self.provider, refresh_token=tokens.refresh)
@@ -101,11 +103,23 @@ class _Attempt:
             await credentials.postpone_refresh(self.database, self.stored, self.lease, pause=pause)
             raise
         await fp("token_rotated")
-        saved = await credentials.update_tokens(
-            self.database, self.cipher, self.stored, grant, now=self.now
-        )
+        saved = await self._store(grant, leased_at)
         await fp("token_saved")
         return grant.access_token if saved else None
+
+    async def _store(self, grant: Grant, leased_at: float) -> bool:
+        """Store the tokens, again and again while Postgres is away: the old ones may be void by now.
+
+        Until the lease ends: then another process asks, and its refusal, if any, is the truth.
+        """
+
+        async def store() -> bool:
+            return await credentials.update_tokens(
+                self.database, self.cipher, self.stored, grant, now=self.now
+            )
+
+        left = leased_at + _lease(self.provider).total_seconds() - asyncio.get_running_loop().time()
+        return await insist(store, within=left, what="refreshed tokens")
 
     async def _end_grant(self, reason: str) -> None:
         """Make the connections pending, unless another process has refreshed the token meanwhile."""
@@ -122,7 +136,7 @@ async def _uncancellable(work: Coroutine[None, None, _T]) -> _T:
     """Run to the end; a cancellation meanwhile takes effect afterwards.
 
     A process that stops must not lose a token that the provider has just rotated. Each step of the
-    refresh has a timeout.
+    refresh has a timeout, and storing ends with the lease.
     """
     task = asyncio.get_running_loop().create_task(work)  # a TaskGroup would cancel it with us
     try:
@@ -130,42 +144,3 @@ async def _uncancellable(work: Coroutine[None, None, _T]) -> _T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-async def refresh_idle(
-    database: Database,
-    http: ClientSession,
-    cipher: Cipher,
-    provider: OAuthProvider,
-    *,
-    now: datetime,
-    idle: timedelta = timedelta(days=6),
-) -> int:
-    """Refresh one grant that was not used for long; returns how many there were (0 or 1).
-
-    Unused refresh tokens expire at some providers (Zoom does not document when).
-    """
-    row = await database.fetchrow(
-        """
-        SELECT c.account_id, c.id
-          FROM provider_account c
-          JOIN credential k ON k.account_id = c.account_id AND k.id = c.credential_id
-         WHERE k.provider = $1 AND k.fresh_until < $2
-           AND coalesce(k.resting_until <= clock_timestamp(), true)
-         ORDER BY k.fresh_until LIMIT 1
-        """,
-        provider.name,
-        now - idle,
-    )
-    if row is None:
-        return 0
-    await access_token(
-        database,
-        http,
-        cipher,
-        provider,
-        account_id=row["account_id"],
-        connection_id=row["id"],
-        now=now,
-    )
-    return 1

@@ -1,7 +1,7 @@
 """One attempt to bring a provider to a desired state: steps until it agrees, and what comes of it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from hoop_platform.db.database import CONTENTION, UNAVAILABLE, LeaseLost
@@ -141,14 +141,31 @@ class Attempt(Generic[D]):
         return self._later(str(error), wait=wait, opens_circuit=True, obstacle=obstacle)
 
     async def _until_next_day(self, error: CallRefused) -> Outcome:
-        """Wait for the next day's quota. No circuit is opened: each subject announces that it waits."""
+        """Wait for the quota of the day after the one for which the call was counted.
+
+        The response may have come on the next day already. No circuit is opened: each subject
+        announces that it waits.
+        """
         now, state = self.runtime.clock.now(), self.claimed.desired_state
+        counted_at = self.calls.counted_at or now
         if not isinstance(error, QuotaExhausted):
-            await quota.exhaust_quota(self.runtime.db, state, day=now.date())
+            if quota.is_in_doubt(counted_at):
+                return self._until_certain(error, counted_at, now=now)
+            await quota.exhaust_quota(self.runtime.db, state, day=counted_at.date())
         return self._later(
             f"daily_quota: {error}",
-            wait=quota.release_after(now, state.provider_user) - now,
-            obstacle=Obstacle("quota", str(error), expected_at=quota.midnight_after(now)),
+            wait=max(quota.release_after(counted_at, state.provider_user) - now, timedelta()),
+            obstacle=Obstacle("quota", str(error), expected_at=quota.midnight_after(counted_at)),
+        )
+
+    def _until_certain(self, error: CallRefused, counted_at: datetime, *, now: datetime) -> Outcome:
+        """Wait until it is the same day for the provider; the circuit spares its user further refusals."""
+        certain_at = quota.midnight_before(counted_at) + quota.CLOCK_DOUBT
+        return self._later(
+            f"daily_quota, perhaps of the day before: {error}",
+            wait=max(certain_at - now, timedelta()),
+            opens_circuit=True,
+            obstacle=Obstacle("quota", str(error), expected_at=certain_at),
         )
 
     def _as_requested(self, error: RateLimited) -> Outcome:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from hoop_platform.db.database import LeaseLost
@@ -44,6 +44,8 @@ class Calls(AuthorizedCalls[D]):
         self.desired = desired
         self.unsaved: dict[int, ExternalObject] = {}
         self.created = False
+        self.counted_at: datetime | None = None
+        """When the last call was begun that counts for the day's quota, whatever became of it."""
 
     async def take(self, step: Call) -> None:
         """Make the call of a step. Raises `ProviderError`, `ProviderDown`, `LeaseLost`."""
@@ -207,6 +209,7 @@ class Calls(AuthorizedCalls[D]):
         account, now = self.observed.account, self.runtime.clock.now()
         limit, due = self.adapter.daily_limit, self.claimed.desired_state.due_start
         urgent = not is_update and quota.is_urgent(due, now=now)
+        self.counted_at = None if limit is None else now
         allowed = await claims.begin_call(
             self.runtime.db,
             self.claimed,

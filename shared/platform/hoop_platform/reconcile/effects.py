@@ -116,7 +116,10 @@ def effect_kinds(reconciles: Mapping[str, Reconciles]) -> list[str]:
 
 
 async def delete_done(database: Database, kinds: Collection[str]) -> None:
-    """Delete the effects of single events that were done some time ago: they serve nothing any more."""
+    """Delete the effects of single events that were done some time ago: they serve nothing any more.
+
+    A row that somebody has locked is left for the next time, and delays no other.
+    """
     deleted = MOST_DELETED
     while deleted == MOST_DELETED:
         deleted = await database.fetchval(
@@ -126,7 +129,7 @@ async def delete_done(database: Database, kinds: Collection[str]) -> None:
                     SELECT kind, subject FROM work
                      WHERE kind = ANY($1) AND status = 'done' AND subject = desired ->> 'id'
                        AND next_attempt_at < clock_timestamp() - $2::interval
-                     LIMIT $3)
+                     LIMIT $3 FOR UPDATE SKIP LOCKED)
                 RETURNING 1)
             SELECT count(*) FROM deleted
             """,

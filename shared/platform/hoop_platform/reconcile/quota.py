@@ -10,6 +10,8 @@ RESERVE = 20
 """Calls of each day that are kept for sessions that start soon."""
 SOON = timedelta(hours=24)
 SPREAD_SECONDS = 60
+CLOCK_DOUBT = timedelta(minutes=5)
+"""How long after our midnight the provider may still count for the day before: its clock is not ours."""
 
 
 def is_urgent(start: datetime, *, now: datetime) -> bool:
@@ -22,10 +24,14 @@ def allowance(limit: int, *, urgent: bool) -> int:
     return limit if urgent else limit - min(RESERVE, limit // 5)
 
 
+def midnight_before(now: datetime) -> datetime:
+    """The latest 00:00 UTC, when the count started (Zoom's limit is per UTC day)."""
+    return datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+
+
 def midnight_after(now: datetime) -> datetime:
-    """The next 00:00 UTC, when the count starts again (Zoom's limit is per UTC day)."""
-    tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
-    return datetime.combine(tomorrow, time(), UTC)
+    """The next 00:00 UTC, when the count starts again."""
+    return midnight_before(now) + timedelta(days=1)
 
 
 def release_after(now: datetime, provider_user: str) -> datetime:
@@ -38,13 +44,20 @@ def release_after(now: datetime, provider_user: str) -> datetime:
     return midnight_after(now) + timedelta(seconds=1 + digest[0] % SPREAD_SECONDS)
 
 
+def is_in_doubt(counted_at: datetime) -> bool:
+    """Whether a refused call of this time may have been one of the day before for the provider."""
+    return counted_at - midnight_before(counted_at) < CLOCK_DOUBT
+
+
 async def exhaust_quota(database: Database, state: DesiredState, *, day: date) -> None:
-    """Store that the provider says its user's quota is used up, by other apps as well as by us."""
+    """Store that the provider says its user's quota of a day is used up, by other apps as well as by us.
+
+    A day on which no call was counted is left alone: the refusal is not about that day.
+    """
     await database.execute(
         """
-        INSERT INTO provider_quota (account_id, provider, provider_user, day, exhausted)
-        VALUES ($1, $2, $3, $4, true)
-        ON CONFLICT (provider, provider_user, day, account_id) DO UPDATE SET exhausted = true
+        UPDATE provider_quota SET exhausted = true
+         WHERE account_id = $1 AND provider = $2 AND provider_user = $3 AND day = $4 AND calls > 0
         """,
         state.account_id,
         state.provider,

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout
 
 from hoop_events.base import Event
+from hoop_events.catalogue import EVENTS
 from hoop_platform import telemetry
 from hoop_platform.clock import Clock
 from hoop_platform.config import Settings
@@ -26,6 +27,10 @@ BackgroundTask = Callable[[asyncio.Event], Awaitable[None]]
 
 Command = Callable[[Any, Sequence[str]], Coroutine[Any, Any, int]]
 """A command of `python -m <package>`: takes settings and arguments, returns the exit status."""
+
+
+class UncataloguedEvent(ValueError):
+    """A service announces an event that is not defined in `hoop_events`."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,14 @@ class Service:
     commands: Mapping[str, Command] = field(default_factory=dict)
     database: type[Database] = Database
     """The class of the runtime's database; a subclass holds what the requests of a process share."""
+
+    def __post_init__(self) -> None:
+        """Raises `UncataloguedEvent` for an event without a topic and a schema: nobody could read it."""
+        if strangers := sorted(event.__name__ for event in set(self.announces) - set(EVENTS)):
+            raise UncataloguedEvent(
+                f"{self.name} announces {', '.join(strangers)}, but an event that is announced has to be"
+                " defined in a module of hoop_events: only there is it given a schema and a topic"
+            )
 
     @property
     def package(self) -> str:

@@ -15,7 +15,6 @@ from hoop_platform.providers.errors import NotConnected, ProviderDown
 from hoop_platform.providers.oauth import OAuthProvider
 from hoop_platform.providers.provider_accounts import lock_provider_account
 from hoop_platform.providers.status import disconnect
-from hoop_platform.providers.tokens import refresh_idle
 from simulators.google import simulator as google
 
 
@@ -381,17 +380,6 @@ async def test_no_token_without_an_active_connection(world):
     ):
         with pytest.raises(NotConnected):
             await stranger
-
-
-async def test_idle_grants_are_kept_alive(world):
-    """A connection that nobody uses is refreshed once in a while, an often used one is left alone."""
-    await world.connect(new_id())
-    args = (world.database, world.http, world.cipher, world.provider)
-
-    assert await refresh_idle(*args, now=world.later(days=5).now) == 0
-    assert await refresh_idle(*args, now=world.later(days=7).now) == 1
-    assert await refresh_idle(*args, now=world.later(days=7).now) == 0
-    assert world.refreshes() == 1
 
 
 def at_google(world, sim, **authorize_params):
