@@ -52,7 +52,7 @@ async def delete(office: Any, user_id: str) -> None:
 
 
 async def calendar_of(office: Any, *users: str, **settings: Any) -> str:
-    settings = {"calendarType": "round_robin", **settings}
+    settings = {"calendarType": "round_robin", "allowSameContact": True, **settings}
     members = [{"userId": one} for one in users]
     created: str = await office.calendar(teamMembers=members, **settings)
     return created

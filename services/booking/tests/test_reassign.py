@@ -27,7 +27,7 @@ async def team(office: Any) -> list[str]:
 
 
 async def calendar_of(office: Any, *users: str, **settings: Any) -> str:
-    settings = {"calendarType": "round_robin", **settings}
+    settings = {"calendarType": "round_robin", "allowSameContact": True, **settings}
     members = [{"userId": user} for user in users]
     created: str = await office.calendar(teamMembers=members, **settings)
     return created

@@ -51,7 +51,7 @@ async def desire_impatiently(database: Database, state: DesiredState) -> None:
 
 
 @pytest.mark.parametrize("fault", ["cannot be stored", "is locked", "is cancelled"])
-async def test_a_statement_that_fails_gives_its_places_back(
+async def test_a_statement_that_fails_releases_its_capacity(
     database: Database, looks: Sequence[int], fault: str
 ) -> None:
     """A state with a NUL, one whose row stays locked, a handler that is cancelled."""
@@ -75,7 +75,7 @@ async def test_a_statement_that_fails_gives_its_places_back(
         assert worker.free == 2
 
 
-async def test_places_that_were_not_leased_are_free_before_the_commit(
+async def test_capacity_that_was_not_leased_is_free_before_the_commit(
     database: Database, looks: Sequence[int]
 ) -> None:
     """Eight states of one user: one place is kept, the others are for whoever else is due."""
@@ -337,7 +337,7 @@ async def test_no_call_is_allowed_for_an_object_that_is_somebody_elses_by_now(
     "error",
     [errors.CallPostponed("not now", timedelta(minutes=1)), errors.QuotaExhausted("used up")],
 )
-def test_an_effect_that_is_postponed_is_made_later(error: errors.ProviderError) -> None:
+def test_an_effect_that_is_postponed_is_tried_later(error: errors.ProviderError) -> None:
     assert isinstance(outcome_of(error), Later)
 
 

@@ -2,7 +2,7 @@
 
 from booking.api.presenters import local_time
 from booking.domain.alternatives import SEARCH_AFTER, SEARCH_BEFORE, nearest
-from booking.domain.assignment import SlotLost
+from booking.domain.requested_time import SlotLost
 from booking.store.alternatives import get_calendar_window
 from hoop_platform.errors import SlotUnavailable
 from hoop_platform.http.route import AnyCall

@@ -1,6 +1,6 @@
 """The operations on appointments."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -23,8 +23,8 @@ from booking.api.schemas.appointments import (
     patch_of,
 )
 from booking.api.validation import known_id
-from booking.domain.assignment import SlotLost
 from booking.domain.commands import AppointmentPatch, NewAppointment
+from booking.domain.requested_time import SlotLost
 from booking.handlers.appointments import (
     Preconditions,
     SeriesRequired,
@@ -175,23 +175,9 @@ async def update_appointment(call: Call[UpdateAppointment]) -> Reply:
         raise await with_alternatives(call, lost) from None
 
 
-class Change(Protocol[Result_co]):
-    """A command that changes or deletes an appointment, or the occurrences of a series."""
-
-    def __call__(
-        self,
-        database: Database,
-        account_id: str,
-        row_id: str,
-        patch: AppointmentPatch,
-        /,
-        *,
-        preconditions: Preconditions,
-        now: datetime,
-    ) -> Awaitable[Result_co]: ...
-
-
-async def _change(call: AnyCall, change: Change[Result], patch: AppointmentPatch) -> Result:
+async def _change(
+    call: AnyCall, change: Callable[..., Awaitable[Result]], patch: AppointmentPatch
+) -> Result:
     """Apply a patch to what the path names."""
     return await change(
         call.runtime.db,

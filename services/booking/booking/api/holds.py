@@ -8,7 +8,7 @@ from booking.api.presenters import present_hold, token_header
 from booking.api.schemas.appointments import CreateHold, HoldEnvelope
 from booking.api.schemas.shared import SuccessResponse
 from booking.api.validation import known_calendar
-from booking.domain.assignment import SlotLost
+from booking.domain.requested_time import SlotLost
 from booking.handlers import holds as handlers
 from booking.handlers.holds import HoldRequest
 from booking.store.holds import get_hold, is_gone_hold

@@ -6,7 +6,6 @@ from typing import Any
 
 from booking.domain.assignment import (
     NO_MEETING,
-    RequestedTime,
     SeatAssignment,
     assign_seat,
     assigned_user,
@@ -21,6 +20,7 @@ from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch
 from booking.domain.decisions import Decision, decide_change, enter_session, entered
 from booking.domain.reassignment import check_host, check_keeps_together
 from booking.domain.recurrence import check_rule_unchanged
+from booking.domain.requested_time import RequestedTime
 from booking.domain.snapshot import Snapshot
 from hoop_events.booking import Appointment
 from hoop_platform.errors import StateConflict

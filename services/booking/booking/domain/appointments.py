@@ -6,7 +6,6 @@ from typing import Any
 
 from booking.domain.assignment import (
     NO_MEETING,
-    RequestedTime,
     SeatAssignment,
     assign_seat,
     assigned_user,
@@ -20,6 +19,7 @@ from booking.domain.assignment import (
 from booking.domain.calendars import Calendar, Venue, choose_venue
 from booking.domain.commands import CONFIRMED, OCCUPYING, AppointmentPatch, NewAppointment
 from booking.domain.decisions import Decision, decide_new, enter_session
+from booking.domain.requested_time import RequestedTime
 from booking.domain.snapshot import Snapshot
 from hoop_events.base import Personal
 from hoop_events.booking import Hold

@@ -1,23 +1,14 @@
 """Assigning a seat: the session, the hosts, the resources, the meeting; or the refusal."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from booking.domain.calendars import Calendar
+from booking.domain.requested_time import RequestedTime, SlotLost, not_a_member, refusal
 from booking.domain.snapshot import Session, Snapshot
 from hoop_events.booking import Appointment, Hold, Meeting
 from hoop_events.meeting_locations import PROVIDER_OF_LOCATION_TYPE, PROVIDERS_WITH_ADAPTER
-from hoop_platform.errors import (
-    AlreadyAttending,
-    CalendarInactive,
-    Detail,
-    NoHost,
-    Refused,
-    SlotUnavailable,
-    WrongLength,
-    invalid,
-)
+from hoop_platform.errors import AlreadyAttending, NoHost, invalid
 from hoop_scheduling.busy import Seats
 from hoop_scheduling.engine import Verdict, may_book
 from hoop_scheduling.without_one import ExcludedAppointment
@@ -36,23 +27,6 @@ class SeatAssignment:
     seat: int
     joins: Session | None
     resources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RequestedTime:
-    """The requested time and host, and how strictly the calendar's rules apply."""
-
-    start: datetime
-    end: datetime
-    host: str | None = None
-    prefer: str | None = None
-    """The present host, who is kept if free."""
-    ignore_range: bool = False
-    ignore_rules: bool = False
-    relieve: str | None = None
-    """The present host, who is to be replaced, by `host` or by any member who is free."""
-    any_length: bool = False
-    """The appointment has this length already, which need not be the calendar's."""
 
 
 def assign_seat(
@@ -215,49 +189,6 @@ def overlaps_buffer(snapshot: Snapshot, found: SeatAssignment, request: Requeste
         for one in taken
         if one in snapshot.busy
     )
-
-
-class SlotLost(SlotUnavailable):
-    """The requested time is taken; keeps calendar and request, to find alternatives for.
-
-    `free_hosts`: who could take it instead of the named host.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        calendar_id: str,
-        request: RequestedTime,
-        *,
-        free_hosts: Sequence[str] | None = None,
-    ) -> None:
-        text = "cannot take this time; `allowed` are the members who can"
-        taken = (
-            () if free_hosts is None else (Detail("assignedUserId", "not_free", text, free_hosts),)
-        )
-        super().__init__(details=taken, extra={"reason": reason})
-        self.calendar_id = calendar_id
-        self.request = request
-
-
-def refusal(reason: str, calendar: Calendar, request: RequestedTime) -> Refused:
-    """The refusal of this API for the slot engine's reason."""
-    match reason:
-        case "inactive":
-            return CalendarInactive()
-        case "no_host":
-            return NoHost()
-        case "wrong_length":
-            return WrongLength()
-        case "not_a_member":
-            return not_a_member(calendar)
-        case _:
-            return SlotLost(reason, calendar.id, request)
-
-
-def not_a_member(calendar: Calendar) -> Refused:
-    text = "The user id not part of calendar team"
-    return invalid("assignedUserId", "not_a_member", text, calendar.hosts)
 
 
 def _assign(

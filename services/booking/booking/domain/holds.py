@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from booking.domain.assignment import RequestedTime, assign_seat
+from booking.domain.assignment import assign_seat
 from booking.domain.decisions import (
     Decision,
     closed_session,
@@ -11,6 +11,7 @@ from booking.domain.decisions import (
     hold_deleted,
     locks,
 )
+from booking.domain.requested_time import RequestedTime
 from booking.domain.snapshot import Snapshot
 from hoop_events.booking import Hold, HoldChanged
 from hoop_platform.errors import invalid

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from booking.domain import holds as domain
-from booking.domain.assignment import RequestedTime
 from booking.domain.decisions import Decision
+from booking.domain.requested_time import RequestedTime
 from booking.handlers.commit import (
     commit_release,
     decide_and_commit,

@@ -105,11 +105,6 @@ async def _set_codecs(connection: asyncpg.Connection) -> None:
     )
 
 
-def storable(text: str) -> str:
-    """A text that PostgreSQL can store: NUL and lone surrogates, which it refuses, are replaced."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
-
-
 def _call(at_end: Sequence[AtEnd], committed: bool) -> None:
     """Each, whatever the others do: the transaction has ended, and its caller cannot undo it."""
     for call in at_end:

@@ -6,7 +6,8 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from hoop_platform.db.database import Database, Row, Tx, storable
+from hoop_platform.db.database import Database, Row, Tx
+from hoop_platform.db.values import storable
 
 
 async def insert_dead_letter(db: Tx, record: ConsumerRecord[bytes, bytes], error: str) -> None:

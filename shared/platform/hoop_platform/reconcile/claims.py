@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from hoop_platform.db.database import Database, LeaseLost, Row, Tx, storable
+from hoop_platform.db.database import Database, LeaseLost, Row, Tx
+from hoop_platform.db.values import storable, stored_interval
 from hoop_platform.ids import hexed, new_id
 from hoop_platform.outbox import announce
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
@@ -38,8 +39,7 @@ class Position:
 class Look:
     """What a look for work has found, and where the next one begins.
 
-    `next_in`: seconds until something else may be due; None: nothing is known of. `more`: waits have
-    ended that this look had no time for.
+    `next_in`: seconds until something else may be due, if that is known. `more`: more waits have ended.
     """
 
     claimed: Sequence[Claimed]
@@ -249,11 +249,6 @@ def _stored_finish(finish: Finish) -> tuple[dict[str, Any], bytes | None]:
         "since": finish.since,
     }
     return attempt, body
-
-
-def stored_interval(length: timedelta) -> str:
-    """As PostgreSQL reads an interval; it knows no exponents."""
-    return f"{length.total_seconds():.6f} seconds"
 
 
 def _outbox_row(announcement: Announcement | None) -> tuple[dict[str, Any] | None, bytes | None]:

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any, Protocol, Self
 
 from hoop_platform.db.database import Row, Tx, at_end, database_of
+from hoop_platform.db.values import stored_interval
 from hoop_platform.ids import hexed, new_id
-from hoop_platform.reconcile.claims import LEASE, claimed_of, stored_interval
+from hoop_platform.reconcile.claims import LEASE, claimed_of
 from hoop_platform.reconcile.desired_state import Claimed, DesiredState
 from hoop_platform.telemetry import traceparent
 

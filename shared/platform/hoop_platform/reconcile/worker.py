@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hoop_platform import telemetry
@@ -14,6 +13,7 @@ from hoop_platform.reconcile import claims
 from hoop_platform.reconcile.claims import Finish, LeftBehind, Look, ObjectsDiffer, Position
 from hoop_platform.reconcile.desired_state import Claimed
 from hoop_platform.reconcile.finishing import Finishing
+from hoop_platform.reconcile.look_times import LONGEST_PAUSE, POLL_SECONDS, LookTimes
 from hoop_platform.reconcile.outcome import Later, Outcome
 from hoop_platform.reconcile.plan import UNCERTAIN_WAIT
 from hoop_platform.telemetry import cause, log, span
@@ -25,12 +25,6 @@ Perform = Callable[[Claimed], Awaitable[Outcome]]
 LONGEST_WORK = timedelta(seconds=40)
 """No lease is renewed beyond this, unless a worker's calls may take longer: at least three times the
 longest call to a provider, of which an attempt may make several."""
-POLL_SECONDS = 8.0
-"""How often a worker looks for what other processes have left behind."""
-FULL_LOOK_SECONDS = 2.0
-"""How often a look begins at the very first desired state, not where the last look began."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between looks that find nothing although something is due: its users are busy."""
 LONGEST_STORING = 2 * UNCERTAIN_WAIT
 """So long an outcome is kept that Postgres does not take: longer than a call in doubt is left alone."""
 HAND_OVER_SECONDS = 2.0
@@ -68,7 +62,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._left_behind = True
         self._is_stopping = False
-        self._looks = _LookTimes()
+        self._looks = LookTimes()
         self._finishing = Finishing(database)
 
     @property
@@ -282,40 +276,6 @@ class Worker:
             self._database.notify(OUTBOX)
         await fp(f"{claimed.desired_state.kind}_recorded")
         return finished
-
-
-class _LookTimes:
-    """When a worker has to look for work again, and where the look begins."""
-
-    def __init__(self) -> None:
-        self.due_at = 0.0
-        self.position = Position()
-        self._full_at = 0.0
-        self._pause = SHORTEST_PAUSE
-
-    def position_of_next(self) -> Position:
-        """Where the last look began, and now and then the very first desired state."""
-        now = asyncio.get_running_loop().time()
-        if now < self._full_at:
-            return self.position
-        self._full_at = now + FULL_LOOK_SECONDS
-        return replace(self.position, since=None)
-
-    def include(self, due_start: datetime) -> None:
-        """Something is due that the next look would pass over: let it begin there."""
-        since = self.position.since
-        if since is not None:
-            self.position = replace(self.position, since=min(since, due_start))
-
-    def pause_after(self, look: Look) -> float:
-        """The seconds until the next look, which is due then."""
-        seconds = POLL_SECONDS if look.next_in is None else min(look.next_in, POLL_SECONDS)
-        if seconds > 0 or look.claimed:
-            self._pause = SHORTEST_PAUSE
-        else:
-            self._pause = seconds = min(2 * self._pause, LONGEST_PAUSE)
-        self.due_at = asyncio.get_running_loop().time() + seconds
-        return max(seconds, 0.0)
 
 
 def _safely(lease: timedelta) -> float:
