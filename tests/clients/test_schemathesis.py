@@ -27,6 +27,7 @@ RULES = {
             "POST /calendars/events/block-slots",
             "PUT /calendars/events/block-slots/{eventId}",
             "POST /calendars/{calendarId}/holds",
+            "GET /calendars/{calendarId}/sessions",
         ],
         "and lie within 31 days, in a zone of the IANA database": [
             "GET /calendars/{calendarId}/free-slots"
@@ -46,6 +47,7 @@ RULES = {
         "users that do not exist, by the rule for ids of users in bodies": [
             "POST /calendars/appointments/{appointmentId}/notes",
             "PUT /calendars/appointments/{appointmentId}/notes/{noteId}",
+            "POST /users/{userId}/reassign",
         ],
         "an address is one plain mail address, a placeholder one that is known": [
             "POST /calendars/{calendarId}/notifications",
@@ -55,6 +57,7 @@ RULES = {
             "POST /users/",
             "PUT /users/{userId}",
         ],
+        "a contact that does not exist yet has a name": ["POST /contacts/upsert"],
         "more units out of service than there are": [
             "POST /calendars/resources/{resourceType}",
             "PUT /calendars/resources/{resourceType}/{id}",
@@ -91,6 +94,7 @@ RULES = {
 """Data that the document's schemas allow and a rule refuses, because JSON Schema cannot say the rule."""
 
 FIXED = [
+    "/contacts/upsert",
     "/calendars/blocked-slots",
     "/calendars/events",
     "/calendars/events/appointments",

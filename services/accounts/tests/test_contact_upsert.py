@@ -15,7 +15,7 @@ ADA = {
     "firstName": "Ada",
     "lastName": "Byron",
     "email": "ada@example.com",
-    "phone": "+49 30 123456",
+    "phone": "+4930123456",
 }
 
 

@@ -4,18 +4,19 @@ import re
 
 import phonenumbers
 
-_TYPED = re.compile(r"\+[0-9](?:[ ().\-/]{0,2}[0-9]){4,20}", re.ASCII)
+_TYPED = re.compile(r"(?:\+|00[ -]?)[1-9](?:[ ().\-/]{0,2}[0-9]){4,20}", re.ASCII)
 
 
 def phone_number(text: str) -> str | None:
     """The number as it is stored, `+4930123456`; None unless the text is one with its country code.
 
-    A number of a national form belongs to no country that we know of.
+    `00` stands for the plus sign (ITU-T E.123). A number of a national form belongs to no country that
+    we know of.
     """
     if _TYPED.fullmatch(text) is None:
         return None
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(re.sub("^00[ -]?", "+", text), None)
     except phonenumbers.NumberParseException:
         return None
     reason = phonenumbers.is_possible_number_with_reason(number)

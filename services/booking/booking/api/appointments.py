@@ -81,8 +81,9 @@ async def create_appointment(call: Call[CreateAppointment]) -> Reply:
     """Book one time, a hold, or a series; the refusal of a taken time lists alternatives."""
     body = call.body
     await location_zone(call.caller, body.location_id, call.runtime.tables)
-    known_id(body.calendar_id, "calendarId")
-    known_id(body.contact_id, "contactId")
+    for path, sent in (("calendarId", body.calendar_id), ("contactId", body.contact_id)):
+        if not is_id(sent):
+            raise NotFound(path)
     patch = patch_of(body, actor=call.caller.key_id)
     try:
         if body.hold_id is not None:

@@ -131,7 +131,7 @@ async def _appointments(call: Call[ReassignAppointments]) -> list[str]:
     if len(ids) < len(named) or len(ids) != await count_appointments(
         call.runtime.db, call.account_id, ids, locations=locations
     ):
-        raise NotFound
+        raise NotFound("appointmentIds")
     return ids
 
 
