@@ -148,8 +148,8 @@ async def _complete(desk: Any, calendars: list[str]) -> bool:
     sent = await desk.system.sql(
         "notifications",
         """
-        SELECT count(*) AS n FROM external
-         WHERE kind = 'mail' AND split_part(subject, '.', 1) = ANY ($1) AND state = 'live'
+        SELECT count(DISTINCT subject) AS n FROM external
+         WHERE kind = 'mail' AND split_part(subject, '.', 1) = ANY ($1) AND data ->> 'sent' = 'true'
         """,
         ids,
     )
