@@ -146,10 +146,19 @@ def start_system(folder: Path, *arguments: str) -> System:
     deadline = time.monotonic() + START_LIMIT
     while not (folder / "stack.json").exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
+            _end(process)
             pytest.fail((folder.parent / f"{folder.name}.out").read_text(errors="replace"))
         time.sleep(0.1)
     return System(folder, process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, which ends its parts as well: killed, it would leave them behind."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def stop_system(system: System) -> int:
