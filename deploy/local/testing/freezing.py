@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.testing.polling import eventually
@@ -61,3 +62,21 @@ class Replica:
         self.process.kill()
         self.process.wait(10)
         self._log.close()
+
+
+@contextmanager
+def replicas(
+    package: str, folder: Path
+) -> Iterator[Callable[[Mapping[str, str], str | None], Replica]]:
+    """Starts replicas of a service, by environment and failpoint; all of them are ended."""
+    started: list[Replica] = []
+
+    def start(environment: Mapping[str, str], point: str | None) -> Replica:
+        started.append(Replica(package, environment, folder, point))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.end()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from booking.config import BookingSettings
 from booking.handlers.holds import HELD, release_expired
 from booking.store import holds
+from hoop_platform.db.database import TRANSIENT
 from hoop_platform.runtime import Runtime
 from hoop_platform.service.service import BackgroundTask
-from hoop_platform.timing import POSTPONING, every, log_failure, until_set
+from hoop_platform.timing import every, log_failure, until_set
 
 LONGEST_PAUSE = 10.0
 """Seconds after which holds of other processes are noticed."""
@@ -43,7 +44,7 @@ async def _release(runtime: Runtime[BookingSettings]) -> float:
             await release_expired(runtime.db, now=now)
             return SHORTEST_PAUSE
     except Exception as error:  # noqa: BLE001 -- requests go on, and release what is in their way
-        log_failure("expired holds are released later", error, expected=POSTPONING)
+        log_failure("expired holds are released later", error, expected=TRANSIENT)
         return SHORTEST_PAUSE
     if expiry is None:
         return LONGEST_PAUSE

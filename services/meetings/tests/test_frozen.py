@@ -6,7 +6,7 @@ import pytest
 
 from hoop_platform.ids import new_id
 from hoop_platform.kafka.topics import ensure_topics
-from local.testing.freezing import Replica
+from local.testing.freezing import replicas
 
 pytestmark = [pytest.mark.long, pytest.mark.failure, pytest.mark.timeout(400)]
 
@@ -22,30 +22,27 @@ POINTS = (
 HOSTS = 24
 
 
+def environment(world, kafka_bootstrap):
+    """The settings of the test's own service, for another process."""
+    settings = world.runtime.settings
+    return {
+        "MEETINGS_DATABASE_URL": world.db.dsn,
+        "KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "PUBLIC_URL": settings.public_url,
+        "DATA_KEY": settings.data_key.get_secret_value(),
+        "ZOOM_OAUTH_URL": settings.zoom_oauth_url,
+        "ZOOM_API_URL": settings.zoom_api_url,
+        "ZOOM_CLIENT_ID": settings.zoom_client_id,
+        "ZOOM_CLIENT_SECRET": settings.zoom_client_secret.get_secret_value(),
+        "ZOOM_DAILY_LIMIT": "100000",
+    }
+
+
 @pytest.fixture
 def start(kafka_bootstrap, tmp_path):
     """Starts a replica that freezes at a failpoint, or one that never does."""
-    started = []
-
-    def replica(world, point):
-        settings = world.runtime.settings
-        environment = {
-            "MEETINGS_DATABASE_URL": world.db.dsn,
-            "KAFKA_BOOTSTRAP": kafka_bootstrap,
-            "PUBLIC_URL": settings.public_url,
-            "DATA_KEY": settings.data_key.get_secret_value(),
-            "ZOOM_OAUTH_URL": settings.zoom_oauth_url,
-            "ZOOM_API_URL": settings.zoom_api_url,
-            "ZOOM_CLIENT_ID": settings.zoom_client_id,
-            "ZOOM_CLIENT_SECRET": settings.zoom_client_secret.get_secret_value(),
-            "ZOOM_DAILY_LIMIT": "100000",
-        }
-        started.append(Replica("meetings", environment, tmp_path, point))
-        return started[-1]
-
-    yield replica
-    for one in started:
-        one.end()
+    with replicas("meetings", tmp_path) as start_replica:
+        yield lambda world, point: start_replica(environment(world, kafka_bootstrap), point)
 
 
 async def connected_hosts(world):
@@ -57,11 +54,11 @@ async def connected_hosts(world):
     return found
 
 
-async def book_and_cancel(world, known, replicas):
+async def book_and_cancel(world, known, freezing):
     """Until every replica has frozen: book, and cancel every second appointment some time later."""
     booked, cancelled = [], []
     for number in range(600):
-        if all(one.is_frozen for one in replicas):
+        if all(one.is_frozen for one in freezing):
             return booked, cancelled
         booked.append(await world.book(hosts=(known[number % HOSTS],)))
         if number % 2 and len(booked) > HOSTS:
@@ -69,7 +66,7 @@ async def book_and_cancel(world, known, replicas):
             await world.cancel(chosen)
             cancelled.append(chosen)
         await asyncio.sleep(0.25)
-    waiting = [one.point for one in replicas if not one.is_frozen]
+    waiting = [one.point for one in freezing if not one.is_frozen]
     pytest.fail(f"never passed: {waiting}")
 
 
@@ -89,12 +86,12 @@ async def test_no_replica_that_froze_doubles_or_loses_a_meeting(new_world, kafka
     await ensure_topics(kafka_bootstrap)
     world = await new_world()
     known = await connected_hosts(world)
-    replicas = [start(world, point) for point in POINTS]
+    freezing = [start(world, point) for point in POINTS]
 
     async with asyncio.TaskGroup() as thawing:
-        for one in replicas:
+        for one in freezing:
             thawing.create_task(one.thaw())
-        booked, cancelled = await book_and_cancel(world, known, replicas)
+        booked, cancelled = await book_and_cancel(world, known, freezing)
         start(world, None)
     async with asyncio.timeout(120):
         while not await is_settled(world):

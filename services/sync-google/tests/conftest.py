@@ -301,6 +301,12 @@ class SyncWorld:
         await self.runtime.db.execute("DELETE FROM circuit")
         await self.runtime.db.execute("UPDATE credential SET resting_until = NULL")
 
+    async def settle(self) -> None:
+        """Push, and end what is waited for, so often that nothing is left to be repeated."""
+        for _ in range(8):
+            await self.push()
+            await self.end_waits()
+
     async def pull(self) -> None:
         """Poll every connected calendar now."""
         await self.runtime.db.execute(

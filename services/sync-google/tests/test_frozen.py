@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hoop_platform.kafka.topics import ensure_topics
-from local.testing.freezing import Replica
+from local.testing.freezing import replicas
 
 pytestmark = [pytest.mark.long, pytest.mark.failure, pytest.mark.timeout(400)]
 
@@ -22,32 +22,29 @@ POINTS = (
 CALENDARS = 24
 
 
+def environment(world, kafka_bootstrap):
+    """The settings of the test's own service, for another process."""
+    settings = world.runtime.settings
+    return {
+        "SYNC_GOOGLE_DATABASE_URL": world.runtime.db.dsn,
+        "KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "PUBLIC_URL": settings.public_url,
+        "DATA_KEY": settings.data_key.get_secret_value(),
+        "CLOCK_OFFSET_FILE": str(world.offset_file),
+        "GOOGLE_OAUTH_URL": settings.google_oauth_url,
+        "GOOGLE_TOKEN_URL": settings.google_token_url,
+        "GOOGLE_REVOKE_URL": settings.google_revoke_url,
+        "GOOGLE_API_URL": settings.google_api_url,
+        "GOOGLE_CLIENT_ID": settings.google_client_id,
+        "GOOGLE_CLIENT_SECRET": settings.google_client_secret.get_secret_value(),
+    }
+
+
 @pytest.fixture
 def start(kafka_bootstrap, tmp_path):
     """Starts a replica that freezes at a failpoint, or one that never does."""
-    started = []
-
-    def replica(world, point):
-        settings = world.runtime.settings
-        environment = {
-            "SYNC_GOOGLE_DATABASE_URL": world.runtime.db.dsn,
-            "KAFKA_BOOTSTRAP": kafka_bootstrap,
-            "PUBLIC_URL": settings.public_url,
-            "DATA_KEY": settings.data_key.get_secret_value(),
-            "CLOCK_OFFSET_FILE": str(world.offset_file),
-            "GOOGLE_OAUTH_URL": settings.google_oauth_url,
-            "GOOGLE_TOKEN_URL": settings.google_token_url,
-            "GOOGLE_REVOKE_URL": settings.google_revoke_url,
-            "GOOGLE_API_URL": settings.google_api_url,
-            "GOOGLE_CLIENT_ID": settings.google_client_id,
-            "GOOGLE_CLIENT_SECRET": settings.google_client_secret.get_secret_value(),
-        }
-        started.append(Replica("sync_google", environment, tmp_path, point))
-        return started[-1]
-
-    yield replica
-    for one in started:
-        one.end()
+    with replicas("sync_google", tmp_path) as start_replica:
+        yield lambda world, point: start_replica(environment(world, kafka_bootstrap), point)
 
 
 async def connected_calendars(world):
@@ -58,11 +55,11 @@ async def connected_calendars(world):
     return found
 
 
-async def book_move_and_cancel(world, calendars, replicas):
+async def book_move_and_cancel(world, calendars, freezing):
     """Until every replica has frozen: book; some time later move or cancel. Returns the hours that stay."""
     hours, waiting = {}, []
     for number in range(600):
-        if all(one.is_frozen for one in replicas):
+        if all(one.is_frozen for one in freezing):
             return hours
         calendar_id, hour = calendars[number % CALENDARS], 2 * (number // CALENDARS)
         booked = await world.book(calendar_id, hour)
@@ -77,7 +74,7 @@ async def book_move_and_cancel(world, calendars, replicas):
                 del hours[chosen]
                 await world.cancel(chosen)
         await asyncio.sleep(0.25)
-    missing = [one.point for one in replicas if not one.is_frozen]
+    missing = [one.point for one in freezing if not one.is_frozen]
     pytest.fail(f"never passed: {missing}")
 
 
@@ -91,12 +88,12 @@ async def test_no_replica_that_froze_doubles_or_loses_an_event(world, kafka_boot
     """Google has one event for each appointment that stays, at its present time, and no other."""
     await ensure_topics(kafka_bootstrap)
     calendars = await connected_calendars(world)
-    replicas = [start(world, point) for point in POINTS]
+    freezing = [start(world, point) for point in POINTS]
 
     async with asyncio.TaskGroup() as thawing:
-        for one in replicas:
+        for one in freezing:
             thawing.create_task(one.thaw())
-        hours = await book_move_and_cancel(world, calendars, replicas)
+        hours = await book_move_and_cancel(world, calendars, freezing)
         start(world, None)
     async with asyncio.timeout(120):
         while not await is_settled(world):

@@ -63,9 +63,7 @@ async def test_what_an_ended_connection_has_left_is_verified(world, calendar) ->
     await world.google(f"DELETE events/{old[deleted]}")
     await world.google(f"PATCH events/{old[edited]}", {"summary": "Mine now"})
     present = await world.connect(calendar)
-    for _ in range(8):
-        await world.push()
-        await world.end_waits()
+    await world.settle()
     new = event_id(event_subject(deleted, present), 2)
     assert [name for name, _ in await shown(world)] == [old[kept], new, old[edited]]
     assert {event["summary"] for event in await world.events()} == {"Ada and Bob"}
@@ -112,9 +110,7 @@ async def test_connected_again_after_a_lost_create(world, calendar, fault) -> No
     await world.push()
     await world.disconnect(ended)
     present = await world.connect(calendar)
-    for _ in range(8):
-        await world.push()
-        await world.end_waits()
+    await world.settle()
     adopted = first_event_id(appointment)
     created = event_id(event_subject(appointment, present), 2)
     expected = adopted if fault == "drop-after-commit" else created
@@ -133,9 +129,7 @@ async def test_connected_again_after_a_lost_deletion(world, calendar, fault) -> 
     await world.disconnect(ended)
     present = await world.connect(calendar)
     await world.change(appointment, occupies=True, appointment_status="confirmed")
-    for _ in range(8):
-        await world.push()
-        await world.end_waits()
+    await world.settle()
     left = first_event_id(appointment)
     created = event_id(event_subject(appointment, present), 2)
     expected = left if fault == "status:500" else created

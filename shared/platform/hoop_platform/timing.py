@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE
+from hoop_platform.db.database import TRANSIENT
 from hoop_platform.telemetry import cause, log
 
 T = TypeVar("T")
@@ -16,8 +16,6 @@ UNEXPECTED_PAUSE_SECONDS = 5.0
 """The same after an error that no outage explains: it is likely to come again at once."""
 INSIST_SECONDS = 0.2
 """How soon something is stored again that must not be lost."""
-POSTPONING: tuple[type[Exception], ...] = (*UNAVAILABLE, *CONTENTION)
-"""Postgres is away, or somebody else holds a lock: nothing is wrong with the job."""
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
@@ -66,7 +64,7 @@ async def every(
         try:
             await job()
         except Exception as error:  # noqa: BLE001 -- the next run may succeed, and others depend on the process
-            log_failure("postponed", error, expected=POSTPONING, what=what)
+            log_failure("postponed", error, expected=TRANSIENT, what=what)
         await pause(stop, seconds)
 
 
@@ -80,7 +78,7 @@ async def insist(store: Callable[[], Awaitable[T]], *, within: float, what: str)
     while True:
         try:
             return await store()
-        except POSTPONING as error:
+        except TRANSIENT as error:
             if loop.time() > until:
                 raise
             log.warning("not stored yet", what=what, error=cause(error))

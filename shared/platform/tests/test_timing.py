@@ -60,7 +60,7 @@ async def test_a_loop_waits_longer_after_an_error_that_no_outage_explains(
     monkeypatch.setattr(timing, "pause", pause)
     for error in (POSTGRES_IS_AWAY, A_FAULT):
         await timing.pause_after(
-            error, asyncio.Event(), event="interrupted", expected=timing.POSTPONING
+            error, asyncio.Event(), event="interrupted", expected=timing.TRANSIENT
         )
     assert pauses == [timing.PAUSE_SECONDS, timing.UNEXPECTED_PAUSE_SECONDS]
 

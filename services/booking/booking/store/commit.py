@@ -13,13 +13,7 @@ from booking.store.database import BookingDatabase
 from hoop_events.base import Event
 from hoop_events.booking import Appointment, Hold
 from hoop_platform import ids
-from hoop_platform.db.database import (
-    CONTENTION,
-    UNAVAILABLE,
-    Database,
-    Tx,
-    notify_after_commit,
-)
+from hoop_platform.db.database import TRANSIENT, Database, Tx, notify_after_commit
 from hoop_platform.outbox import announce
 from hoop_platform.telemetry import span
 from hoop_scheduling.zones import day_of, epoch_ms
@@ -68,7 +62,7 @@ async def _commit_together(db: BookingDatabase, document: bytes) -> bool | None:
         return await db.together(_commit_all, document)
     except asyncpg.LockNotAvailableError:
         return None
-    except (*UNAVAILABLE, *CONTENTION):
+    except TRANSIENT:
         raise
     except asyncpg.exceptions.PostgresError:
         return None

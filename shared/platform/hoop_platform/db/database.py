@@ -44,6 +44,9 @@ CONTENTION: tuple[type[Exception], ...] = (
     asyncpg.LockNotAvailableError,
 )
 
+TRANSIENT: tuple[type[Exception], ...] = (*UNAVAILABLE, *CONTENTION)
+"""Nothing is wrong with what was asked: Postgres is away, or somebody else holds a lock."""
+
 AtEnd = Callable[[bool], None]
 
 _NO_RESPONSE: tuple[type[Exception], ...] = (asyncpg.exceptions.InterfaceError, *UNAVAILABLE)

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE
+from hoop_platform.db.database import TRANSIENT
 from hoop_platform.errors import (
     Invalid,
     Malformed,
@@ -108,7 +108,7 @@ def _as_refusal(error: Exception) -> Refused | None:
         return TooLarge()
     if isinstance(error, web.HTTPException):
         return _NoOperation() if error.status == NotFound.status else Malformed()
-    if isinstance(error, (*UNAVAILABLE, *CONTENTION)):
+    if isinstance(error, TRANSIENT):
         log.warning("unavailable", error=cause(error))
         return Unavailable(headers={"Retry-After": "1"})
     return None

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime
 
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database
+from hoop_platform.db.database import TRANSIENT, Database
 from hoop_platform.errors import Unavailable
 from hoop_platform.limits.allowance import Allowance, RateLimitStatus
 from hoop_platform.timing import every
@@ -36,7 +36,7 @@ class Limiter:
                 limits.per_minute,
                 limits.per_day,
             )
-        except (*UNAVAILABLE, *CONTENTION) as error:
+        except TRANSIENT as error:
             raise Unavailable(headers={"Retry-After": "1"}) from error
         assert row is not None
         return RateLimitStatus(

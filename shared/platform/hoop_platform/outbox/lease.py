@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from hoop_platform import telemetry
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, DatabaseGone, Row
+from hoop_platform.db.database import TRANSIENT, Database, DatabaseGone, Row
 from hoop_platform.ids import hexed, new_id
 from hoop_platform.telemetry import cause, log
 
@@ -121,5 +121,5 @@ class RelayLease:
         """Delete the lease, so that another relay leads at once; without Postgres it expires."""
         try:
             await self._database.execute("SELECT resign_outbox($1)", self.owner)
-        except (*UNAVAILABLE, *CONTENTION) as error:
+        except TRANSIENT as error:
             log.warning("lease not returned", error=cause(error))

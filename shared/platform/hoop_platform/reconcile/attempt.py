@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, LeaseLost
+from hoop_platform.db.database import TRANSIENT, LeaseLost
 from hoop_platform.providers.errors import (
     CallPostponed,
     CallRefused,
@@ -79,7 +79,7 @@ class Attempt(Generic[D]):
     def _interrupted(self, error: Exception) -> Outcome:
         """The outcome when something else than a provider fails: PostgreSQL, or a defect."""
         state = self.claimed.desired_state
-        if not isinstance(error, (*UNAVAILABLE, *CONTENTION)):
+        if not isinstance(error, TRANSIENT):
             log.error("attempt failed", kind=state.kind, subject=state.subject, exc_info=error)
         return Later(cause(error)[:500], objects=self.calls.objects())
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database
+from hoop_platform.db.database import TRANSIENT, Database
 from hoop_platform.reconcile import claims
 from hoop_platform.reconcile.claims import Finish, Finished, RowLocked
 
@@ -45,7 +45,7 @@ class Finishing:
             return [await self._store_one(batch[0])]
         try:
             results = await claims.finish(self._database, batch, patient=False)
-        except (*UNAVAILABLE, *CONTENTION) as error:
+        except TRANSIENT as error:
             return [_Raised(error) for _ in batch]
         except Exception:  # noqa: BLE001 -- one attempt must not spoil the others
             return [await self._store_one(each) for each in batch]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
 from hoop_platform import telemetry
-from hoop_platform.db.database import CONTENTION, UNAVAILABLE, Database, LeaseLost
+from hoop_platform.db.database import TRANSIENT, UNAVAILABLE, Database, LeaseLost
 from hoop_platform.failpoints import fp
 from hoop_platform.outbox.announce import OUTBOX
 from hoop_platform.reconcile import claims
@@ -134,7 +134,7 @@ class Worker:
         self._left_behind = False
         try:
             look = await self._claim(capacity)
-        except (*UNAVAILABLE, *CONTENTION) as error:
+        except TRANSIENT as error:
             log.warning("worker waits for postgres", error=cause(error))
             self._left_behind = True
             return LONGEST_PAUSE
@@ -225,7 +225,7 @@ class Worker:
         while loop.time() < longest:
             await asyncio.sleep(claims.LEASE.total_seconds() / 3)
             began = loop.time()
-            with suppress(*UNAVAILABLE, *CONTENTION):
+            with suppress(*TRANSIENT):
                 if not await claims.renew(self._database, claimed) or limit.expired():
                     return
                 limit.reschedule(began + _safely(claims.LEASE))
@@ -242,7 +242,7 @@ class Worker:
             try:
                 await fp(f"{claimed.desired_state.kind}_performed")
                 following = await self._complete(claimed, outcome, chain=chain, since=since)
-            except (*UNAVAILABLE, *CONTENTION) as error:
+            except TRANSIENT as error:
                 patience = claims.LEASE if self._is_stopping else LONGEST_STORING
                 if asyncio.get_running_loop().time() > begun + patience.total_seconds():
                     raise LeaseLost from error
